@@ -1,0 +1,70 @@
+"""The gate: a candidate is published only when the test pictures show that it kept the float model's accuracy."""
+
+from dataclasses import dataclass
+
+from convert.intervals import tango_interval
+from convert.verify import Verification
+
+# Percentage points. The digits' test split is small: at 2.0 points its 600 pictures can show up to five lost.
+LIMITS = {"mnist": 0.5, "digits": 2.0, "cifar10": 1.0}
+USUAL_LIMIT = 1.0
+
+_MOST_IMAGES = 10_000_000
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """`passed`, `failed`, or `undecided`: too few pictures to tell, and `reasons` says how many would do."""
+
+    outcome: str
+    reasons: tuple[str, ...]
+
+    @property
+    def passed(self) -> bool:
+        return self.outcome == "passed"
+
+
+@dataclass(frozen=True)
+class Gate:
+    """Passes a drop whose whole 95 % interval is within `max_drop_points`; fails one that is itself at the limit."""
+
+    max_drop_points: float
+
+    def judge(self, seen: Verification) -> Verdict:
+        """The verdict on what was `seen`, with the numbers it rests on."""
+        upper = seen.interval_points[1]
+        if upper <= self.max_drop_points:
+            return Verdict("passed", (self._account(seen),))
+        if seen.drop_points >= self.max_drop_points:
+            return Verdict("failed", (self._account(seen),))
+        enough = self._images_needed(seen)
+        advice = f"about {enough:,} pictures would do" if enough else "no number of pictures would do"
+        return Verdict("undecided", (self._account(seen), f"{seen.n_images:,} pictures are too few to tell; {advice}"))
+
+    def _account(self, seen: Verification) -> str:
+        moved = f"fell {seen.drop_points:.2f}" if seen.drop_points >= 0 else f"rose {-seen.drop_points:.2f}"
+        lower, upper = seen.interval_points
+        return (
+            f"top-1 {moved} points ({seen.lost:,} lost, {seen.gained:,} gained of {seen.n_images:,}; "
+            f"95 % interval {lower:.2f} to {upper:.2f}); limit {self.max_drop_points:.2f}"
+        )
+
+    def _images_needed(self, seen: Verification) -> int | None:
+        """The least n at which the same shares of lost and gained pictures would pass."""
+
+        def passes(n: int) -> bool:
+            share = n / seen.n_images
+            return 100 * tango_interval(seen.lost * share, seen.gained * share, n)[1] <= self.max_drop_points
+
+        if not passes(_MOST_IMAGES):
+            return None
+        low, high = seen.n_images, _MOST_IMAGES
+        while high - low > 1:
+            middle = (low + high) // 2
+            low, high = (low, middle) if passes(middle) else (middle, high)
+        return high
+
+
+def gate_for(data: str, max_drop_points: float | None) -> Gate:
+    """The gate at the limit the user gave, else at the usual one for the data set `data`."""
+    return Gate(LIMITS.get(data, USUAL_LIMIT) if max_drop_points is None else max_drop_points)

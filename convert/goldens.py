@@ -1,0 +1,20 @@
+"""The pictures an artifact carries so that a device can test itself."""
+
+from pathlib import Path
+
+import numpy as np
+
+from edge.errors import InputMissing
+from edge.image import read_pixels
+from train.datasets import Dataset
+
+
+def golden_pictures(dataset: Dataset, folder: Path | None) -> list[bytes]:
+    """Pixels, uint8 [H, W, C] as bytes: of each picture in `folder`, else of the first test picture of each class."""
+    if folder is None:
+        first = [int(np.argmax(dataset.test.labels == k)) for k in range(len(dataset.class_names))]
+        return [dataset.test.images[index].tobytes() for index in first]
+    pictures = sorted(path for path in folder.glob("*") if path.suffix.lower() in (".png", ".jpg", ".bmp"))
+    if not pictures:
+        raise InputMissing(f"{folder}: holds no .png, .jpg or .bmp pictures")
+    return [read_pixels(str(path), dataset.contract) for path in pictures]

@@ -1,0 +1,76 @@
+"""A trained network to an int8 .onnx: uint8 pixels in (a Cast in the graph), float32 logits out, QDQ in between.
+
+tf2onnx writes the float graph and ONNX Runtime's quantizer puts QuantizeLinear/DequantizeLinear pairs around its
+operators, from which its engine makes integer kernels.
+"""
+
+import logging
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import onnx
+import tensorflow as tf
+import tf2onnx
+from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
+from onnxruntime.quantization.shape_inference import quant_pre_process
+
+from convert.calibration import CalibrationSet
+
+OPSET = 17  # ONNX Runtime 1.13 and later run it, old enough for any Pi
+INPUT, OUTPUT = "pixels", "logits"
+
+
+def int8(model: keras.Model, calibration: CalibrationSet) -> bytes:
+    """The bytes of the quantized `model` (batch size 1), ending where an archive may be appended."""
+    with tempfile.TemporaryDirectory() as folder:
+        floating, prepared, quantized = (str(Path(folder, f"{stage}.onnx")) for stage in ("float", "prepared", "int8"))
+        onnx.save(_float_graph(model), floating)
+        # Without this warning's cause, a symbolic shape, there is nothing for sympy to infer.
+        quant_pre_process(floating, prepared, skip_symbolic_shape=True)
+        quantize_static(
+            prepared,
+            quantized,
+            _Reader(calibration.images),
+            quant_format=QuantFormat.QDQ,
+            per_channel=True,
+            weight_type=QuantType.QInt8,
+            activation_type=QuantType.QInt8,
+        )
+        return _with_uint8_input(onnx.load(quantized)).SerializeToString(deterministic=True)
+
+
+def _float_graph(model: keras.Model) -> onnx.ModelProto:
+    logging.getLogger("tf2onnx").setLevel(logging.ERROR)
+
+    @tf.function(input_signature=[tf.TensorSpec(model.input_shape, tf.float32, name=INPUT)])
+    def logits(pixels: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {OUTPUT: model(pixels, training=False)}
+
+    graph, _ = tf2onnx.convert.from_function(logits, input_signature=logits.input_signature, opset=OPSET)
+    return graph
+
+
+class _Reader(CalibrationDataReader):  # type: ignore[misc]
+    def __init__(self, images: np.ndarray) -> None:
+        self._rows = iter(images)
+
+    def get_next(self) -> dict[str, Any] | None:
+        image = next(self._rows, None)
+        return None if image is None else {INPUT: image[None].astype(np.float32)}
+
+
+def _with_uint8_input(model: onnx.ModelProto) -> onnx.ModelProto:
+    """`model` fed bytes: its float input becomes the output of a Cast. `producer_name` takes the artifact's mark."""
+    (entry,) = model.graph.input
+    as_float = f"{INPUT}_float"
+    for node in model.graph.node:
+        node.input[:] = [as_float if name == INPUT else name for name in node.input]
+    model.graph.node.insert(0, onnx.helper.make_node("Cast", [INPUT], [as_float], name="cast", to=onnx.TensorProto.FLOAT))
+    entry.type.tensor_type.elem_type = onnx.TensorProto.UINT8
+    model.producer_name = "edgeproof"
+    model.doc_string = ""
+    onnx.checker.check_model(model)
+    return model

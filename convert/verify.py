@@ -1,0 +1,74 @@
+"""Compare a candidate with the float model, picture by picture, through the predictor the device uses."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from convert.intervals import tango_interval
+from edge.predictor import Predictor
+from train.datasets import Split
+
+
+@dataclass(frozen=True)
+class LostPicture:
+    """A test picture the float model answers right and the candidate wrong."""
+
+    index: int
+    label: int
+    answer: int
+
+
+@dataclass(frozen=True)
+class Verification:
+    """How a candidate's answers to `n_images` pictures compare with the float model's.
+
+    `lost`: the float model is right and the candidate wrong; `gained`: the reverse; `agreeing`: both give the same
+    class, right or wrong. `class_changes`: gained minus lost, by true class.
+    """
+
+    n_images: int
+    lost: int
+    gained: int
+    agreeing: int
+    float_top1: float
+    top1: float
+    class_changes: tuple[int, ...] = ()
+    largest_logit_difference: float = 0.0
+    lost_pictures: tuple[LostPicture, ...] = ()
+
+    @property
+    def drop_points(self) -> float:
+        """Percentage points of top-1 lost: 100 (lost - gained) / n."""
+        return 100 * (self.lost - self.gained) / self.n_images
+
+    @cached_property
+    def interval_points(self) -> tuple[float, float]:
+        """The paired 95 % interval of the drop, in percentage points."""
+        lower, upper = tango_interval(self.lost, self.gained, self.n_images)
+        return 100 * lower, 100 * upper
+
+
+def verify(predictor: Predictor, split: Split, reference: np.ndarray) -> Verification:
+    """`predictor`'s answers to every picture of `split` against `reference`, the float model's logits [N, K]."""
+    logits = np.array([predictor.logits(image.tobytes()) for image in split.images], np.float32)
+    return compare(logits, split.labels, reference)
+
+
+def compare(logits: np.ndarray, labels: np.ndarray, reference: np.ndarray) -> Verification:
+    """The same from logits: float32 [N, K] of the candidate and of the float model, uint8 [N] labels."""
+    answers, expected = logits.argmax(axis=1), reference.argmax(axis=1)
+    right, was_right = answers == labels, expected == labels
+    lost = np.flatnonzero(was_right & ~right)
+    change = right.astype(int) - was_right
+    return Verification(
+        n_images=len(labels),
+        lost=len(lost),
+        gained=int(np.sum(right & ~was_right)),
+        agreeing=int(np.sum(answers == expected)),
+        float_top1=float(was_right.mean()),
+        top1=float(right.mean()),
+        class_changes=tuple(int(change[labels == k].sum()) for k in range(logits.shape[1])),
+        largest_logit_difference=float(np.abs(logits - reference).max()),
+        lost_pictures=tuple(LostPicture(int(i), int(labels[i]), int(answers[i])) for i in lost),
+    )

@@ -1,0 +1,33 @@
+"""python -m edge verify MODEL: does this device answer as the model promises?"""
+
+import argparse
+import platform
+import sys
+
+from edge import errors, predictor, selftest
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m edge", description="Check models on this device.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    verify = commands.add_parser("verify", help="replay the pictures a model carries and compare the answers")
+    verify.add_argument("model", metavar="MODEL", help="an edgeproof model")
+    verify.add_argument("--engine", metavar="NAME", help="litert or onnxruntime")
+    verify.set_defaults(run=_verify)
+    flags = parser.parse_args()
+    return int(flags.run(flags))
+
+
+def _verify(flags: argparse.Namespace) -> int:
+    ready = predictor.load(flags.model, engine_name=flags.engine)
+    ready.artifact.manifest()  # raises where the two accounts disagree
+    replay = selftest.replay(ready)
+    where = f"{ready.engine.name} {ready.engine.version}, {platform.machine()}"
+    if not replay.passed:
+        raise errors.Refused(f"{flags.model}: {replay.first_difference}; {where}")
+    print(f"{flags.model}: passed: {replay.n_goldens} pictures, {replay.n_exact} bit for bit ({where})")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(errors.run(main, "edge"))

@@ -1,0 +1,244 @@
+"""The artifact: a plain .tflite or .onnx with a sealed ZIP archive behind it. docs/artifact-format.md is the law.
+
+Read here and written here, nowhere else. The seal is checked before anything else looks at the bytes, and the buffer
+that was hashed is the buffer the engine gets.
+"""
+
+import os
+import struct
+import sys
+
+from edge.contract import ModelContract
+from edge.errors import InputMissing, ModelError, SealError, missing, one_line
+
+MARK = b"edgeproof"
+MEMBERS = ("contract.txt", "labels.txt", "goldens.bin", "manifest.json", "report.md")
+MAX_BYTES = 1 << 30
+
+_SEAL_BYTES = 64
+_EOCD = struct.Struct("<4s4H2LH")  # end of central directory, APPNOTE.TXT 4.3.16
+_CENTRAL = struct.Struct("<4s6H3L5H2L")  # central directory header, 4.3.12
+_LOCAL = struct.Struct("<4s5H3L2H")  # local file header, 4.3.7
+_GOLDENS = struct.Struct("<3L")
+
+# An ONNX file is a protobuf message: the archive is the payload of field 20000, which no ONNX reader knows.
+_ONNX_TAG = b"\x82\xe2\x09"
+# A TFLite file is a flatbuffer: after the root offset and "TFL3", 32 bytes that nothing points at.
+_TFLITE_MARK = MARK + b" 1\n" + bytes(20)
+
+
+class Artifact:
+    """A model file in memory. `data` is the whole file; `contract` is None and `members` empty for a foreign model."""
+
+    __slots__ = ("contract", "data", "digest", "labels", "members", "path")
+
+    def __init__(self, path: str, data: bytes, digest: str, members: dict[str, bytes]) -> None:
+        self.path, self.data, self.digest, self.members = path, data, digest, members
+        self.contract: ModelContract | None = None
+        self.labels: tuple[str, ...] = ()
+        if not members:
+            return
+        self.contract = _contract(path, members)
+        if self.contract.model_bytes > len(data):
+            raise ModelError(f"{path}: the contract claims {self.contract.model_bytes} model bytes of {len(data)}")
+        self.labels = tuple(_text(path, members, "labels.txt").splitlines())
+        if len(self.labels) != self.contract.n_classes:
+            raise ModelError(f"{path}: {len(self.labels)} labels for {self.contract.n_classes} classes")
+
+    @property
+    def kind(self) -> str:
+        """`tflite` or `onnx`; for a foreign model, by what its first bytes look like."""
+        if self.contract:
+            return self.contract.kind
+        return "tflite" if self.data[4:8] == b"TFL3" else "onnx"
+
+    def manifest(self) -> dict[str, object]:
+        """manifest.json, checked against contract.txt and labels.txt. Raises ModelError where they disagree."""
+        import json
+
+        try:
+            manifest = json.loads(_text(self.path, self.members, "manifest.json"))
+            agree = manifest["contract"] == self._contract_items() and tuple(manifest["labels"]) == self.labels
+        except (KeyError, TypeError, ValueError) as error:
+            raise ModelError(f"{self.path}: manifest.json cannot be read ({error})") from None
+        if not agree:
+            raise ModelError(f"{self.path}: manifest.json and contract.txt disagree; make the artifact again")
+        return dict(manifest)
+
+    def goldens(self) -> list[tuple[bytes, bytes]]:
+        """Pictures (uint8 [H, W, C]) and the exact output tensor a healthy device gives for each, as raw bytes."""
+        data = self.members.get("goldens.bin", b"")
+        if len(data) < _GOLDENS.size:
+            raise ModelError(f"{self.path}: goldens.bin is truncated")
+        count, n_pixels, n_output = _GOLDENS.unpack_from(data)
+        if len(data) != _GOLDENS.size + count * (n_pixels + n_output):
+            raise ModelError(f"{self.path}: goldens.bin is {len(data)} bytes, not as long as its header says")
+        starts = range(_GOLDENS.size, len(data), n_pixels + n_output)
+        return [(data[at : at + n_pixels], data[at + n_pixels : at + n_pixels + n_output]) for at in starts]
+
+    def _contract_items(self) -> dict[str, str | int | float]:
+        return self.contract.items() if self.contract else {}
+
+
+def read(path: str, *, allow_unverified: bool = False) -> Artifact:
+    """The artifact in `path`, its seal checked.
+
+    Raises InputMissing (no such file), SealError (damaged, whatever the flags) or ModelError (no seal at all, unless
+    `allow_unverified`; or sealed, but not as format 1 says).
+    """
+    return parse(path, _bytes(path), allow_unverified=allow_unverified)
+
+
+def parse(path: str, data: bytes, *, allow_unverified: bool = False) -> Artifact:
+    """The artifact in `data`, the bytes of the file called `path`. Raises as `read` does."""
+    shown = one_line(path)
+    if MARK not in data:
+        if not allow_unverified:
+            raise ModelError(f"{shown}: not sealed by edgeproof; --allow-unverified runs it all the same")
+        return Artifact(shown, data, _sha256(data), {})
+    at = len(data) - _SEAL_BYTES
+    found, wanted = _sha256(data[:at] if at > 0 else data), data[max(at, 0) :]
+    if found.encode() != wanted:
+        seal = wanted[:12].decode("ascii", "replace") if _is_hex(wanted) else "nothing"
+        raise SealError(f"{shown}: damaged: the seal reads {seal}, the bytes hash to {found[:12]}; copy the file again")
+    return Artifact(shown, data, found, _members(shown, data))
+
+
+def seal(
+    model: bytes, contract: ModelContract, *, labels: tuple[str, ...], goldens: list[tuple[bytes, bytes]],
+    manifest: dict[str, object], report: str,
+) -> bytes:  # fmt: skip
+    """The bytes of an artifact around `model` (as `mark` returned it). Equal arguments give equal bytes.
+
+    `goldens` are pictures and raw outputs as in `Artifact.goldens`. Raises ValueError for labels that no line can hold.
+    """
+    import io
+    import json
+    import zipfile
+
+    if len(model) != contract.model_bytes or MARK not in model[:64]:
+        raise ValueError("the model part must be what mark() returned, and as long as the contract says")
+    if any(label != one_line(label) or not label for label in labels) or len(labels) != contract.n_classes:
+        raise ValueError(f"labels {labels} are not {contract.n_classes} lines of text")
+    lengths = contract.input.n_values, contract.n_output_bytes
+    if any((len(picture), len(output)) != lengths for picture, output in goldens):
+        raise ValueError(f"goldens are not all {lengths} bytes long")
+    accounts = manifest | {"contract": contract.items(), "labels": list(labels)}
+    contents = {
+        "contract.txt": contract.to_text().encode(),
+        "labels.txt": "".join(f"{label}\n" for label in labels).encode(),
+        "goldens.bin": _GOLDENS.pack(len(goldens), *lengths) + b"".join(picture + output for picture, output in goldens),
+        "manifest.json": json.dumps(accounts, indent=1, sort_keys=True, ensure_ascii=False).encode() + b"\n",
+        "report.md": report.encode(),
+    }
+
+    def archive_behind(prefix: bytes) -> bytes:
+        buffer = io.BytesIO(prefix)
+        with zipfile.ZipFile(buffer, "a", zipfile.ZIP_STORED) as archive:
+            for name in MEMBERS:
+                info = zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0))
+                info.create_system, info.external_attr = 3, 0o644 << 16
+                archive.writestr(info, contents[name])
+            archive.comment = bytes(_SEAL_BYTES)
+        return buffer.getvalue()
+
+    prefix = model
+    if contract.kind == "onnx":
+        # Offsets are absolute but all of one width, so the archive's length does not depend on where it starts.
+        prefix += _ONNX_TAG + _varint(len(archive_behind(b"")))
+    unsealed = archive_behind(prefix)[:-_SEAL_BYTES]
+    return unsealed + _sha256(unsealed).encode()
+
+
+def mark(model: bytes, kind: str) -> bytes:
+    """`model` with the mark near its front that tells a truncated artifact from a foreign model; it runs as before.
+
+    ONNX models carry it as `producer_name`, set by the converter; TFLite files get 32 bytes behind the identifier,
+    a multiple of 16 so that every tensor keeps its alignment, and the root offset moved by as much.
+    """
+    if kind == "onnx":
+        if MARK not in model[:64]:
+            raise ValueError("an ONNX model is marked by its producer_name")
+        return model
+    if model[4:8] != b"TFL3":
+        raise ValueError("not a TFLite flatbuffer")
+    root = int.from_bytes(model[:4], "little") + len(_TFLITE_MARK)
+    return root.to_bytes(4, "little") + model[4:8] + _TFLITE_MARK + model[8:]
+
+
+def _bytes(path: str) -> bytes:
+    try:
+        # A FIFO or a device would block or never end; a model is a file.
+        if not os.path.isfile(path):
+            os.stat(path)
+            raise InputMissing(f"{one_line(path)}: not a file; name a .tflite or .onnx model")
+        with open(path, "rb") as file:
+            if os.fstat(file.fileno()).st_size > MAX_BYTES:
+                raise ModelError(f"{one_line(path)}: over 1 GiB; models are smaller")
+            return file.read()
+    except OSError as error:
+        raise missing(path, error) from None
+
+
+def _members(path: str, data: bytes) -> dict[str, bytes]:
+    """The archive's members by name. The seal matched, so what is odd here was sealed that way."""
+    try:
+        at = len(data) - _SEAL_BYTES - _EOCD.size
+        signature, *_, count, size, start, comment = _EOCD.unpack_from(data, at)
+        if signature != b"PK\x05\x06" or comment != _SEAL_BYTES or start + size != at:
+            raise ValueError("no archive behind the model")
+        members = {}
+        for _ in range(count):
+            header = _CENTRAL.unpack_from(data, start)
+            signature, method, length, stored, local = header[0], header[4], header[8], header[9], header[16]
+            name_length, extra, remark = header[10:13]
+            name = data[start + _CENTRAL.size : start + _CENTRAL.size + name_length].decode()
+            if signature != b"PK\x01\x02" or method != 0 or length != stored:
+                raise ValueError(f"member {name!r} is not stored plainly")
+            content = local + _LOCAL.size + sum(_LOCAL.unpack_from(data, local)[-2:])
+            if content + stored > at:
+                raise ValueError(f"member {name!r} reaches past the archive")
+            members[name] = data[content : content + stored]
+            start += _CENTRAL.size + name_length + extra + remark
+        absent = [name for name in MEMBERS if name not in members]
+        if absent:
+            raise ValueError(f"no member {absent[0]}")
+        return members
+    except (struct.error, UnicodeDecodeError, ValueError) as error:
+        raise ModelError(f"{path}: sealed, but not an artifact of format 1 ({error})") from None
+
+
+def _contract(path: str, members: dict[str, bytes]) -> ModelContract:
+    try:
+        return ModelContract.from_text(_text(path, members, "contract.txt"))
+    except ValueError as error:
+        raise ModelError(f"{path}: contract.txt: {error}") from None
+
+
+def _text(path: str, members: dict[str, bytes], name: str) -> str:
+    try:
+        return members[name].decode()
+    except (KeyError, UnicodeDecodeError) as error:
+        raise ModelError(f"{path}: {name} cannot be read ({error})") from None
+
+
+def _sha256(data: bytes) -> str:
+    # hashlib itself costs a cold start 2.6 ms; the C module behind it costs nothing.
+    if sys.version_info >= (3, 12):
+        from _sha2 import sha256
+    else:
+        from _sha256 import sha256
+    return str(sha256(data).hexdigest())
+
+
+def _is_hex(seal: bytes) -> bool:
+    return len(seal) == _SEAL_BYTES and not seal.strip(b"0123456789abcdef")
+
+
+def _varint(value: int) -> bytes:
+    """`value` in protobuf's base-128 encoding."""
+    out = bytearray()
+    while value > 0x7F:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    return bytes(out) + bytes([value])

@@ -1,0 +1,148 @@
+"""edge-predict: pictures in, answers out.
+
+The options are read here rather than by argparse, whose import alone costs half of Python's own start.
+"""
+
+import os
+import sys
+
+from edge import errors
+from edge.errors import InputMissing, UsageError, one_line
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from edge.predictor import Prediction
+
+HELP = """\
+usage: edge-predict IMAGE... [options]
+
+Say what each picture shows. PNG, JPEG and BMP are read.
+
+  --model FILE         an edgeproof model (default: $EDGEPROOF_MODEL, else the one that came with edgeproof)
+  --top-k N            answers a picture, most probable first (default: 1)
+  --json               one JSON object a line: path, label, index, probability, ranking; or path and error
+  --engine NAME        litert or onnxruntime (default: the first installed one that runs the model)
+  --threads N          threads the engine may use (default: 1, which is fastest for small networks)
+  --allow-unverified   run a model that edgeproof did not seal (a damaged one is never run)
+  --version            print the version
+  --help               print this text
+
+Exit codes: 0 done, 2 usage, 65 bad picture, 66 no such input, 69 engine not installed, 70 our defect,
+71 out of memory, 74 I/O, 78 bad or unverified model, 130 interrupted.
+Of several pictures the first failure's code is given; the others are still answered.
+"""
+
+SHIPPED = "lenet5-relu-mnist-int8.tflite"
+
+
+class Options:
+    """What the command line asks for."""
+
+    __slots__ = ("allow_unverified", "engine", "images", "json", "model", "threads", "top_k")
+
+    def __init__(self) -> None:
+        self.images: list[str] = []
+        self.model: str | None = None
+        self.top_k = 1
+        self.json = False
+        self.engine: str | None = None
+        self.threads = 1
+        self.allow_unverified = False
+
+
+def parse(arguments: list[str]) -> Options:
+    """The options in `arguments`; `--name VALUE` and `--name=VALUE` are the same, `--` ends the options."""
+    options = Options()
+    rest = iter(arguments)
+    for argument in rest:
+        if argument == "--":
+            options.images.extend(rest)
+        elif not argument.startswith("--"):
+            options.images.append(argument)
+        elif argument in ("--json", "--allow-unverified"):
+            setattr(options, argument[2:].replace("-", "_"), True)
+        else:
+            name, equals, value = argument.partition("=")
+            if name not in ("--model", "--top-k", "--engine", "--threads"):
+                raise UsageError(f"no option {one_line(argument)}; see edge-predict --help")
+            if not equals:
+                value = next(rest, "")
+            if not value:
+                raise UsageError(f"{name} wants a value; see edge-predict --help")
+            setattr(options, name[2:].replace("-", "_"), _count(name, value) if name in ("--top-k", "--threads") else value)
+    if not options.images:
+        raise UsageError("name at least one picture; see edge-predict --help")
+    return options
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Answer every picture, and return the exit code of the first that could not be answered."""
+    given = sys.argv[1:] if arguments is None else arguments
+    if "--help" in given or "-h" in given:
+        print(HELP, end="")
+        return 0
+    if "--version" in given:
+        print(f"edge-predict {_version()}")
+        return 0
+    options = parse(given)
+    from edge import predictor
+
+    model = options.model or os.environ.get("EDGEPROOF_MODEL") or shipped_model()
+    ready = predictor.load(
+        model, engine_name=options.engine, threads=options.threads, allow_unverified=options.allow_unverified
+    )
+    if not ready.artifact.contract:
+        errors.say("edge-predict", f"{ready.artifact.path}: unverified: pixels from 0 to 255 are assumed")
+    code = 0
+    for path in options.images:
+        try:
+            print(_answer(path, ready.predict(path), options))
+        except (errors.InputError, InputMissing) as error:
+            if options.json:
+                print(_json({"path": path, "error": str(error)}))
+            errors.say("edge-predict", error)
+            code = code or error.exit_code
+    return code
+
+
+def shipped_model() -> str:
+    """The path of the model that came with edgeproof."""
+    return os.path.join(os.path.dirname(__file__), "models", SHIPPED)
+
+
+def _answer(path: str, prediction: "Prediction", options: Options) -> str:
+    ranking = prediction.ranking[: options.top_k]
+    if not options.json:
+        return f"{one_line(path)}: " + ", ".join(f"{label} ({100 * share:.1f} %)" for label, _, share in ranking)
+    return _json(
+        {
+            "path": path,
+            "label": prediction.label,
+            "index": prediction.index,
+            "probability": prediction.probability,
+            "ranking": [{"label": label, "index": index, "probability": share} for label, index, share in ranking],
+        }
+    )
+
+
+def _json(answer: dict[str, object]) -> str:
+    import json
+
+    return json.dumps(answer)
+
+
+def _count(name: str, value: str) -> int:
+    if not value.isascii() or not value.isdigit() or not 1 <= int(value) <= 1024:
+        raise UsageError(f"{name} {one_line(value)}: wanted a whole number from 1 to 1024")
+    return int(value)
+
+
+def _version() -> str:
+    from importlib.metadata import version
+
+    return version("edgeproof")
+
+
+def console() -> int:
+    """The `edge-predict` command."""
+    return errors.run(main, "edge-predict")

@@ -1,0 +1,100 @@
+"""What can go wrong that is not our fault: one line for the user, one exit code for the shell.
+
+An expected failure is a `ToolchainError`; its message says what was found, what was wanted and what to do
+next. Anything else that reaches the top is a defect of ours and keeps its traceback.
+"""
+
+import sys
+
+
+class ToolchainError(Exception):
+    """An expected failure: `str(error)` is one line, `exit_code` is what the process ends with."""
+
+    exit_code = 70
+
+
+class Refused(ToolchainError):
+    """A gate or a baseline said no."""
+
+    exit_code = 1
+
+
+class UsageError(ToolchainError):
+    """The command line asks for something that does not exist or does not go together."""
+
+    exit_code = 2
+
+
+class InputError(ToolchainError):
+    """A picture or a data file was read and is not what it should be."""
+
+    exit_code = 65
+
+
+class InputMissing(ToolchainError):
+    """A named input does not exist or may not be read."""
+
+    exit_code = 66
+
+
+class EngineMissing(ToolchainError):
+    """The library that runs this kind of model is not installed."""
+
+    exit_code = 69
+
+
+class StorageError(ToolchainError):
+    """A file could not be read or written: disk full, read-only, failing."""
+
+    exit_code = 74
+
+
+class ModelError(ToolchainError):
+    """A model file that will not be run: damaged, unverified, or of a form we do not know."""
+
+    exit_code = 78
+
+
+class SealError(ModelError):
+    """An artifact whose bytes do not match its seal."""
+
+
+def one_line(text: str) -> str:
+    """`text` with line breaks and control characters escaped, so that no file name can forge a second line."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def missing(path: str, error: OSError) -> InputMissing:
+    """The error for an input that could not be opened or read."""
+    return InputMissing(one_line(f"{path}: {error.strerror or error}"))
+
+
+def say(program: str, text: object) -> None:
+    """One line on stderr, as every program of ours begins its own."""
+    print(f"{program}: {text}", file=sys.stderr)
+
+
+def run(main, program: str) -> int:  # type: ignore[no-untyped-def]
+    """Call `main()` and turn what it raises into one line on stderr and the exit code promised in the README."""
+    try:
+        code = main()
+        sys.stdout.flush()
+        return code or 0
+    except ToolchainError as error:
+        say(program, error)
+        return error.exit_code
+    except KeyboardInterrupt:
+        say(program, "interrupted")
+        return 130
+    except MemoryError:
+        say(program, "out of memory")
+        return 71
+    except BrokenPipeError:
+        # The reader (`| head`) has gone; point stdout elsewhere so that the interpreter's own flush stays quiet.
+        import os
+
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return 0
+    except OSError as error:
+        say(program, one_line(str(error)))
+        return 74

@@ -1,0 +1,39 @@
+"""Replay an artifact's goldens: does this device give the answers a healthy one gives?"""
+
+import struct
+
+from edge.predictor import Predictor
+
+# Between kernels and versions an int8 output may differ by one step and a float one in its last digits.
+INT8_STEPS = 1
+FLOAT_DIFFERENCE = 1e-3
+
+
+class Replay:
+    """`n_goldens` pictures replayed; `n_exact` outputs equal to the last bit; `first_difference` one line, or None."""
+
+    __slots__ = ("first_difference", "n_exact", "n_goldens")
+
+    def __init__(self, *, n_goldens: int, n_exact: int, first_difference: str | None) -> None:
+        self.n_goldens, self.n_exact, self.first_difference = n_goldens, n_exact, first_difference
+
+    @property
+    def passed(self) -> bool:
+        """No output was further off than the tolerance."""
+        return self.first_difference is None
+
+
+def replay(predictor: Predictor) -> Replay:
+    """Run every golden of the predictor's artifact and compare with what is expected."""
+    n_exact, first = 0, None
+    goldens = predictor.artifact.goldens()
+    int8 = predictor.contract.output_dtype == "int8"
+    tolerance = INT8_STEPS if int8 else FLOAT_DIFFERENCE
+    unpack = struct.Struct(f"<{predictor.contract.n_classes}{'b' if int8 else 'f'}").unpack
+    for number, (pixels, wanted) in enumerate(goldens):
+        found = predictor.engine.run(pixels)
+        n_exact += found == wanted
+        apart = max(abs(f - w) for f, w in zip(unpack(found), unpack(wanted), strict=True))
+        if apart > tolerance and first is None:
+            first = f"picture {number}: expected {unpack(wanted)}, got {unpack(found)}, tolerance {tolerance}"
+    return Replay(n_goldens=len(goldens), n_exact=n_exact, first_difference=first)

@@ -1,0 +1,88 @@
+"""The trained network as one file: `checkpoint.npz` holds the weights by name and, as JSON, what they are.
+
+Read without pickle, and built from our own architecture by name, so the file cannot bring code along.
+"""
+
+import dataclasses
+import io
+import json
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from edge.contract import InputContract
+from edge.errors import InputError, InputMissing
+from edge.files import write_whole
+from train.architectures import architecture
+from train.recipes import Recipe
+
+if TYPE_CHECKING:
+    import keras
+
+FILE = "checkpoint.npz"
+_ABOUT = "about.json"
+
+
+@dataclass(frozen=True, eq=False)
+class Checkpoint:
+    """Weights by name, and everything needed to say where they came from."""
+
+    network: str
+    data: str
+    class_names: tuple[str, ...]
+    recipe: Recipe
+    data_digest: str
+    figures: dict[str, Any]  # test top1, n_images, seconds, peak_rss_mib, versions, …
+    weights: dict[str, np.ndarray]
+
+    @property
+    def contract(self) -> InputContract:
+        """The pictures the network takes."""
+        return architecture(self.network).contract
+
+    def build(self, *, batch_size: int | None = None) -> "keras.Model":
+        """The trained network. Raises InputError where the weights are not this network's."""
+        model = architecture(self.network).build(batch_size=batch_size)
+        wanted = {v.path: v for v in model.weights}
+        if wanted.keys() != self.weights.keys():
+            odd = sorted(wanted.keys() ^ self.weights.keys())
+            raise InputError(f"checkpoint of {self.network}: weights do not match the network ({', '.join(odd[:3])})")
+        for path, variable in wanted.items():
+            if variable.shape != self.weights[path].shape:
+                raise InputError(
+                    f"checkpoint of {self.network}: {path} is {self.weights[path].shape}, wanted {tuple(variable.shape)}"
+                )
+            variable.assign(self.weights[path])
+        return model
+
+    def save(self, folder: Path) -> None:
+        """Write `folder`/checkpoint.npz, whole or not at all."""
+        about = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name != "weights"}
+        about["recipe"] = dataclasses.asdict(self.recipe)
+        buffer = io.BytesIO()
+        np.savez(buffer, **{_ABOUT: np.array(json.dumps(about))}, **self.weights)
+        write_whole(str(folder / FILE), buffer.getvalue())
+
+
+def weights_of(model: "keras.Model") -> dict[str, np.ndarray]:
+    """The weights of `model` by path ("conv1/kernel"), as numpy arrays."""
+    return {v.path: np.array(v) for v in model.weights}
+
+
+def load(folder: Path) -> Checkpoint:
+    """The checkpoint in run folder `folder`. Raises InputMissing, or InputError where it is damaged."""
+    path = folder / FILE
+    if not path.is_file():
+        raise InputMissing(f"{path}: no such file; train first: python -m train.mnist")
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            weights = {name: arrays[name] for name in arrays.files}
+        about = json.loads(str(weights.pop(_ABOUT)))
+        about["recipe"] = Recipe(**about["recipe"])
+        about["class_names"] = tuple(about["class_names"])
+        return Checkpoint(**about, weights=weights)
+    except (zipfile.BadZipFile, KeyError, TypeError, ValueError, EOFError, OSError) as error:
+        raise InputError(f"{path}: damaged checkpoint ({error}); train again") from None

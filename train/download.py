@@ -1,0 +1,58 @@
+"""Fetch a file from the first mirror that answers, and give up soon where there is no network."""
+
+import sys
+import threading
+import time
+import urllib.request
+
+PATIENCE_S = 20.0
+_CHUNK = 1 << 16
+
+
+class NoNetwork(Exception):
+    """No mirror delivered in time; the message says what each one did."""
+
+
+def fetch(urls: list[str], *, patience_s: float = PATIENCE_S) -> bytes:
+    """The body of the first URL that delivers. Raises NoNetwork.
+
+    All mirrors together have `patience_s` seconds for the first megabyte and as long again for each further one, so
+    a dead network is noticed in 20 s and a slow one may still finish.
+    """
+    job = _Download(urls)
+    # A thread, because looking a host name up can hang for minutes and takes no time-out.
+    threading.Thread(target=job.run, daemon=True).start()
+    started = time.monotonic()
+    while not job.finished.wait(0.05):
+        if time.monotonic() - started > patience_s * (1 + job.n_bytes // 1_000_000):
+            raise NoNetwork(f"gave up after {time.monotonic() - started:.0f} s with {job.n_bytes} bytes received")
+    if job.body is None:
+        raise NoNetwork("; ".join(job.refusals))
+    return job.body
+
+
+class _Download:
+    def __init__(self, urls: list[str]) -> None:
+        self.urls = urls
+        self.n_bytes = 0
+        self.body: bytes | None = None
+        self.refusals: list[str] = []
+        self.finished = threading.Event()
+
+    def run(self) -> None:
+        for url in self.urls:
+            try:
+                self.body = self._read(url)
+                break
+            except (OSError, ValueError) as error:
+                self.refusals.append(f"{url}: {error}")
+        self.finished.set()
+
+    def _read(self, url: str) -> bytes:
+        print(f"fetching {url}", file=sys.stderr)
+        chunks = []
+        with urllib.request.urlopen(url, timeout=PATIENCE_S) as answer:
+            while chunk := answer.read(_CHUNK):
+                chunks.append(chunk)
+                self.n_bytes += len(chunk)
+        return b"".join(chunks)

@@ -1,0 +1,122 @@
+"""How a network is trained: one frozen value, made from flags, saved with the result.
+
+`documented` is the recipe of the document that describes the network; `modern` is ours, for the same network.
+"""
+
+import argparse
+import dataclasses
+import math
+from dataclasses import dataclass, field
+
+from edge.errors import UsageError
+
+# Learning rates that suit each optimizer when a recipe leaves the choice to us.
+USUAL_RATES = {"sgd": 0.1, "momentum": 0.02, "adagrad": 0.02, "rmsprop": 1e-3, "adam": 1.5e-3}
+
+
+def _setting(default, text, **more):
+    return field(default=default, metadata={"help": text, **more})
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that decides a training run, besides the network and the data."""
+
+    name: str = "modern"
+    optimizer: str = _setting("adam", "what follows the gradient", choices=tuple(USUAL_RATES))
+    learning_rate: float = _setting(0.0, "the peak, where the schedule has one; 0: what usually suits the optimizer")
+    schedule: str = _setting("one-cycle", "warm up, then cosine to zero; or constant", choices=("one-cycle", "constant"))
+    batch: int = _setting(128, "pictures a step")
+    epochs: float = _setting(8.0, "passes over the training pictures")
+    steps: int = _setting(0, "optimizer steps; 0: as many as the epochs take")
+    loss_reduction: str = _setting("mean", "over the pictures of a batch", choices=("mean", "sum"))
+    initialization: str = _setting("he", "of the weights", choices=("he", "documented"))
+    shift: int = _setting(2, "pixels a training picture is moved at most, each way")
+    turn: float = _setting(0.0, "degrees a training picture is turned at most, each way")
+    stretch: float = _setting(0.0, "share a training picture is enlarged or reduced at most, each way")
+    label_smoothing: float = _setting(0.0, "share of the target spread over the other classes")
+    averaging: float = _setting(0.0, "decay of the moving average of the weights; 0: none")
+    held_out: float = _setting(0.0, "share of the training pictures, its last ones, held out for validation")
+    log_every: int = _setting(100, "steps between two rows of history.csv")
+    seed: int = _setting(0, "of the weights, the order and the augmentation")
+
+    def n_training(self, n: int) -> int:
+        """How many of a training split's `n` pictures, its first ones, are trained on."""
+        return n - round(n * self.held_out)
+
+    def n_steps(self, n_train: int) -> int:
+        """Optimizer steps over `n_train` training pictures."""
+        return self.steps or math.ceil(self.epochs * n_train / self.batch)
+
+    @property
+    def rate(self) -> float:
+        """The learning rate in force, at its peak."""
+        return self.learning_rate or USUAL_RATES[self.optimizer]
+
+
+_LENET_DOCUMENTED = Recipe(
+    name="documented", optimizer="sgd", learning_rate=1e-4, schedule="constant", batch=200, epochs=0, steps=300,
+    loss_reduction="sum", initialization="documented", shift=0, log_every=10,
+)  # fmt: skip
+
+RECIPES: dict[str, dict[str, Recipe]] = {
+    "deep-mnist": {
+        "modern": Recipe(epochs=6, averaging=0.99),
+        "documented": Recipe(
+            name="documented", optimizer="adam", learning_rate=1e-4, schedule="constant", batch=50, epochs=0, steps=20_000,
+            initialization="documented", shift=0, held_out=1 / 12,
+        ),
+    },
+    "lenet5-relu": {
+        "modern": Recipe(epochs=15, averaging=0.99),
+        "documented": _LENET_DOCUMENTED,
+    },
+}  # fmt: skip
+
+
+def add_flags(parser: argparse.ArgumentParser) -> None:
+    """A flag for each field of `Recipe`; one not given keeps the recipe's value."""
+    group = parser.add_argument_group("recipe", "what is not given is as the recipe says")
+    for setting in dataclasses.fields(Recipe):
+        if setting.name == "name":
+            continue
+        group.add_argument(
+            f"--{setting.name.replace('_', '-')}",
+            type=type(setting.default),
+            choices=setting.metadata.get("choices"),
+            metavar=None if "choices" in setting.metadata else "N",
+            help=setting.metadata["help"],
+        )
+
+
+def from_flags(network: str, flags: argparse.Namespace) -> Recipe:
+    """The recipe `--recipe` names for `network`, with the flags that were given in place of its values."""
+    base = RECIPES[network][flags.recipe]
+    given = {
+        setting.name: value
+        for setting in dataclasses.fields(Recipe)
+        if setting.name != "name" and (value := getattr(flags, setting.name)) is not None
+    }
+    if "epochs" in given and "steps" in given:
+        raise UsageError("--epochs and --steps say the same thing twice; give one")
+    if "epochs" in given:
+        given["steps"] = 0
+    recipe = dataclasses.replace(base, **given)
+    _check(recipe)
+    return recipe
+
+
+def _check(recipe: Recipe) -> None:
+    for name, holds in {
+        "batch": recipe.batch >= 1,
+        "epochs": recipe.steps > 0 or recipe.epochs > 0,
+        "steps": recipe.steps >= 0,
+        "learning-rate": recipe.learning_rate >= 0,
+        "shift": 0 <= recipe.shift <= 8,
+        "held-out": 0 <= recipe.held_out < 1,
+        "label-smoothing": 0 <= recipe.label_smoothing < 1,
+        "averaging": 0 <= recipe.averaging < 1,
+        "log-every": recipe.log_every >= 1,
+    }.items():
+        if not holds:
+            raise UsageError(f"--{name} {getattr(recipe, name.replace('-', '_'))} is out of range")
