@@ -25,7 +25,9 @@ def main() -> int:
     print(report.table(rows))
     refused = [row for row in rows if not row.verdict.passed]
     for row in refused:
-        errors.say("convert", f"{row.candidate.file_name}: {row.verdict.outcome}, not published: {'; '.join(row.verdict.reasons)}")
+        errors.say(
+            "convert", f"{row.candidate.file_name}: {row.verdict.outcome}, not published: {'; '.join(row.verdict.reasons)}"
+        )
     return errors.Refused.exit_code if refused else 0
 
 
@@ -47,7 +49,9 @@ def convert_one(trained: Checkpoint, settings: Namespace) -> list[Row]:
         rows.append(row)
         if verdict.passed:
             proof = report.markdown([row])
-            sealed = publish(candidate, predictor, trained, calibration, verification, gate=gate, goldens=pictures, report=proof)
+            sealed = publish(
+                candidate, predictor, trained, calibration, verification, gate=gate, goldens=pictures, report=proof
+            )
             write_whole(str(Path(settings.out, candidate.file_name)), sealed)
     return rows
 

@@ -10,8 +10,8 @@ from convert.gate import Verdict
 from convert.verify import Verification
 from edge.files import write_whole
 
-_HEADER = ("network", "format", "precision", "model bytes", "float top-1", "top-1", "lost", "gained", "drop (95 % interval), points",
-           "n", "verdict")  # fmt: skip
+_HEADER = ("network", "format", "precision", "model bytes", "float top-1", "top-1", "lost", "gained",
+           "drop (95 % interval), points", "n", "verdict")  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,9 @@ def markdown(rows: list[Row]) -> str:
     """The rows as a Markdown table, with the gate's reasons under it."""
     lines = [_HEADER, tuple("---" for _ in _HEADER), *(row.cells() for row in rows)]
     grid = "\n".join("| " + " | ".join(line) + " |" for line in lines)
-    reasons = "\n".join(f"- `{row.candidate.file_name}`: {row.verdict.outcome}: {'; '.join(row.verdict.reasons)}" for row in rows)
+    reasons = "\n".join(
+        f"- `{row.candidate.file_name}`: {row.verdict.outcome}: {'; '.join(row.verdict.reasons)}" for row in rows
+    )
     return (
         f"{grid}\n\n{reasons}\n\n"
         "lost: the float model is right and this one wrong; gained: the reverse; n: test pictures. "

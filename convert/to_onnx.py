@@ -39,17 +39,15 @@ def int8(model: keras.Model, calibration: CalibrationSet) -> bytes:
             weight_type=QuantType.QInt8,
             activation_type=QuantType.QInt8,
         )
-        return _with_uint8_input(onnx.load(quantized)).SerializeToString(deterministic=True)
+        return bytes(_with_uint8_input(onnx.load(quantized)).SerializeToString(deterministic=True))
 
 
 def _float_graph(model: keras.Model) -> onnx.ModelProto:
     logging.getLogger("tf2onnx").setLevel(logging.ERROR)
 
-    @tf.function(input_signature=[tf.TensorSpec(model.input_shape, tf.float32, name=INPUT)])
-    def logits(pixels: tf.Tensor) -> dict[str, tf.Tensor]:
-        return {OUTPUT: model(pixels, training=False)}
-
-    graph, _ = tf2onnx.convert.from_function(logits, input_signature=logits.input_signature, opset=OPSET)
+    pixels = (tf.TensorSpec(model.input_shape, tf.float32, name=INPUT),)
+    logits = tf.function(lambda pixels: {OUTPUT: model(pixels, training=False)})
+    graph: onnx.ModelProto = tf2onnx.convert.from_function(logits, input_signature=pixels, opset=OPSET)[0]
     return graph
 
 

@@ -27,18 +27,20 @@ if TYPE_CHECKING:
 
 
 class EngineChoice:
-    """Where an engine's class is, which library it needs, and what it runs. `verifies`: it checks a file's structure."""
+    """Where an engine is, the library it needs, the kind of model it runs, and what to install for it."""
 
-    __slots__ = ("extra", "kind", "library", "module", "verifies")
+    __slots__ = ("extra", "kind", "library", "module", "title")
 
-    def __init__(self, module: str, *, library: str, kind: str, extra: str, verifies: bool = True) -> None:
-        self.module, self.library, self.kind, self.extra, self.verifies = module, library, kind, extra, verifies
+    def __init__(self, module: str, *, title: str, library: str, kind: str, extra: str) -> None:
+        self.module, self.title, self.library, self.kind, self.extra = module, title, library, kind, extra
 
 
 # The first of a kind that is installed is the default.
 ENGINES = {
-    "litert": EngineChoice("edge.litert", library="ai_edge_litert", kind="tflite", extra="edgeproof"),
-    "onnxruntime": EngineChoice("edge.onnx_runtime", library="onnxruntime", kind="onnx", extra="edgeproof[onnx]"),
+    "litert": EngineChoice("edge.litert", title="LiteRT", library="ai_edge_litert", kind="tflite", extra="edgeproof"),
+    "onnxruntime": EngineChoice(
+        "edge.onnx_runtime", title="ONNX Runtime", library="onnxruntime", kind="onnx", extra="edgeproof[onnx]"
+    ),
 }
 
 
@@ -53,14 +55,13 @@ def load(artifact: Artifact, *, name: str | None = None, threads: int = 1) -> "E
     able = {n: choice for n, choice in ENGINES.items() if choice.kind == artifact.kind}
     if name is not None and name not in able:
         raise UsageError(f"{artifact.path}: {name} does not run {artifact.kind} models; {', '.join(able)} does")
-    wanted = {name: able[name]} if name else able
-    for engine, choice in wanted.items():
+    wanted = [name] if name else list(able)
+    for candidate in wanted:
+        choice = able[candidate]
         if importlib.util.find_spec(choice.library) is not None:
             made: Engine = importlib.import_module(choice.module).load(artifact, threads=threads)
             return made
-    raise EngineMissing(
-        f"{artifact.path} needs {engine}, which is not installed: pip install '{choice.extra}'"
-    )
+    raise EngineMissing(f"{artifact.path} needs {choice.title}, which is not installed: pip install '{choice.extra}'")
 
 
 def foreign_contract(

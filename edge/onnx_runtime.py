@@ -8,7 +8,7 @@ from edge.contract import ModelContract
 from edge.engine import foreign_contract
 from edge.errors import ModelError
 
-_DTYPES = {"tensor(uint8)": np.uint8, "tensor(float)": np.float32}
+_DTYPES: dict[str, type[np.uint8] | type[np.float32]] = {"tensor(uint8)": np.uint8, "tensor(float)": np.float32}
 
 
 class OnnxRuntime:
@@ -32,7 +32,7 @@ class OnnxRuntime:
         dtype = _DTYPES.get(self._input.type)
         if dtype is None:
             raise ModelError(f"{artifact.path}: its input is {self._input.type}; wanted {' or '.join(_DTYPES)}")
-        self._dtype: type[np.uint8] | type[np.float32] = dtype
+        self._dtype = dtype
 
     def run(self, pixels: bytes) -> bytes:
         """The raw output tensor for one picture, uint8 [H, W, C] as bytes."""

@@ -63,7 +63,7 @@ class Checkpoint:
         about = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name != "weights"}
         about["recipe"] = dataclasses.asdict(self.recipe)
         buffer = io.BytesIO()
-        np.savez(buffer, **{_ABOUT: np.array(json.dumps(about))}, **self.weights)
+        np.savez(buffer, allow_pickle=False, **{_ABOUT: np.array(json.dumps(about))}, **self.weights)
         write_whole(str(folder / FILE), buffer.getvalue())
 
 

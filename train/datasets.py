@@ -61,8 +61,8 @@ class Dataset:
         """SHA-256 of train images, train labels, test images, test labels, one after the other."""
         sha = hashlib.sha256()
         for split in (self.train, self.test):
-            sha.update(np.ascontiguousarray(split.images))
-            sha.update(np.ascontiguousarray(split.labels))
+            sha.update(np.ascontiguousarray(split.images).data)
+            sha.update(np.ascontiguousarray(split.labels).data)
         return sha.hexdigest()
 
 

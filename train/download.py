@@ -13,12 +13,13 @@ class NoNetwork(Exception):
     """No mirror delivered in time; the message says what each one did."""
 
 
-def fetch(urls: list[str], *, patience_s: float = PATIENCE_S) -> bytes:
+def fetch(urls: list[str], *, patience_s: float | None = None) -> bytes:
     """The body of the first URL that delivers. Raises NoNetwork.
 
-    All mirrors together have `patience_s` seconds for the first megabyte and as long again for each further one, so
+    All mirrors together have `patience_s` (20) seconds for the first megabyte and as long again for each further one, so
     a dead network is noticed in 20 s and a slow one may still finish.
     """
+    patience_s = PATIENCE_S if patience_s is None else patience_s
     job = _Download(urls)
     # A thread, because looking a host name up can hang for minutes and takes no time-out.
     threading.Thread(target=job.run, daemon=True).start()

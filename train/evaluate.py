@@ -12,9 +12,7 @@ BATCH = 500
 
 def logits(model: "keras.Model", images: np.ndarray) -> np.ndarray:
     """Logits of `model` on uint8 [N, H, W, C] pictures: float32 [N, K], in their order."""
-    parts = [
-        model.predict_on_batch(images[start : start + BATCH].astype(np.float32)) for start in range(0, len(images), BATCH)
-    ]
+    parts = [model.predict_on_batch(images[start : start + BATCH].astype(np.float32)) for start in range(0, len(images), BATCH)]
     return np.concatenate(parts)
 
 

@@ -60,9 +60,7 @@ def loss(recipe: Recipe, *, n_classes: int) -> keras.losses.Loss:
     reduction = "sum" if recipe.loss_reduction == "sum" else "sum_over_batch_size"
     if not recipe.label_smoothing:
         return keras.losses.SparseCategoricalCrossentropy(from_logits=True, reduction=reduction)
-    smoothed = keras.losses.CategoricalCrossentropy(
-        from_logits=True, label_smoothing=recipe.label_smoothing, reduction="none"
-    )
+    smoothed = keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=recipe.label_smoothing, reduction="none")
 
     def smoothed_cross_entropy(labels, answers):
         return smoothed(keras.ops.one_hot(keras.ops.reshape(labels, (-1,)), n_classes), answers)

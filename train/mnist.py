@@ -10,9 +10,11 @@ NETWORKS = ("deep-mnist", "lenet5-relu")
 
 
 def main() -> int:
-    flags = run.parser("python -m train.mnist", networks=NETWORKS, description=__doc__).parse_args()
-    recipe = recipes.from_flags(flags.arch, flags)
-    dataset = datasets.mnist_or_digits(flags.data_dir)
+    parser = run.parser("python -m train.mnist", networks=NETWORKS, description=__doc__)
+    parser.add_argument("--data", choices=("mnist", "digits"), default="mnist", help="default: %(default)s")
+    flags = parser.parse_args()
+    dataset = datasets.load_digits() if flags.data == "digits" else datasets.mnist_or_digits(flags.data_dir)
+    recipe = recipes.from_flags(flags.arch, dataset.name, flags)
     out = Path(flags.out or f"runs/{flags.arch}-{dataset.name}-{recipe.name}")
     print(f"{flags.arch} on {dataset.name} ({len(dataset.train):,} pictures), {recipe.name} recipe -> {out}", file=sys.stderr)
     figures = run.train(flags.arch, dataset, recipe, out)

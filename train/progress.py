@@ -62,7 +62,7 @@ class Progress(keras.callbacks.Callback):
     def _draw(self, step: int, *, last: bool) -> None:
         now = time.monotonic()
         on_screen = sys.stderr.isatty()
-        if step == 1 or not last and now - self._drawn < (0.2 if on_screen else 10.0):
+        if step == 1 or (not last and now - self._drawn < (0.2 if on_screen else 10.0)):
             return
         self._drawn = now
         # The first step compiles the network; it says nothing about the others.

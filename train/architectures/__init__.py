@@ -14,6 +14,7 @@ from edge.quiet import NativeChatterHidden
 if TYPE_CHECKING:
     import keras
 
+
 @dataclass(frozen=True)
 class Architecture:
     """One network: `build` makes it, with exactly `n_parameters`."""
@@ -23,9 +24,7 @@ class Architecture:
     n_parameters: int
     contract: InputContract
 
-    def build(
-        self, *, initialization: str = "documented", seed: int = 0, batch_size: int | None = None
-    ) -> "keras.Model":
+    def build(self, *, initialization: str = "documented", seed: int = 0, batch_size: int | None = None) -> "keras.Model":
         """A fresh network, float32 [N, H, W, C] pixels 0 to 255 → float32 [N, K] logits. Seeds all of Keras with `seed`."""
         module, function = self.builder.split(".")
         # TensorFlow's first import and its look for a GPU write a screenful.

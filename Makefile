@@ -1,0 +1,64 @@
+# What each target does is the sentence above it. Everything is installed into .venv, nothing outside this folder.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+RUN := $(BIN)/python
+
+# Settings of the demo; its test makes them small.
+ARCH ?= deep-mnist
+TRAIN_FLAGS ?=
+DEMO_OUT ?= artifacts
+
+.PHONY: help demo test benchmarks lint shipped-model examples clean
+
+# List the targets.
+help:
+	@awk '/^# /{text=substr($$0,3)} /^[a-z-]+:/{split($$1,t,":"); printf "make %-14s %s\n", t[1], text}' Makefile
+
+# Train a network, quantize it, prove it, and ask it about a picture: the whole job, from nothing.
+demo: $(VENV)/installed
+	$(RUN) -m train.mnist --arch $(ARCH) $(TRAIN_FLAGS)
+	$(RUN) -m convert --int8 --out $(DEMO_OUT)
+	for model in $(DEMO_OUT)/*.tflite $(DEMO_OUT)/*.onnx; do $(RUN) -m edge verify $$model || exit; done
+	for model in $(DEMO_OUT)/*.tflite $(DEMO_OUT)/*.onnx; do $(BIN)/edge-predict --model $$model examples/seven.png || exit; done
+	@echo "The report is in $(DEMO_OUT)/report.md, the pictures of the training in runs/."
+
+# Run every test; what they need is installed first.
+test: $(VENV)/installed
+	$(RUN) -m pytest
+
+# Time a prediction with each engine; the report is kept in reports/.
+benchmarks: $(VENV)/installed
+	@mkdir -p reports
+	$(RUN) -m pytest benchmarks --benchmark-json=reports/benchmarks.json
+
+# Check style, form and types.
+lint: $(VENV)/installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+# Remake the model in the wheel from MNIST in EDGEPROOF_DATA (two minutes).
+shipped-model: $(VENV)/installed examples
+	$(RUN) -m train.mnist --arch lenet5-relu --out runs/shipped
+	$(RUN) -m convert --int8 --formats tflite --checkpoint runs/shipped --goldens examples --out artifacts/shipped
+	cp artifacts/shipped/lenet5-relu-mnist-int8.tflite edge/models/
+
+# Draw the example pictures again.
+examples: $(VENV)/installed
+	$(RUN) examples/draw.py examples
+
+# Remove the environment and everything made, but not the data.
+clean:
+	rm -rf $(VENV) runs artifacts reports build dist *.egg-info
+
+# The environment is made again when what it holds changes. Debian splits venv from Python: where it is missing and
+# we may install it, we do; else the line says what to do.
+$(VENV)/installed: pyproject.toml constraints/ci.txt
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null \
+	  || { [ "$$(id -u)" = 0 ] && apt-get update -qq && apt-get install -qq -y python3-venv; } \
+	  || { echo "make: Python's venv module is missing: sudo apt install python3-venv" >&2; exit 69; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints/ci.txt --editable '.[dev]'
+	@touch $@

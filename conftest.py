@@ -1,0 +1,42 @@
+"""What tests and benchmarks share: a trained network and its artifacts, made once by the real commands."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent
+
+
+def run(*arguments: str | Path, cwd: Path = ROOT, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run a command and keep its output; the result's `returncode` is the test's to judge."""
+    return subprocess.run(
+        [str(a) for a in arguments], cwd=cwd, env=os.environ | environment, capture_output=True, text=True, check=False
+    )
+
+
+@pytest.fixture(scope="session")
+def workshop(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with `runs/lenet5-relu-digits-modern` and, in `artifacts/`, both int8 formats of it."""
+    folder = tmp_path_factory.mktemp("workshop")
+    for command in (
+        ("train.mnist", "--data", "digits", "--arch", "lenet5-relu"),
+        ("convert", "--int8"),
+    ):
+        done = run(sys.executable, "-m", *command, cwd=folder, PYTHONPATH=str(ROOT))
+        assert done.returncode == 0, done.stderr
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tflite(workshop: Path) -> Path:
+    """A sealed int8 .tflite."""
+    return workshop / "artifacts" / "lenet5-relu-digits-int8.tflite"
+
+
+@pytest.fixture(scope="session")
+def onnx(workshop: Path) -> Path:
+    """A sealed int8 .onnx of the same network."""
+    return workshop / "artifacts" / "lenet5-relu-digits-int8.onnx"

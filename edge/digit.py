@@ -1,0 +1,210 @@
+"""Make a picture of one digit an MNIST digit: light on black, 20 pixels at most, centred by mass in 28x28.
+
+Four steps, each a function: lift the ink off its ground, keep the strokes that belong together, cut them out,
+place them as MNIST did. The constants were chosen on MNIST training digits redrawn by `tests/redraw.py`.
+"""
+
+from PIL import Image, ImageChops
+
+from edge.errors import InputError
+
+SIDE = 28
+BOX = 20
+SMALLEST_PHOTO = 32  # a picture with no side this long was drawn: its ground is even
+WORKING_SIDE = 512  # a digit a tenth as wide as the picture still has 51 pixels; a photo has 0.2 million
+GROUND_SIDE = 64  # uneven light is smooth enough to be seen at this size
+
+
+def redraw(grey: Image.Image) -> bytes:
+    """The digit in `grey` (mode L, any size, light or dark ink) as uint8 [28, 28]; InputError if there is none."""
+    grey = _at_most(WORKING_SIDE, grey)
+    ink, noise = _lift_ink(grey)
+    strokes, floor, full = _keep_strokes(ink, noise)
+    stretch = [min(255, max(0, 255 * (v - floor) // (full - floor))) for v in range(256)]
+    return _place(strokes.point(stretch))
+
+
+def _lift_ink(grey: Image.Image) -> tuple[Image.Image, int]:
+    """How far each pixel differs from its ground, in the direction of the ink: mode L, the ground near 0; its noise."""
+    border = _border(grey)
+    level = _median(border)
+    if 2 * sum(border[max(0, level - 2) : level + 3]) >= sum(border) or max(grey.size) < SMALLEST_PHOTO:
+        # Drawn, not photographed: the ground is the same everywhere, and any stroke is narrower than that.
+        ground = Image.new("L", grey.size, level)
+        dark, light = ImageChops.subtract(ground, grey), ImageChops.subtract(grey, ground)
+        return (dark if _energy(dark) > _energy(light) else light), 0
+
+    from PIL.ImageFilter import BoxBlur, MaxFilter, MinFilter
+
+    small = _at_most(GROUND_SIDE, grey)
+    n_steps = max(1, min(small.size) // 6)
+    # Ink is what strays far from its surroundings: cubes tell which side the rare, large differences are on.
+    astray = ImageChops.subtract(small, small.filter(BoxBlur(2 * n_steps)), 1, 128).histogram()
+    if sum(n * (v - 128) ** 3 for v, n in enumerate(astray)) > 0:
+        grey, small = ImageChops.invert(grey), ImageChops.invert(small)
+    # Grey closing: dark strokes up to a third of the short side vanish. The black frame is neutral to the maximum;
+    # without it a picture that darkens towards its edge would show ink there.
+    width, height = small.size
+    ground = Image.new("L", (width + 2 * n_steps, height + 2 * n_steps))
+    ground.paste(small, (n_steps, n_steps))
+    for size_filter in [MaxFilter(3)] * n_steps + [MinFilter(3)] * n_steps:
+        ground = ground.filter(size_filter)
+    ground = ground.crop((n_steps, n_steps, n_steps + width, n_steps + height)).filter(BoxBlur(1))
+    return ImageChops.subtract(ground.resize(grey.size, Image.Resampling.BILINEAR), grey), _noise(grey)
+
+
+def _keep_strokes(ink: Image.Image, noise: int) -> tuple[Image.Image, int, int]:
+    """`ink` cut to the digit, with all else blackened; the brightest ground; the brightness of a full stroke."""
+    width, height = ink.size
+    strong = _otsu(ink.histogram())
+    weak = max(1, strong * 3 // 4, 3 * noise)
+    if strong < max(6, 4 * noise):
+        raise _no_digit()
+    pixels = bytearray(ink.tobytes())
+    shapes = _shapes(pixels, width, weak)
+    largest = max(sum_ for sum_, _, _ in shapes)
+    kept = []
+    for brightness, peak, runs in shapes:
+        if peak >= strong and brightness * 20 >= largest:
+            kept += runs
+        else:
+            for start, end in runs:
+                pixels[start:end] = bytes(end - start)
+    left, right = min(start % width for start, _ in kept), max((end - 1) % width for _, end in kept) + 1
+    top, bottom = min(start for start, _ in kept) // width, max(start for start, _ in kept) // width + 1
+    if (right - left) * (bottom - top) * 2000 < width * height:
+        raise _no_digit()
+    strokes = Image.frombytes("L", ink.size, bytes(pixels))
+    box = (left, top, right, bottom)
+    levels = strokes.crop(box).histogram()
+    full = _percentile([0] * strong + levels[strong:], 75)
+    outside = [a - b for a, b in zip(strokes.histogram(), levels, strict=True)]
+    floor = min(_percentile(outside, 95), full // 2)
+    return strokes.crop(box), floor, full
+
+
+def _shapes(pixels: bytearray, width: int, weak: int) -> list[tuple[int, int, list[tuple[int, int]]]]:
+    """Connected shapes of pixels at or above `weak`: (summed brightness, peak, runs as start and end offsets).
+
+    Runs are found by `bytes.find`, so that the cost is in the number of strokes crossed, not of pixels.
+    """
+    mask = pixels.translate(bytes(v >= weak for v in range(256)))
+    parents: list[int] = []
+    runs: list[tuple[int, int]] = []
+
+    def root(index: int) -> int:
+        while parents[index] != index:
+            parents[index] = index = parents[parents[index]]
+        return index
+
+    above: range = range(0)
+    for row_start in range(0, len(mask), width):
+        row_end = row_start + width
+        first = len(runs)
+        candidate = above.start
+        start = mask.find(1, row_start, row_end)
+        while start >= 0:
+            end = mask.find(0, start, row_end)
+            end = row_end if end < 0 else end
+            index = len(runs)
+            runs.append((start, end))
+            parents.append(index)
+            # Touching, corners included, in the row above: two sorted lists walked together.
+            while candidate < above.stop and runs[candidate][1] + width < start:
+                candidate += 1
+            other = candidate
+            while other < above.stop and runs[other][0] + width <= end:
+                parents[root(other)] = root(index)
+                other += 1
+            start = mask.find(1, end, row_end)
+        above = range(first, len(runs))
+
+    grouped: dict[int, list[tuple[int, int]]] = {}
+    for index, run in enumerate(runs):
+        grouped.setdefault(root(index), []).append(run)
+    shapes = []
+    for group in grouped.values():
+        pieces = [pixels[start:end] for start, end in group]
+        shapes.append((sum(map(sum, pieces)), max(map(max, pieces)), group))
+    return shapes
+
+
+def _place(strokes: Image.Image) -> bytes:
+    """`strokes` scaled to fit 20x20, its centre of mass on pixel (14, 14), where MNIST's digits have theirs."""
+    scale = BOX / max(strokes.size)
+    width, height = (max(1, round(n * scale)) for n in strokes.size)
+    small = strokes.resize((width, height), Image.Resampling.BICUBIC)
+    # A thin pen's line would be faint at this size; an MNIST digit has white in it.
+    peak = max(1, max(small.tobytes()))
+    small = small.point([min(255, v * 255 // peak) for v in range(256)])
+    pixels = small.tobytes()
+    total = max(1, sum(pixels))
+    x = sum(i * sum(pixels[i::width]) for i in range(width)) / total
+    y = sum(i * sum(pixels[i * width : (i + 1) * width]) for i in range(height)) / total
+    left = min(max(0, round(SIDE / 2 - x)), SIDE - width)
+    top = min(max(0, round(SIDE / 2 - y)), SIDE - height)
+    placed = Image.new("L", (SIDE, SIDE))
+    placed.paste(small, (left, top))
+    return placed.tobytes()
+
+
+def _at_most(side: int, image: Image.Image) -> Image.Image:
+    """`image` reduced until neither side is longer than `side`; itself where it is small enough."""
+    scale = side / max(image.size)
+    if scale >= 1:
+        return image
+    size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
+    return image.resize(size, Image.Resampling.BOX)
+
+
+def _border(grey: Image.Image) -> list[int]:
+    """Histogram of the outermost pixels, a fiftieth of the picture wide."""
+    width, height = grey.size
+    n = max(1, min(width, height) // 50)
+    counts = [0] * 256
+    for box in ((0, 0, width, n), (0, height - n, width, height), (0, 0, n, height), (width - n, 0, width, height)):
+        counts = [a + b for a, b in zip(counts, grey.crop(box).histogram(), strict=True)]
+    return counts
+
+
+def _noise(grey: Image.Image) -> int:
+    """Half of all neighbours differ by at most this; near the noise's standard deviation, 0 in a drawn picture."""
+    width, height = grey.size
+    left, right = grey.crop((0, 0, width - 1, height)), grey.crop((1, 0, width, height))
+    return _median(ImageChops.difference(left, right).histogram())
+
+
+def _energy(image: Image.Image) -> int:
+    return sum(n * v * v for v, n in enumerate(image.histogram()))
+
+
+def _median(histogram: list[int]) -> int:
+    return _percentile(histogram, 50)
+
+
+def _percentile(histogram: list[int], percent: int) -> int:
+    """The least value with `percent` % of the counts at or below it; 0 for none."""
+    wanted, seen = sum(histogram) * percent / 100, 0
+    for value, n in enumerate(histogram):
+        seen += n
+        if seen >= wanted:
+            return value
+    return 0
+
+
+def _otsu(histogram: list[int]) -> int:
+    """Where Otsu's method splits `histogram` in two: the least value of the upper class, midway if a gap lies between."""
+    n_all, sum_all = sum(histogram), sum(v * n for v, n in enumerate(histogram))
+    best, low, high, n_low, sum_low, previous = 0.0, 0, 0, 0, 0, 0
+    for value, n in enumerate(histogram):
+        if n and n_low:
+            between = (sum_low * n_all - sum_all * n_low) ** 2 / (n_low * (n_all - n_low))
+            if between > best:
+                best, low, high = between, previous, value
+        if n:
+            n_low, sum_low, previous = n_low + n, sum_low + n * value, value
+    return (low + high + 1) // 2
+
+
+def _no_digit() -> InputError:
+    return InputError("no digit found: the picture is blank or the ink too faint; give it one digit in clear ink")

@@ -1,0 +1,164 @@
+"""From checkpoint to published file: what passes is whole and proven, what does not leaves nothing."""
+
+import dataclasses
+import json
+import sys
+
+import numpy as np
+import pytest
+
+from conftest import ROOT, run
+from convert import __main__ as command
+from convert.calibration import CalibrationSet, draw_calibration_set
+from convert.candidate import Candidate, convert
+from edge import artifact, predictor
+from edge.errors import InputError
+from train import checkpoint, datasets
+from train.datasets import Split
+
+
+@pytest.fixture(scope="module")
+def trained(workshop):
+    return checkpoint.load(workshop / "runs" / "lenet5-relu-digits-modern")
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return datasets.load_digits()
+
+
+def convert_main(monkeypatch, workshop, out, *flags: str) -> int:
+    run_folder = str(workshop / "runs" / "lenet5-relu-digits-modern")
+    monkeypatch.setattr(sys, "argv", ["convert", "--int8", "--checkpoint", run_folder, "--out", str(out), *flags])
+    return command.main()
+
+
+def test_both_formats_are_published_with_their_proof(workshop, digits, trained):
+    report = json.loads((workshop / "artifacts" / "report.json").read_text())
+    assert [(row["format"], row["verdict"], row["n_images"]) for row in report["rows"]] == [
+        ("tflite", "passed", 600),
+        ("onnx", "passed", 600),
+    ]
+    for row in report["rows"]:
+        published = artifact.read(str(workshop / "artifacts" / f"{row['name']}.{row['format']}"))
+        manifest = published.manifest()
+        assert manifest["verification"]["lost"] == row["lost"] and manifest["verification"]["limit_points"] == 2.0
+        assert manifest["provenance"]["data_sha256"] == digits.digest
+        assert manifest["provenance"]["recipe"] == dataclasses.asdict(trained.recipe)
+        assert published.contract.name == "lenet5-relu-digits-int8"
+        assert published.contract.model_bytes == row["bytes"]
+    assert "| lenet5-relu-digits | tflite | int8 |" in (workshop / "artifacts" / "report.md").read_text()
+
+
+def test_the_published_file_scores_what_its_manifest_says(tflite, digits):
+    ready = predictor.load(str(tflite))
+    right = [
+        ready.decide(ready.logits(image.tobytes())).index == label
+        for image, label in zip(digits.test.images, digits.test.labels, strict=True)
+    ]
+    assert np.mean(right) == ready.artifact.manifest()["verification"]["top1"]
+
+
+def test_the_int8_input_is_the_picture_minus_128(tflite):
+    from ai_edge_litert.interpreter import Interpreter
+
+    details = Interpreter(model_path=str(tflite)).get_input_details()[0]
+    assert details["quantization"] == (1.0, -128)
+    assert details["dtype"] is np.int8
+
+
+def test_every_tflite_operator_runs_in_integers(tflite):
+    from ai_edge_litert.interpreter import Interpreter
+
+    types = {t["dtype"] for t in Interpreter(model_path=str(tflite)).get_tensor_details()}
+    assert types == {np.int8, np.int32}  # int32: biases and shapes
+
+
+def test_the_onnx_input_is_the_picture_itself(onnx):
+    import onnx as onnx_library
+
+    (entry,) = onnx_library.load(str(onnx)).graph.input
+    assert entry.type.tensor_type.elem_type == onnx_library.TensorProto.UINT8
+    assert [d.dim_value for d in entry.type.tensor_type.shape.dim] == [1, 28, 28, 1]
+
+
+def test_calibration_images_are_training_images_at_the_recorded_places(tflite, digits):
+    recorded = predictor.load(str(tflite)).artifact.manifest()["quantization"]["calibration"]
+    drawn = draw_calibration_set(digits.train, seed=recorded["seed"])
+    assert (recorded["split"], recorded["indices"]) == ("train", list(drawn.indices))
+    np.testing.assert_array_equal(drawn.images, digits.train.images[recorded["indices"]])
+    test_images = {image.tobytes() for image in digits.test.images}
+    assert not any(image.tobytes() in test_images for image in drawn.images)
+
+
+def test_calibration_images_that_do_not_span_the_pixels_are_refused():
+    grey = Split(np.full((200, 28, 28, 1), 100, np.uint8), np.zeros(200, np.uint8))
+    with pytest.raises(InputError, match="hold values from 100 to 100; wanted at least one 0 and one 255"):
+        draw_calibration_set(grey)
+
+
+def test_a_candidate_with_shuffled_weights_leaves_no_file(monkeypatch, workshop, tmp_path, capsys):
+    def from_shuffled_weights(saved, calibration, **how) -> Candidate:
+        rng = np.random.default_rng(0)
+        weights = dict(saved.weights)
+        (dense,) = (name for name in weights if name.endswith("dense1/kernel"))
+        weights[dense] = rng.permutation(weights[dense])
+        return convert(dataclasses.replace(saved, weights=weights), calibration, **how)
+
+    monkeypatch.setattr(command, "convert", from_shuffled_weights)
+    assert convert_main(monkeypatch, workshop, tmp_path) == 1
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["report.json", "report.md"]
+    said = capsys.readouterr()
+    assert said.err.count("failed, not published: top-1 fell ") == 2
+    assert said.out.count("failed") == 2
+
+
+def test_a_candidate_calibrated_on_noise_leaves_no_file(monkeypatch, workshop, tmp_path, capsys):
+    def noise(split, *, seed) -> CalibrationSet:
+        # Almost black, one white pixel: the input's range is right, every range behind it far too small.
+        images = np.zeros((200, 28, 28, 1), np.uint8)
+        images[np.arange(200), np.random.default_rng(seed).integers(0, 28, 200), 0] = 255
+        return CalibrationSet(images, (), seed)
+
+    monkeypatch.setattr(command, "draw_calibration_set", noise)
+    assert convert_main(monkeypatch, workshop, tmp_path, "--formats", "tflite") == 1
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["report.json", "report.md"]
+    assert "not published: top-1 fell " in capsys.readouterr().err
+
+
+def test_an_undecided_candidate_leaves_no_file_and_says_how_many_pictures_would_do(monkeypatch, workshop, tmp_path, capsys):
+    assert convert_main(monkeypatch, workshop, tmp_path, "--formats", "tflite", "--max-drop-points", "0.5") == 1
+    assert not list(tmp_path.glob("*.tflite"))
+    said = capsys.readouterr().err
+    assert "undecided, not published: " in said and "600 pictures are too few to tell; about " in said
+
+
+def test_the_goldens_may_be_the_users_own_pictures(monkeypatch, workshop, tmp_path):
+    assert convert_main(monkeypatch, workshop, tmp_path, "--formats", "tflite", "--goldens", str(ROOT / "examples")) == 0
+    (path,) = tmp_path.glob("*.tflite")
+    n_examples = sum(path.suffix in (".png", ".jpg", ".bmp") for path in (ROOT / "examples").iterdir())
+    assert len(artifact.read(str(path)).goldens()) == n_examples
+
+
+def convert_command(*flags, cwd):
+    return run(sys.executable, "-m", "convert", *flags, cwd=cwd, PYTHONPATH=str(ROOT))
+
+
+def test_two_runs_of_one_name_are_not_published_over_each_other(workshop):
+    folder = str(workshop / "runs" / "lenet5-relu-digits-modern")
+    done = convert_command("--int8", "--checkpoint", folder, "--checkpoint", folder, cwd=workshop)
+    assert done.returncode == 2
+    assert "2 runs would be published as lenet5-relu-digits-int8; name one with --checkpoint RUN" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("flags", "code", "says"),
+    [
+        ((), 2, "convert: name a precision: --int8\n"),
+        (("--int8",), 66, "convert: runs: holds no trained network; train one first: python -m train.mnist\n"),
+        (("--int8", "--checkpoint", "gone"), 66, "convert: gone/checkpoint.npz: no such file; train first: python -m train.mnist\n"),
+    ],
+)
+def test_a_slip_is_one_line(flags, code, says, tmp_path):
+    done = convert_command(*flags, cwd=tmp_path)
+    assert (done.returncode, done.stdout, done.stderr) == (code, "", says)

@@ -1,0 +1,65 @@
+"""The gate's three verdicts, with the numbers they rest on."""
+
+import numpy as np
+import pytest
+
+from convert.gate import Gate, gate_for
+from convert.verify import LostPicture, Verification, compare
+
+
+def verification(*, n_images: int, lost: int, gained: int) -> Verification:
+    return Verification(n_images, lost, gained, agreeing=n_images - lost - gained, float_top1=0.99, top1=0.99)
+
+
+def test_a_drop_over_the_limit_fails_and_says_by_how_much():
+    verdict = Gate(max_drop_points=0.5).judge(verification(n_images=10_000, lost=90, gained=30))
+    assert verdict.outcome == "failed" and not verdict.passed
+    assert verdict.reasons == ("top-1 fell 0.60 points (90 lost, 30 gained of 10,000; 95 % interval 0.39 to 0.83); limit 0.50",)
+
+
+def test_a_drop_exactly_at_the_limit_fails():
+    assert Gate(max_drop_points=0.5).judge(verification(n_images=10_000, lost=50, gained=0)).outcome == "failed"
+
+
+def test_an_interval_within_the_limit_passes():
+    verdict = Gate(max_drop_points=0.5).judge(verification(n_images=10_000, lost=20, gained=12))
+    assert verdict.outcome == "passed"
+    assert verdict.reasons[0].startswith("top-1 fell 0.08 points (20 lost, 12 gained of 10,000")
+
+
+def test_too_few_pictures_are_undecided_and_it_says_how_many_would_do():
+    seen = verification(n_images=180, lost=0, gained=0)
+    verdict = Gate(max_drop_points=2.0).judge(seen)
+    assert verdict.outcome == "undecided"
+    # z² / (n + z²) ≤ 0.02 from n = 49 z² = 188.2 on.
+    assert verdict.reasons[1] == "180 pictures are too few to tell; about 189 pictures would do"
+    assert Gate(max_drop_points=2.0).judge(verification(n_images=189, lost=0, gained=0)).passed
+    assert not Gate(max_drop_points=2.0).judge(verification(n_images=188, lost=0, gained=0)).passed
+
+
+@pytest.mark.parametrize(("n_images", "lost", "outcome"), [(360, 1, "passed"), (597, 5, "passed"), (597, 6, "undecided")])
+def test_what_n_can_show_at_two_points(n_images, lost, outcome):
+    assert Gate(max_drop_points=2.0).judge(verification(n_images=n_images, lost=lost, gained=0)).outcome == outcome
+
+
+def test_a_gain_reads_as_a_rise():
+    reason = Gate(max_drop_points=0.5).judge(verification(n_images=10_000, lost=3, gained=10)).reasons[0]
+    assert reason.startswith("top-1 rose 0.07 points (3 lost, 10 gained")
+
+
+def test_each_data_set_has_its_limit_and_the_user_the_last_word():
+    limits = [gate_for(data, None).max_drop_points for data in ("mnist", "cifar10", "digits", "their-own")]
+    assert limits == [0.5, 1.0, 2.0, 1.0]
+    assert gate_for("mnist", 0.1).max_drop_points == 0.1
+
+
+def test_lost_gained_and_agreement_are_counted_by_picture():
+    labels = np.array([0, 0, 1, 1, 2], np.uint8)
+    reference = np.eye(3, dtype=np.float32)[[0, 0, 1, 0, 1]]  # right right right wrong wrong
+    candidate = np.eye(3, dtype=np.float32)[[0, 1, 1, 1, 0]]  # right wrong right right wrong-otherwise
+    seen = compare(candidate, labels, reference)
+    assert (seen.n_images, seen.lost, seen.gained, seen.agreeing) == (5, 1, 1, 2)
+    assert (seen.float_top1, seen.top1, seen.drop_points) == (0.6, 0.6, 0.0)
+    assert seen.class_changes == (-1, 1, 0)
+    assert seen.lost_pictures == (LostPicture(index=1, label=0, answer=1),)
+    assert seen.largest_logit_difference == 1.0

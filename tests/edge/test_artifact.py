@@ -1,0 +1,157 @@
+"""The file format: what is sealed reads back, and nothing that differs by a bit is accepted."""
+
+import hashlib
+import io
+import re
+import struct
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from edge import artifact
+from edge.contract import InputContract, ModelContract
+from edge.errors import InputMissing, ModelError, SealError
+
+DOCUMENT = Path(__file__).parents[2] / "docs" / "artifact-format.md"
+# The document's example: a flatbuffer of 16 bytes whose root lies at 8, and a contract of two classes of one pixel.
+MODEL = struct.pack("<I4s", 8, b"TFL3") + bytes(range(8))
+
+
+def example() -> bytes:
+    model = artifact.mark(MODEL, "tflite")
+    contract = ModelContract(
+        name="example-none-int8",
+        kind="tflite",
+        model_bytes=len(model),
+        input=InputContract(height=1, width=2, channels=1, fit="exact"),
+        input_dtype="int8",
+        output_dtype="int8",
+        output_scale=0.5,
+        output_zero_point=-3,
+        n_classes=2,
+    )
+    return artifact.seal(
+        model, contract, labels=("cat", "dog"), goldens=[(b"\x00\xff", b"\x05\xfb")], manifest={"format": 1}, report="# Report\n"
+    )
+
+
+def documented_bytes() -> bytes:
+    """The bytes of the hexadecimal dump in docs/artifact-format.md."""
+    (dump,) = re.findall(r"```hexdump\n(.*?)```", DOCUMENT.read_text(), re.DOTALL)
+    return bytes.fromhex("".join(line.split("  ")[1] for line in dump.splitlines()))
+
+
+def reader_written_from_the_document(data: bytes) -> dict[str, bytes]:
+    """A second reader, sharing nothing with ours: seal, end record, directory, members."""
+    assert hashlib.sha256(data[:-64]).hexdigest().encode() == data[-64:]
+    end = len(data) - 64 - 22
+    assert data[end : end + 4] == b"PK\x05\x06"
+    (count,), (at,) = struct.unpack_from("<H", data, end + 10), struct.unpack_from("<L", data, end + 16)
+    members = {}
+    for _ in range(count):
+        size, name_length = struct.unpack_from("<L", data, at + 20)[0], struct.unpack_from("<H", data, at + 28)[0]
+        (local,) = struct.unpack_from("<L", data, at + 42)
+        start = local + 30 + sum(struct.unpack_from("<HH", data, local + 26))
+        members[data[at + 46 : at + 46 + name_length].decode()] = data[start : start + size]
+        at += 46 + name_length
+    return members
+
+
+def test_the_writer_makes_the_documents_example_byte_for_byte():
+    assert example() == documented_bytes()
+
+
+def test_a_reader_written_from_the_document_finds_what_ours_finds():
+    theirs, ours = reader_written_from_the_document(documented_bytes()), artifact.parse("example", documented_bytes())
+    assert theirs == ours.members
+    assert ours.labels == ("cat", "dog")
+    assert ours.goldens() == [(b"\x00\xff", b"\x05\xfb")]
+    assert ours.contract.output_zero_point == -3
+
+
+def test_any_zip_tool_opens_it():
+    with zipfile.ZipFile(io.BytesIO(example())) as archive:
+        assert archive.testzip() is None
+        assert archive.namelist() == list(artifact.MEMBERS)
+
+
+def test_an_onnx_artifact_is_the_model_and_one_unknown_field(onnx):
+    import onnx as onnx_library
+
+    data = onnx.read_bytes()
+    model = onnx_library.load_from_string(data)
+    onnx_library.checker.check_model(model)
+    assert model.producer_name == "edgeproof"
+    n = artifact.parse("x", data).contract.model_bytes
+    assert data[n : n + 3] == b"\x82\xe2\x09"
+    with zipfile.ZipFile(onnx) as archive:
+        assert archive.testzip() is None
+
+
+@pytest.mark.parametrize("allow_unverified", [False, True])
+def test_one_flipped_bit_anywhere_is_refused_whatever_the_flags(allow_unverified):
+    whole = example()
+    for bit in range(8 * len(whole)):
+        damaged = bytearray(whole)
+        damaged[bit // 8] ^= 1 << bit % 8
+        with pytest.raises(SealError):
+            artifact.parse("example", bytes(damaged), allow_unverified=allow_unverified)
+
+
+def test_a_truncated_artifact_is_refused_whatever_the_flags():
+    whole = example()
+    end_of_mark = whole.index(artifact.MARK) + len(artifact.MARK)
+    for length in range(end_of_mark, len(whole)):
+        with pytest.raises(SealError):
+            artifact.parse("example", whole[:length], allow_unverified=True)
+    for length in range(end_of_mark):
+        with pytest.raises(ModelError):
+            artifact.parse("example", whole[:length])
+
+
+def test_the_refusal_names_both_digests(tmp_path):
+    path = tmp_path / "m.tflite"
+    path.write_bytes(example()[:-1] + b"?")
+    with pytest.raises(SealError, match=r"m\.tflite: damaged: the seal reads nothing, the bytes hash to [0-9a-f]{12}; copy"):
+        artifact.read(str(path))
+
+
+def test_a_foreign_model_runs_only_when_asked_for():
+    with pytest.raises(ModelError, match="not sealed by edgeproof; --allow-unverified runs it all the same"):
+        artifact.parse("theirs.tflite", MODEL)
+    theirs = artifact.parse("theirs.tflite", MODEL, allow_unverified=True)
+    assert (theirs.kind, theirs.contract, theirs.data) == ("tflite", None, MODEL)
+
+
+def test_a_seal_around_something_else_is_refused():
+    data = b"edgeproof, but no archive" * 9
+    with pytest.raises(ModelError, match="sealed, but not an artifact of format 1"):
+        artifact.parse("odd", data + hashlib.sha256(data).hexdigest().encode())
+
+
+def test_accounts_that_disagree_are_refused():
+    def with_the_manifest_changed(was: bytes, becomes: bytes) -> artifact.Artifact:
+        unsealed = example()[:-64].replace(was, becomes)
+        return artifact.parse("x", unsealed + hashlib.sha256(unsealed).hexdigest().encode())
+
+    assert artifact.parse("x", example()).manifest()["format"] == 1
+    with pytest.raises(ModelError, match=r"manifest\.json and contract\.txt disagree"):
+        with_the_manifest_changed(b'"height": 1', b'"height": 2').manifest()
+    with pytest.raises(ModelError, match=r"manifest\.json cannot be read"):
+        with_the_manifest_changed(b'"labels"', b'"lables"').manifest()
+
+
+def test_no_such_file_and_a_folder_are_named(tmp_path):
+    with pytest.raises(InputMissing, match=r"gone\.tflite: No such file or directory"):
+        artifact.read(str(tmp_path / "gone.tflite"))
+    with pytest.raises(InputMissing, match="not a file; name a .tflite or .onnx model"):
+        artifact.read(str(tmp_path))
+
+
+def test_labels_that_would_forge_a_line_are_not_sealed():
+    good = artifact.parse("x", example())
+    with pytest.raises(ValueError, match="are not 2 lines of text"):
+        artifact.seal(
+            artifact.mark(MODEL, "tflite"), good.contract, labels=("cat", "d\nog"), goldens=[], manifest={}, report=""
+        )

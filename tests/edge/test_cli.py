@@ -1,0 +1,184 @@
+"""The installed `edge-predict`, run as a user runs it: its answers, its one-line errors, its exit codes."""
+
+import ctypes
+import json
+import os
+import struct
+import subprocess
+import sys
+import zlib
+from pathlib import Path
+
+import pytest
+
+from conftest import ROOT, run
+
+COMMAND = Path(sys.executable).parent / "edge-predict"
+EXAMPLES = ROOT / "examples"
+SHIPPED = ROOT / "edge" / "models" / "lenet5-relu-mnist-int8.tflite"
+
+
+def predict(*arguments, **environment):
+    return run(COMMAND, *arguments, **environment)
+
+
+def refused(*arguments, code: int, says: str, **environment) -> None:
+    """The command ends with `code`, answers nothing, and its one line on stderr says `says`."""
+    done = predict(*arguments, **environment)
+    assert (done.returncode, done.stdout) == (code, ""), done.stderr
+    assert done.stderr.count("\n") == 1 and done.stderr.startswith("edge-predict: "), done.stderr
+    assert says in done.stderr
+
+
+def test_every_example_is_answered_right():
+    names = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+    pictures = sorted(path for path in EXAMPLES.iterdir() if path.suffix in (".png", ".jpg", ".bmp"))
+    assert len(pictures) >= 14
+    done = predict(*pictures)
+    assert done.returncode == 0 and done.stderr == ""
+    for path, line in zip(pictures, done.stdout.splitlines(), strict=True):
+        wanted = names.index(path.stem.split("-")[0])
+        assert line.startswith(f"{path}: {wanted} ("), line
+
+
+def test_top_k_lists_that_many_answers():
+    (line,) = predict(EXAMPLES / "seven.png", "--top-k", "3").stdout.splitlines()
+    assert line.count(" %)") == 3 and ": 7 (" in line
+
+
+def test_json_is_one_object_a_line(tmp_path):
+    not_a_picture = tmp_path / "letter.png"
+    not_a_picture.write_text("Dear reader")
+    done = predict(EXAMPLES / "seven.png", not_a_picture, EXAMPLES / "two.bmp", "--json", "--top-k=2")
+    seven, error, two = map(json.loads, done.stdout.splitlines())
+    assert (seven["label"], seven["index"], two["label"]) == ("7", 7, "2")
+    assert 0.5 < seven["probability"] <= 1
+    assert [answer["label"] for answer in seven["ranking"]][0] == "7" and len(seven["ranking"]) == 2
+    assert error == {"path": str(not_a_picture), "error": f"{not_a_picture}: {error['error'].split(': ', 1)[1]}"}
+    assert done.returncode == 65
+
+
+def test_the_model_may_come_from_the_environment(tflite):
+    done = predict(EXAMPLES / "seven.png", "--json", EDGEPROOF_MODEL=str(tflite))
+    shipped = predict(EXAMPLES / "seven.png", "--json")
+    assert json.loads(done.stdout)["probability"] != json.loads(shipped.stdout)["probability"]
+
+
+def test_onnx_runs_on_onnx_runtime(onnx):
+    done = predict(EXAMPLES / "seven.png", "--model", onnx, "--engine", "onnxruntime", "--threads", "2")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_help_and_version():
+    assert predict("--help").stdout.startswith("usage: edge-predict IMAGE...")
+    assert predict("--version").stdout == "edge-predict 0.1.0\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ((), "name at least one picture"),
+        (("--modle", "x"), "no option --modle"),
+        (("x.png", "--model"), "--model wants a value"),
+        (("x.png", "--top-k", "none"), "--top-k none: wanted a whole number from 1 to 1024"),
+    ],
+)
+def test_a_slip_of_the_keyboard(arguments, says):
+    refused(*arguments, code=2, says=says)
+
+
+def test_not_a_picture(tmp_path):
+    (tmp_path / "page.png").write_text("<html>")
+    refused(tmp_path / "page.png", code=65, says="page.png: not a picture (begins b'<html>'); PNG, JPEG and BMP are read")
+
+
+def test_a_truncated_picture(tmp_path):
+    (tmp_path / "cut.jpg").write_bytes((EXAMPLES / "four-photo.jpg").read_bytes()[:5000])
+    refused(tmp_path / "cut.jpg", code=65, says="cut.jpg: a damaged or unfinished JPEG")
+
+
+def test_a_decompression_bomb(tmp_path):
+    def chunk(kind: bytes, body: bytes) -> bytes:
+        return struct.pack(">L", len(body)) + kind + body + struct.pack(">L", zlib.crc32(kind + body))
+
+    side = 30_000
+    header = struct.pack(">2L5B", side, side, 8, 0, 0, 0, 0)
+    bomb = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(bytes(1000))) + chunk(b"IEND", b"")
+    (tmp_path / "bomb.png").write_bytes(bomb)
+    refused(tmp_path / "bomb.png", code=65, says="30000x30000 is 900.0 megapixels; at most 4 are read")
+
+
+def test_a_folder(tmp_path):
+    refused(tmp_path, code=66, says="is a directory; name the pictures in it")
+
+
+def test_no_such_file(tmp_path):
+    refused(tmp_path / "gone.png", code=66, says="gone.png: No such file or directory")
+
+
+def test_no_permission(tmp_path):
+    (tmp_path / "mine.png").write_bytes((EXAMPLES / "seven.png").read_bytes())
+    (tmp_path / "mine.png").chmod(0)
+
+    def without_roots_privilege() -> None:
+        # CI runs as root, whom permissions do not stop: give up CAP_DAC_OVERRIDE (1) and CAP_DAC_READ_SEARCH (2).
+        for capability in (1, 2):
+            ctypes.CDLL(None).prctl(24, capability, 0, 0, 0)
+
+    done = subprocess.run(
+        [COMMAND, tmp_path / "mine.png"], capture_output=True, text=True, check=False, preexec_fn=without_roots_privilege
+    )
+    assert done.returncode == 66
+    assert done.stderr == f"edge-predict: {tmp_path}/mine.png: Permission denied\n"
+
+
+def test_a_name_with_a_line_break_stays_one_line(tmp_path):
+    refused(tmp_path / "a\nb.png", code=66, says="a\\nb.png: No such file")
+
+
+def test_a_sealed_model_with_one_bit_flipped(tmp_path):
+    data = bytearray(SHIPPED.read_bytes())
+    data[len(data) // 2] ^= 1
+    (tmp_path / "m.tflite").write_bytes(data)
+    for more in ((), ("--allow-unverified",)):
+        refused(EXAMPLES / "seven.png", "--model", tmp_path / "m.tflite", *more, code=78, says="m.tflite: damaged: the seal reads")
+
+
+def test_a_truncated_model(tmp_path):
+    (tmp_path / "m.tflite").write_bytes(SHIPPED.read_bytes()[:50_000])
+    refused(EXAMPLES / "seven.png", "--model", tmp_path / "m.tflite", code=78, says="damaged: the seal reads nothing")
+
+
+def test_a_foreign_model(tmp_path):
+    model = SHIPPED.read_bytes()[:100_000].replace(b"edgeproof", b"otherwise")
+    (tmp_path / "m.tflite").write_bytes(model)
+    refused(EXAMPLES / "seven.png", "--model", tmp_path / "m.tflite", code=78, says="m.tflite: not sealed by edgeproof; --allow-unv")
+
+
+def test_the_first_failure_decides_the_exit_code_and_the_rest_is_answered(tmp_path):
+    done = predict(tmp_path / "gone.png", EXAMPLES / "seven.png", tmp_path)
+    assert done.returncode == 66
+    assert done.stdout.startswith(f"{EXAMPLES}/seven.png: 7 (")
+    assert done.stderr.count("\n") == 2
+
+
+def test_a_reader_that_goes_away_is_no_error():
+    pictures = [str(EXAMPLES / "seven.png")] * 300
+    shell = f"{COMMAND} {' '.join(pictures)} | head -n 1; exit ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", shell], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr, done.stdout.count("\n")) == (0, "", 1)
+
+
+def test_verify_replays_the_goldens(tflite):
+    done = run(sys.executable, "-m", "edge", "verify", tflite)
+    assert done.returncode == 0
+    assert "passed: 10 pictures, 10 bit for bit (litert " in done.stdout
+
+
+def test_a_prediction_loads_nothing_of_training():
+    code = (
+        "import sys; from edge import cli; cli.main(sys.argv[1:]); "
+        "print(sorted({m.split('.')[0] for m in sys.modules} & {'tensorflow', 'keras', 'onnx', 'onnxruntime', 'jax', 'torch', 'train', 'convert'}))"
+    )
+    done = run(sys.executable, "-c", code, EXAMPLES / "seven.png", **{"PYTHONPATH": os.fspath(ROOT)})
+    assert done.stdout.splitlines()[-1] == "[]", done.stdout + done.stderr

@@ -1,0 +1,100 @@
+"""From pixels to a ranking, on real engines and real artifacts."""
+
+import struct
+
+import numpy as np
+import pytest
+
+from edge import artifact, engine, predictor, selftest
+from edge.errors import ModelError, UsageError
+from train import datasets
+
+
+@pytest.fixture(scope="module")
+def pictures():
+    return datasets.load_digits().test
+
+
+@pytest.mark.parametrize("kind", ["tflite", "onnx"])
+def test_the_goldens_replay_bit_for_bit_where_they_were_made(kind, request):
+    replay = selftest.replay(predictor.load(str(request.getfixturevalue(kind))))
+    assert (replay.n_goldens, replay.n_exact, replay.first_difference) == (10, 10, None)
+
+
+def test_a_golden_that_differs_is_named_with_both_answers(tflite):
+    ready = predictor.load(str(tflite))
+    goldens = ready.artifact.goldens()
+    count, n_pixels, n_output = struct.unpack_from("<3L", ready.artifact.members["goldens.bin"])
+    wrong = bytes(10 * [100])
+    ready.artifact.members["goldens.bin"] = struct.pack("<3L", 1, n_pixels, n_output) + goldens[0][0] + wrong
+    replay = selftest.replay(ready)
+    assert not replay.passed
+    assert replay.first_difference.startswith("picture 0: expected (100, 100, 100")
+
+
+def test_both_engines_give_the_same_class_on_every_test_digit(tflite, onnx, pictures):
+    answers = [
+        [ready.decide(ready.logits(image.tobytes())).index for image in pictures.images]
+        for ready in (predictor.load(str(tflite)), predictor.load(str(onnx)))
+    ]
+    assert np.mean(np.equal(*answers)) >= 0.995
+    assert np.mean(answers[0] == pictures.labels) >= 0.97
+
+
+def test_the_ranking_is_softmax_in_falling_order(tflite):
+    ready = predictor.load(str(tflite))
+    ranking = ready.decide([0.0, 3.0, 1.0] + [-50.0] * 7).ranking
+    assert [index for _, index, _ in ranking[:3]] == [1, 2, 0]
+    # softmax by hand: e^3 / (e^3 + e^1 + e^0), the rest vanishes
+    assert ranking[0][2] == pytest.approx(20.0855 / (20.0855 + 2.71828 + 1), abs=1e-5)
+    assert sum(share for _, _, share in ranking) == pytest.approx(1)
+
+
+def test_of_equal_logits_the_lower_class_comes_first(tflite):
+    assert predictor.load(str(tflite)).decide([1.0] * 10).index == 0
+
+
+def test_an_engine_that_does_not_run_this_kind_is_a_usage_error(tflite):
+    with pytest.raises(UsageError, match="onnxruntime does not run tflite models; litert does"):
+        predictor.load(str(tflite), engine_name="onnxruntime")
+    with pytest.raises(UsageError, match="no engine is called 'tpu'; there are litert, onnxruntime"):
+        predictor.load(str(tflite), engine_name="tpu")
+
+
+@pytest.mark.parametrize("kind", ["tflite", "onnx"])
+def test_a_foreign_model_describes_itself_and_answers(kind, request, pictures, tmp_path):
+    sealed = artifact.read(str(request.getfixturevalue(kind)))
+    plain = tmp_path / f"plain.{kind}"
+    plain.write_bytes(sealed.data[: sealed.contract.model_bytes].replace(b"edgeproof", b"otherwise"))
+    ready = predictor.load(str(plain), allow_unverified=True)
+    assert ready.contract.input.fit == "resize"
+    pixels = pictures.images[0].tobytes()
+    assert ready.logits(pixels) == predictor.load(str(request.getfixturevalue(kind))).logits(pixels)
+
+
+@pytest.mark.parametrize("kind", ["tflite", "onnx"])
+def test_a_foreign_model_cut_short_is_refused_by_the_engine(kind, request, tmp_path):
+    sealed = artifact.read(str(request.getfixturevalue(kind)))
+    plain = sealed.data[: sealed.contract.model_bytes].replace(b"edgeproof", b"otherwise")
+    path = tmp_path / f"cut.{kind}"
+    path.write_bytes(plain[: len(plain) // 2])
+    with pytest.raises(ModelError, match="refuses the model"):
+        predictor.load(str(path), allow_unverified=True)
+
+
+def test_an_onnx_model_with_external_data_is_refused(onnx, tmp_path):
+    import onnx as onnx_library
+
+    sealed = artifact.read(str(onnx))
+    model = onnx_library.load_from_string(sealed.data[: sealed.contract.model_bytes])
+    del model.metadata_props[:]
+    model.producer_name = "someone"
+    onnx_library.save(model, tmp_path / "m.onnx", save_as_external_data=True, location="weights.bin", size_threshold=0)
+    assert (tmp_path / "weights.bin").stat().st_size > 10_000
+    with pytest.raises(ModelError, match="ONNX Runtime refuses the model"):
+        predictor.load(str(tmp_path / "m.onnx"), allow_unverified=True)
+
+
+def test_loading_makes_no_sound(tflite, capfd):
+    engine.load(artifact.read(str(tflite)))
+    assert capfd.readouterr() == ("", "")

@@ -1,0 +1,106 @@
+"""Recipes: what the documents say, what flags change, what is refused."""
+
+import argparse
+
+import numpy as np
+import pytest
+
+from edge.errors import UsageError
+from train import recipes
+from train.batches import Batches, augment
+from train.datasets import Split
+from train.recipes import RECIPES, Recipe
+
+
+def flags(*given: str, recipe: str = "modern") -> argparse.Namespace:
+    parser = argparse.ArgumentParser()
+    recipes.add_flags(parser)
+    return argparse.Namespace(recipe=recipe, **vars(parser.parse_args(given)))
+
+
+def test_documented_deep_mnist_is_20000_steps_of_adam_on_55000_pictures():
+    recipe = RECIPES["deep-mnist"]["documented"]
+    assert (recipe.optimizer, recipe.rate, recipe.batch) == ("adam", 1e-4, 50)
+    assert recipe.n_training(60_000) == 55_000
+    assert recipe.n_steps(55_000) == 20_000
+
+
+def test_documented_lenet5_relu_is_300_steps_of_gradient_descent_on_the_summed_loss():
+    recipe = RECIPES["lenet5-relu"]["documented"]
+    assert (recipe.optimizer, recipe.rate, recipe.batch, recipe.loss_reduction) == ("sgd", 1e-4, 200, "sum")
+    assert recipe.n_steps(60_000) == 300
+
+
+def test_a_flag_replaces_the_recipes_value_and_nothing_else():
+    recipe = recipes.from_flags("deep-mnist", "mnist", flags("--optimizer", "momentum", "--seed", "7", recipe="documented"))
+    assert (recipe.optimizer, recipe.seed, recipe.steps, recipe.rate) == ("momentum", 7, 20_000, 1e-4)
+
+
+def test_the_modern_rate_follows_the_optimizer():
+    assert recipes.from_flags("deep-mnist", "mnist", flags("--optimizer", "sgd")).rate == recipes.USUAL_RATES["sgd"]
+
+
+def test_epochs_replace_documented_steps_and_the_digits_take_more_epochs():
+    assert recipes.from_flags("deep-mnist", "mnist", flags("--epochs", "2", recipe="documented")).n_steps(1000) == 40
+    assert recipes.from_flags("deep-mnist", "digits", flags()).epochs == recipes.DIGITS_EPOCHS
+    assert recipes.from_flags("deep-mnist", "digits", flags("--epochs", "3")).epochs == 3
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        (("--epochs", "1", "--steps", "9"), "--epochs and --steps say the same thing twice"),
+        (("--batch", "0"), "--batch 0 is out of range"),
+        (("--held-out", "1"), "--held-out 1.0 is out of range"),
+        (("--learning-rate", "-1"), "--learning-rate -1.0 is out of range"),
+    ],
+)
+def test_what_makes_no_sense_is_a_usage_error(given, says):
+    with pytest.raises(UsageError, match=says):
+        recipes.from_flags("deep-mnist", "mnist", flags(*given))
+
+
+def numbered(n: int) -> Split:
+    """Pictures whose one bright pixel tells their number apart from the others'."""
+    images = np.zeros((n, 8, 8, 1), np.uint8)
+    images[np.arange(n), 3, np.arange(n) % 8, 0] = 255
+    return Split(images, np.arange(n, dtype=np.uint8))
+
+
+def test_each_epoch_holds_every_picture_once_across_batches_that_do_not_divide_it():
+    batches = Batches(numbered(10), Recipe(batch=4, epochs=2, shift=0))
+    labels = np.concatenate([batches[k][1] for k in range(len(batches))])
+    assert len(batches) == 5
+    assert sorted(labels[:10]) == sorted(labels[10:]) == list(range(10))
+    assert list(labels[:10]) != list(labels[10:])
+
+
+def test_a_batch_depends_on_its_number_and_the_seed_alone():
+    first = Batches(numbered(10), Recipe(batch=4, epochs=9))
+    later = Batches(numbered(10), Recipe(batch=4, epochs=9))
+    for k in range(7):
+        later[k]
+    for ours, theirs in zip(first[7], later[7], strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    other = Batches(numbered(10), Recipe(batch=4, epochs=9, seed=1))
+    assert not np.array_equal(first[7][1], other[7][1])
+
+
+def test_shifts_move_whole_pictures_by_at_most_that_many_pixels():
+    images = np.zeros((200, 9, 9, 1), np.uint8)
+    images[:, 4, 4] = 200
+    moved = augment(images, Recipe(shift=2), np.random.default_rng(0))
+    where = np.argwhere(moved[..., 0] == 200)
+    assert moved.dtype == np.float32 and len(where) == 200
+    assert {tuple(at) for at in where[:, 1:] - 4} == {(y, x) for y in range(-2, 3) for x in range(-2, 3)}
+
+
+def test_a_quarter_turn_is_a_quarter_turn_clockwise():
+    images = np.arange(25, dtype=np.uint8).reshape(1, 5, 5, 1)
+
+    class AlwaysTheMost:
+        def uniform(self, low, high, shape):
+            return np.full(shape, high)
+
+    turned = augment(images, Recipe(shift=0, turn=90.0), AlwaysTheMost())
+    np.testing.assert_allclose(turned[0, ..., 0], np.rot90(images[0, ..., 0], -1), atol=1e-3)

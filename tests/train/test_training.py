@@ -1,0 +1,130 @@
+"""Networks of the exact size, and runs that leave what they promise."""
+
+import csv
+import json
+import re
+import shutil
+import sys
+
+import numpy as np
+import pytest
+
+from conftest import ROOT, run
+from edge.errors import InputError, InputMissing
+from train import checkpoint, evaluate
+from train.architectures import ARCHITECTURES, architecture
+
+
+@pytest.fixture(scope="module")
+def finished(workshop):
+    return workshop / "runs" / "lenet5-relu-digits-modern"
+
+
+# Worked by hand from the layers in the documents.
+LAYERS = {
+    "deep-mnist": {
+        "conv1": 5 * 5 * 1 * 32 + 32,
+        "conv2": 5 * 5 * 32 * 64 + 64,
+        "dense1": 7 * 7 * 64 * 1024 + 1024,
+        "logits": 1024 * 10 + 10,
+    },
+    "lenet5-relu": {
+        "conv1": 5 * 5 * 1 * 6 + 6,
+        "conv2": 5 * 5 * 6 * 16 + 16,
+        "dense1": 7 * 7 * 16 * 120 + 120,
+        "logits": 120 * 10 + 10,
+    },
+}
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_every_layer_has_exactly_its_documented_parameters(name):
+    model = architecture(name).build()
+    assert {layer.name: layer.count_params() for layer in model.layers if layer.count_params()} == LAYERS[name]
+    assert model.count_params() == architecture(name).n_parameters == sum(LAYERS[name].values())
+
+
+def test_documented_weights_start_as_the_document_says():
+    kernel, bias = architecture("deep-mnist").build(initialization="documented").get_layer("dense1").get_weights()
+    # A normal of σ 0.1 cut at two σ has σ 0.088 and no value beyond 0.2.
+    assert np.abs(kernel).max() <= 0.2 and kernel.std() == pytest.approx(0.088, abs=0.001)
+    assert set(bias) == {np.float32(0.1)}
+
+
+def test_the_same_seed_starts_with_the_same_weights():
+    first, second, other = (architecture("lenet5-relu").build(seed=seed).get_weights()[0] for seed in (3, 3, 4))
+    np.testing.assert_array_equal(first, second)
+    assert not np.array_equal(first, other)
+
+
+def test_scoring_in_batches_equals_scoring_at_once():
+    model = architecture("lenet5-relu").build()
+    images = np.random.default_rng(0).integers(0, 256, (evaluate.BATCH + 3, 28, 28, 1), np.uint8)
+    np.testing.assert_allclose(evaluate.logits(model, images), model(images.astype(np.float32)), atol=1e-4)
+
+
+def test_the_run_folder_holds_what_is_promised(finished):
+    names = {path.name for path in finished.iterdir()}
+    assert names == {"checkpoint.npz", "history.csv", "curves.png", "predictions.png", "tensorboard", "result.json"}
+    assert any((finished / "tensorboard").glob("events.out.tfevents.*"))
+    rows = list(csv.DictReader((finished / "history.csv").open()))
+    assert [int(row["step"]) for row in rows] == [100, 200, 300, 400, 500, 562]
+    assert float(rows[-1]["loss"]) < float(rows[0]["loss"]) / 4
+
+
+def test_the_figures_carry_their_circumstances(finished):
+    figures = json.loads((finished / "result.json").read_text())
+    assert figures["data"] == "digits" and figures["n_images"] == 600 and figures["seed"] == 0
+    assert figures["top1"] > 0.97 and figures["seconds"] > 0
+    assert figures["versions"].keys() == {"python", "tensorflow", "keras", "numpy"}
+
+
+def test_the_checkpoint_scores_what_the_run_reported(finished):
+    from train.datasets import load_digits
+
+    saved = checkpoint.load(finished)
+    test = load_digits().test
+    assert evaluate.top1(evaluate.logits(saved.build(), test.images), test.labels) == saved.figures["top1"]
+
+
+def test_the_same_command_again_trains_nothing_and_prints_the_same(finished):
+    before = (finished / "checkpoint.npz").stat().st_mtime_ns
+    done = train("--data", "digits", "--arch", "lenet5-relu", cwd=finished.parents[1])
+    assert done.returncode == 0 and "nothing to train" in done.stderr
+    assert done.stdout.startswith("lenet5-relu on digits: top-1 9")
+    assert (finished / "checkpoint.npz").stat().st_mtime_ns == before
+
+
+def test_another_run_is_not_overwritten(finished):
+    done = train("--data", "digits", "--arch", "lenet5-relu", "--seed", "1", cwd=finished.parents[1])
+    assert done.returncode == 2
+    assert "holds another run (seed 0, not 1); choose an --out" in done.stderr
+
+
+def test_a_damaged_or_missing_checkpoint_is_one_line(finished, tmp_path):
+    with pytest.raises(InputMissing, match=r"checkpoint\.npz: no such file; train first"):
+        checkpoint.load(tmp_path)
+    shutil.copy(finished / "checkpoint.npz", tmp_path)
+    data = (tmp_path / "checkpoint.npz").read_bytes()
+    (tmp_path / "checkpoint.npz").write_bytes(data[: len(data) // 2])
+    with pytest.raises(InputError, match="damaged checkpoint"):
+        checkpoint.load(tmp_path)
+
+
+def test_a_folder_without_mnist_is_one_line_and_leaves_nothing(tmp_path):
+    done = train("--data-dir", str(tmp_path), cwd=tmp_path)
+    assert done.returncode == 66 and done.stdout == ""
+    assert re.fullmatch(r"train\.mnist: .*train-images-idx3-ubyte: no such file, nor .*\n", done.stderr)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs a folder that cannot be written to")
+def test_a_run_folder_that_cannot_be_made_is_one_line(tmp_path):
+    (tmp_path / "runs").write_text("a file where the folder should be")
+    done = train("--data", "digits", "--arch", "lenet5-relu", "--steps", "2", cwd=tmp_path)
+    assert done.returncode == 74
+    assert done.stderr.splitlines()[-1].startswith("train.mnist: runs/lenet5-relu-digits-modern")
+
+
+def train(*flags, cwd):
+    return run(sys.executable, "-m", "train.mnist", *flags, cwd=cwd, PYTHONPATH=str(ROOT))
