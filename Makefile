@@ -7,10 +7,9 @@ RUN := $(BIN)/python
 
 # Settings of the demo; its test makes them small.
 ARCH ?= deep-mnist
-TRAIN_FLAGS ?=
-DEMO_OUT ?= artifacts
+DEMO_FLAGS ?=
 
-.PHONY: help demo test benchmarks lint shipped-model examples clean
+.PHONY: help demo test benchmarks lint shipped-model examples constraints clean
 
 # List the targets.
 help:
@@ -18,11 +17,11 @@ help:
 
 # Train a network, quantize it, prove it, and ask it about a picture: the whole job, from nothing.
 demo: $(VENV)/installed
-	$(RUN) -m train.mnist --arch $(ARCH) $(TRAIN_FLAGS)
-	$(RUN) -m convert --int8 --out $(DEMO_OUT)
-	for model in $(DEMO_OUT)/*.tflite $(DEMO_OUT)/*.onnx; do $(RUN) -m edge verify $$model || exit; done
-	for model in $(DEMO_OUT)/*.tflite $(DEMO_OUT)/*.onnx; do $(BIN)/edge-predict --model $$model examples/seven.png || exit; done
-	@echo "The report is in $(DEMO_OUT)/report.md, the pictures of the training in runs/."
+	$(RUN) -m train.mnist --arch $(ARCH) $(DEMO_FLAGS)
+	$(RUN) -m convert --int8 --checkpoint runs/$(ARCH)-*-modern
+	for model in artifacts/$(ARCH)-*-int8.*; do \
+	  $(RUN) -m edge verify $$model && $(BIN)/edge-predict --model $$model examples/seven.png || exit; done
+	@echo "The report is artifacts/report.md; runs/ holds the curves and some answers as pictures."
 
 # Run every test; what they need is installed first.
 test: $(VENV)/installed
@@ -48,6 +47,13 @@ shipped-model: $(VENV)/installed examples
 # Draw the example pictures again.
 examples: $(VENV)/installed
 	$(RUN) examples/draw.py examples
+
+# Write down the newest versions that pyproject.toml allows, for CI to repeat.
+constraints:
+	rm -rf .venv-new && $(PYTHON) -m venv .venv-new
+	.venv-new/bin/pip install --quiet --editable '.[dev]'
+	.venv-new/bin/pip freeze --exclude-editable > constraints/ci.txt
+	rm -rf .venv-new
 
 # Remove the environment and everything made, but not the data.
 clean:

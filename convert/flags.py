@@ -19,7 +19,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--int8", action="store_true", help="8-bit integers throughout: what small CPUs run fastest")
     parser.add_argument("--formats", type=_formats, default=FORMATS, metavar="F,F", help="default: tflite,onnx")
     parser.add_argument(
-        "--checkpoint", action="append", type=Path, metavar="RUN", help="a run folder; repeatable (default: all under runs/)"
+        "--checkpoint", nargs="+", type=Path, metavar="RUN", help="run folders to convert (default: all under runs/)"
     )
     parser.add_argument("--out", default="artifacts", metavar="DIR", help="where published files go (default: artifacts)")
     parser.add_argument("--data-dir", metavar="DIR", help="folder with the data set the network was trained on")

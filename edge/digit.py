@@ -25,11 +25,13 @@ def redraw(grey: Image.Image) -> bytes:
 
 
 def _lift_ink(grey: Image.Image) -> tuple[Image.Image, int]:
-    """How far each pixel differs from its ground, in the direction of the ink: mode L, the ground near 0; its noise."""
+    """How far each pixel is from its ground towards the ink (mode L, the ground near 0), and its noise.
+
+    The noise is 0 for a drawing, whose ground is the same everywhere, and at least 1 for a photo, whose ground is not.
+    """
     border = _border(grey)
     level = _median(border)
     if 2 * sum(border[max(0, level - 2) : level + 3]) >= sum(border) or max(grey.size) < SMALLEST_PHOTO:
-        # Drawn, not photographed: the ground is the same everywhere, and any stroke is narrower than that.
         ground = Image.new("L", grey.size, level)
         dark, light = ImageChops.subtract(ground, grey), ImageChops.subtract(grey, ground)
         return (dark if _energy(dark) > _energy(light) else light), 0
@@ -50,22 +52,23 @@ def _lift_ink(grey: Image.Image) -> tuple[Image.Image, int]:
     for size_filter in [MaxFilter(3)] * n_steps + [MinFilter(3)] * n_steps:
         ground = ground.filter(size_filter)
     ground = ground.crop((n_steps, n_steps, n_steps + width, n_steps + height)).filter(BoxBlur(1))
-    return ImageChops.subtract(ground.resize(grey.size, Image.Resampling.BILINEAR), grey), _noise(grey)
+    return ImageChops.subtract(ground.resize(grey.size, Image.Resampling.BILINEAR), grey), max(1, _noise(grey))
 
 
 def _keep_strokes(ink: Image.Image, noise: int) -> tuple[Image.Image, int, int]:
     """`ink` cut to the digit, with all else blackened; the brightest ground; the brightness of a full stroke."""
     width, height = ink.size
     strong = _otsu(ink.histogram())
-    weak = max(1, strong * 3 // 4, 3 * noise)
     if strong < max(6, 4 * noise):
         raise _no_digit()
+    # Half as strong is the smooth edge of a stroke in a drawing; in a photo it may be a line ruled on the paper.
+    weak = strong if noise else max(1, strong // 2)
     pixels = bytearray(ink.tobytes())
     shapes = _shapes(pixels, width, weak)
-    largest = max(sum_ for sum_, _, _ in shapes)
+    largest = max(brightness for brightness, _, _ in shapes)
     kept = []
     for brightness, peak, runs in shapes:
-        if peak >= strong and brightness * 20 >= largest:
+        if peak >= strong and brightness * 20 >= largest:  # a five's bar may stand apart; a speck weighs less
             kept += runs
         else:
             for start, end in runs:
@@ -74,13 +77,12 @@ def _keep_strokes(ink: Image.Image, noise: int) -> tuple[Image.Image, int, int]:
     top, bottom = min(start for start, _ in kept) // width, max(start for start, _ in kept) // width + 1
     if (right - left) * (bottom - top) * 2000 < width * height:
         raise _no_digit()
-    strokes = Image.frombytes("L", ink.size, bytes(pixels))
-    box = (left, top, right, bottom)
-    levels = strokes.crop(box).histogram()
-    full = _percentile([0] * strong + levels[strong:], 75)
-    outside = [a - b for a, b in zip(strokes.histogram(), levels, strict=True)]
-    floor = min(_percentile(outside, 95), full // 2)
-    return strokes.crop(box), floor, full
+    whole = Image.frombytes("L", ink.size, bytes(pixels))
+    strokes = whole.crop((left, top, right, bottom))
+    inside = strokes.histogram()
+    outside = [n_all - n for n_all, n in zip(whole.histogram(), inside, strict=True)]
+    full = _percentile([0] * strong + inside[strong:], 75)
+    return strokes, min(_percentile(outside, 95), full // 2), full
 
 
 def _shapes(pixels: bytearray, width: int, weak: int) -> list[tuple[int, int, list[tuple[int, int]]]]:

@@ -31,7 +31,9 @@ def imported(path: Path) -> set[str]:
 
 @pytest.mark.parametrize("package", ORDER)
 def test_no_import_points_right(package):
-    right = set(ORDER[ORDER.index(package) + 1 :]) | {"tests", "conftest"} - ({"conftest"} if package == "benchmarks" else set())
+    right = set(ORDER[ORDER.index(package) + 1 :]) | {"tests", "conftest"} - (
+        {"conftest"} if package == "benchmarks" else set()
+    )
     files = list((ROOT / package).rglob("*.py"))
     assert files
     for path in files:

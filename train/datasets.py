@@ -116,9 +116,7 @@ def mnist_or_digits(data_dir: str | None = None) -> Dataset:
         return load_mnist(data_dir)
     except download.NoNetwork as error:
         print(
-            f"MNIST cannot be downloaded ({error}).\n"
-            "Going on with scikit-learn's 1,797 scanned digits; files and figures will say `digits`, not `mnist`.\n"
-            "For MNIST, name a folder that holds its four IDX files: --data-dir DIR, or EDGEPROOF_DATA=DIR.",
+            f"{error}\nGoing on with scikit-learn's 1,797 scanned digits; files and figures will say `digits`, not `mnist`.",
             file=sys.stderr,
         )
         return load_digits()
@@ -147,8 +145,14 @@ def _cached_mnist() -> Path:
     for name, (dimensions, digest) in MNIST_FILES.items():
         if (folder / f"{name}.gz").exists():
             continue
-        body = download.fetch([f"{mirror}{name}.gz" for mirror in MNIST_MIRRORS])
-        content = _published(body, name=name, digest=digest)
+        try:
+            body = download.fetch([f"{mirror}{name}.gz" for mirror in MNIST_MIRRORS])
+            content = _published(body, name=name, digest=digest)
+        except download.NoNetwork as error:
+            raise download.NoNetwork(
+                f"MNIST cannot be downloaded ({error}); name a folder that holds its four IDX files: "
+                "--data-dir DIR, or EDGEPROOF_DATA=DIR"
+            ) from None
         parse_idx(content, name=name, dimensions=dimensions)
         write_whole(str(folder / f"{name}.gz"), body)
     return folder

@@ -5,11 +5,13 @@ import threading
 import time
 import urllib.request
 
+from edge.errors import InputMissing
+
 PATIENCE_S = 20.0
 _CHUNK = 1 << 16
 
 
-class NoNetwork(Exception):
+class NoNetwork(InputMissing):
     """No mirror delivered in time; the message says what each one did."""
 
 

@@ -45,7 +45,7 @@ class Progress(keras.callbacks.Callback):
     def on_train_batch_end(self, batch, logs=None) -> None:
         step = batch + 1
         if step == 1:
-            self._first_step_done = time.monotonic()
+            self._first_step_done = self._drawn = time.monotonic()
         last = step == self.n_steps
         epoch_ends = step * self.recipe.batch // self.n_train > batch * self.recipe.batch // self.n_train
         if last or step % self.recipe.log_every == 0 or (epoch_ends and self.validate):
@@ -62,7 +62,7 @@ class Progress(keras.callbacks.Callback):
     def _draw(self, step: int, *, last: bool) -> None:
         now = time.monotonic()
         on_screen = sys.stderr.isatty()
-        if step == 1 or (not last and now - self._drawn < (0.2 if on_screen else 10.0)):
+        if not last and now - self._drawn < (0.2 if on_screen else 10.0):
             return
         self._drawn = now
         # The first step compiles the network; it says nothing about the others.

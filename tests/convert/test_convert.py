@@ -146,7 +146,7 @@ def convert_command(*flags, cwd):
 
 def test_two_runs_of_one_name_are_not_published_over_each_other(workshop):
     folder = str(workshop / "runs" / "lenet5-relu-digits-modern")
-    done = convert_command("--int8", "--checkpoint", folder, "--checkpoint", folder, cwd=workshop)
+    done = convert_command("--int8", "--checkpoint", folder, folder, cwd=workshop)
     assert done.returncode == 2
     assert "2 runs would be published as lenet5-relu-digits-int8; name one with --checkpoint RUN" in done.stderr
 
@@ -156,7 +156,11 @@ def test_two_runs_of_one_name_are_not_published_over_each_other(workshop):
     [
         ((), 2, "convert: name a precision: --int8\n"),
         (("--int8",), 66, "convert: runs: holds no trained network; train one first: python -m train.mnist\n"),
-        (("--int8", "--checkpoint", "gone"), 66, "convert: gone/checkpoint.npz: no such file; train first: python -m train.mnist\n"),
+        (
+            ("--int8", "--checkpoint", "gone"),
+            66,
+            "convert: gone/checkpoint.npz: no such file; train first: python -m train.mnist\n",
+        ),
     ],
 )
 def test_a_slip_is_one_line(flags, code, says, tmp_path):

@@ -32,7 +32,12 @@ def example() -> bytes:
         n_classes=2,
     )
     return artifact.seal(
-        model, contract, labels=("cat", "dog"), goldens=[(b"\x00\xff", b"\x05\xfb")], manifest={"format": 1}, report="# Report\n"
+        model,
+        contract,
+        labels=("cat", "dog"),
+        goldens=[(b"\x00\xff", b"\x05\xfb")],
+        manifest={"format": 1},
+        report="# Report\n",
     )
 
 
@@ -145,7 +150,7 @@ def test_accounts_that_disagree_are_refused():
 def test_no_such_file_and_a_folder_are_named(tmp_path):
     with pytest.raises(InputMissing, match=r"gone\.tflite: No such file or directory"):
         artifact.read(str(tmp_path / "gone.tflite"))
-    with pytest.raises(InputMissing, match="not a file; name a .tflite or .onnx model"):
+    with pytest.raises(InputMissing, match="not a file; name a"):
         artifact.read(str(tmp_path))
 
 

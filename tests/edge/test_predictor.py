@@ -24,7 +24,7 @@ def test_the_goldens_replay_bit_for_bit_where_they_were_made(kind, request):
 def test_a_golden_that_differs_is_named_with_both_answers(tflite):
     ready = predictor.load(str(tflite))
     goldens = ready.artifact.goldens()
-    count, n_pixels, n_output = struct.unpack_from("<3L", ready.artifact.members["goldens.bin"])
+    _, n_pixels, n_output = struct.unpack_from("<3L", ready.artifact.members["goldens.bin"])
     wrong = bytes(10 * [100])
     ready.artifact.members["goldens.bin"] = struct.pack("<3L", 1, n_pixels, n_output) + goldens[0][0] + wrong
     replay = selftest.replay(ready)

@@ -1,0 +1,55 @@
+"""The README's commands do what it shows."""
+
+import re
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+from conftest import ROOT, run
+from tests.test_wheel import tracked
+
+# The demo at small settings; everything else as it stands.
+SMALL_DEMO = {"ARCH": "lenet5-relu", "DEMO_FLAGS": "--data digits"}
+
+
+def blocks() -> list[tuple[str, str]]:
+    """Every command in the README with the output shown under it."""
+    found = []
+    for block in re.findall(r"```console\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL):
+        for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
+            command, _, shown = part.partition("\n")
+            found.append((command, shown))
+    return found
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory) -> Path:
+    """A copy of the sources with this environment as its .venv."""
+    folder = tmp_path_factory.mktemp("checkout")
+    for name in tracked():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(ROOT / name, folder / name)
+    (folder / ".venv").symlink_to(sys.prefix)
+    return folder
+
+
+def test_the_readme_shows_the_two_commands():
+    commands = [command for command, _ in blocks()]
+    assert "make demo" in commands and "make test" in commands
+
+
+@pytest.mark.slow
+def test_every_command_runs_and_predictions_read_as_shown(checkout):
+    path = f"{checkout}/.venv/bin:/usr/local/bin:/usr/bin:/bin"
+    for command, shown in blocks():
+        if command == "make test" or command.startswith(("git clone", "cd ")):
+            continue
+        if command == "make demo":
+            done = run("make", "demo", *(f"{k}={v}" for k, v in SMALL_DEMO.items()), cwd=checkout, PATH=path)
+        else:
+            done = run("bash", "-c", command, cwd=checkout, PATH=path)
+        assert done.returncode == 0, f"$ {command}\n{done.stdout}{done.stderr}"
+        if command.startswith("edge-predict"):
+            assert done.stdout == shown, f"$ {command}"
