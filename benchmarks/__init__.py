@@ -1,0 +1,1 @@
+"""Measure size, accuracy and latency."""

@@ -1,0 +1,80 @@
+"""What only real pictures can show. MNIST comes from the folder in EDGEPROOF_DATA; the digits are always there."""
+
+import os
+
+import numpy as np
+import pytest
+
+from edge import predictor
+from edge.cli import shipped_model
+from edge.contract import DIGIT
+from edge.errors import InputError
+from edge.image import fit
+from edge.predictor import Predictor
+from tests import redraw
+from train import datasets
+from train.datasets import Split
+
+needs_mnist = pytest.mark.skipif(not os.environ.get("EDGEPROOF_DATA"), reason="EDGEPROOF_DATA names no folder with MNIST")
+
+
+@pytest.fixture(scope="module")
+def mnist():
+    return datasets.load_mnist().test
+
+
+@pytest.fixture(scope="module")
+def shipped():
+    return predictor.load(shipped_model())
+
+
+def right(ready: Predictor, pixels: bytes, label: int) -> bool:
+    return ready.decide(ready.logits(pixels)).index == label
+
+
+def drop_points(ready: Predictor, split: Split, redrawn) -> float:
+    """Points of top-1 lost when each digit of `split` is redrawn; a redrawn one that is refused counts as lost."""
+    lost = 0
+    for number, (image, label) in enumerate(zip(split.images, split.labels, strict=True)):
+        try:
+            answered = right(ready, fit(redrawn(number, image[..., 0]), DIGIT), label)
+        except InputError:
+            answered = False
+        lost += right(ready, image.tobytes(), label) - answered
+    return 100 * lost / len(split)
+
+
+def pages(seed: int):
+    rng = np.random.default_rng(seed)
+    return lambda number, digit: redraw.on_page(digit, rng, redraw.PAGE_MODES[number % len(redraw.PAGE_MODES)])
+
+
+def photos(seed: int):
+    rng = np.random.default_rng(seed)
+    return lambda _, digit: redraw.as_photo(digit, rng)
+
+
+@pytest.mark.realdata
+@needs_mnist
+def test_the_shipped_model_is_right_on_99_1_percent_of_mnists_test_pictures(shipped, mnist):
+    n_right = sum(right(shipped, image.tobytes(), label) for image, label in zip(mnist.images, mnist.labels, strict=True))
+    assert len(mnist) == 10_000 and n_right >= 9910
+    assert os.path.getsize(shipped_model()) < 150_000
+
+
+@pytest.mark.realdata
+@needs_mnist
+def test_a_thousand_digits_on_a_page_lose_at_most_one_and_a_half_points(shipped, mnist):
+    chosen = mnist[np.random.default_rng(0).permutation(len(mnist))[:1000]]
+    assert drop_points(shipped, chosen, pages(1)) <= 1.5
+
+
+@pytest.mark.realdata
+@needs_mnist
+def test_two_hundred_photos_lose_at_most_three_points(shipped, mnist):
+    chosen = mnist[np.random.default_rng(1).permutation(len(mnist))[:200]]
+    assert drop_points(shipped, chosen, photos(2)) <= 3
+
+
+def test_the_digits_on_a_page_lose_at_most_one_and_a_half_points(tflite):
+    assert drop_points(predictor.load(str(tflite)), datasets.load_digits().test, pages(1)) <= 1.5
