@@ -29,7 +29,7 @@ def shipped():
 
 
 def right(ready: Predictor, pixels: bytes, label: int) -> bool:
-    return ready.decide(ready.logits(pixels)).index == label
+    return bool(ready.decide(ready.logits(pixels)).index == label)
 
 
 def drop_points(ready: Predictor, split: Split, redrawn) -> float:

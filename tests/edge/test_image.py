@@ -141,12 +141,6 @@ def test_a_directory_is_66_and_says_what_to_name(tmp_path):
     assert refusal(tmp_path, kind=InputMissing) == "is a directory; name the pictures in it"
 
 
-@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may read everything")
-def test_an_unreadable_file_is_66(tmp_path):
-    (tmp_path / "a.png").touch(mode=0o000)
-    assert refusal(tmp_path / "a.png", kind=InputMissing) == "Permission denied"
-
-
 def test_a_name_with_a_nul_is_66():
     with pytest.raises(InputMissing, match=r"a\\x00b: no file can have this name"):
         read_pixels("a\0b", EXACT)
