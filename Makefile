@@ -65,6 +65,7 @@ $(VENV)/installed: pyproject.toml constraints/ci.txt
 	@$(PYTHON) -c 'import ensurepip' 2>/dev/null \
 	  || { [ "$$(id -u)" = 0 ] && apt-get update -qq && apt-get install -qq -y python3-venv; } \
 	  || { echo "make: Python's venv module is missing: sudo apt install python3-venv" >&2; exit 69; }
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints/ci.txt --editable '.[dev]'
+	@echo 'Installing into $(VENV): TensorFlow and company, a minute or two.'
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints/ci.txt --editable '.[dev]'
 	@touch $@
