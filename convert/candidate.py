@@ -48,7 +48,7 @@ def convert(checkpoint: Checkpoint, calibration: CalibrationSet, *, kind: str, p
 def draft(candidate: Candidate, checkpoint: Checkpoint) -> Predictor:
     """The candidate in the predictor the device uses: sealed in memory, not yet with its proof."""
     # The model's own account says how its numbers are coded; the checkpoint says what its pictures are.
-    own = engine.load(Artifact(candidate.file_name, candidate.model, "", {})).describe()
+    own = engine.load(Artifact(candidate.file_name, candidate.model, "", {})).engine.describe()
     contract = ModelContract(
         name=candidate.name,
         kind=candidate.kind,

@@ -51,7 +51,7 @@ class Verification:
 
 def verify(predictor: Predictor, split: Split, reference: np.ndarray) -> Verification:
     """`predictor`'s answers to every picture of `split` against `reference`, the float model's logits [N, K]."""
-    logits = np.array([predictor.logits(image.tobytes()) for image in split.images], np.float32)
+    logits = np.array([predictor.answer(image.tobytes()).logits for image in split.images], np.float32)
     return compare(logits, split.labels, reference)
 
 

@@ -16,6 +16,7 @@ MEMBERS = ("contract.txt", "labels.txt", "goldens.bin", "manifest.json", "report
 MAX_BYTES = 1 << 30
 
 _SEAL_BYTES = 64
+_WORTH_OPENSSL = 900_000
 _EOCD = struct.Struct("<4s4H2LH")  # end of central directory, APPNOTE.TXT 4.3.16
 _CENTRAL = struct.Struct("<4s6H3L5H2L")  # central directory header, 4.3.12
 _LOCAL = struct.Struct("<4s5H3L2H")  # local file header, 4.3.7
@@ -223,12 +224,10 @@ def _text(path: str, members: dict[str, bytes], name: str) -> str:
 
 
 def _sha256(data: bytes) -> str:
-    # hashlib itself costs a cold start 2.6 ms; the C module behind it costs nothing.
-    if sys.version_info >= (3, 12):
-        from _sha2 import sha256
-    else:
-        from _sha256 import sha256
-    return str(sha256(data).hexdigest())
+    # hashlib brings OpenSSL along: 3 ms to import, and then four times as fast (measured; they meet near 0.9 MB). The
+    # C module behind its fallback costs a tenth of a millisecond.
+    name = "hashlib" if len(data) > _WORTH_OPENSSL else "_sha2" if sys.version_info >= (3, 12) else "_sha256"
+    return str(__import__(name).sha256(data).hexdigest())
 
 
 def _is_hex(seal: bytes) -> bool:

@@ -1,84 +1,119 @@
 """The engines that run a model, and the choice between them. A new one is a module and an entry in `ENGINES`."""
 
-import importlib
-import importlib.util
+import sys
 
 from edge.artifact import Artifact
-from edge.contract import ModelContract
-from edge.errors import EngineMissing, UsageError
+from edge.contract import InputContract, ModelContract
+from edge.errors import EngineMissing, EngineUnavailable, UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Protocol
 
     class Engine(Protocol):
-        """A loaded model. `run` takes one picture, uint8 [H, W, C] as bytes, and returns the raw output tensor.
+        """A loaded model. Not thread-safe: one engine a thread.
 
-        `describe()` is the account a foreign model gives of itself. Loading raises ModelError where the library
-        refuses the model. Not thread-safe: one engine a thread.
+        `kernels` says what computes ("XNNPACK", "built-in", "MLAS"), as far as the library tells.
         """
 
         name: str
         version: str
+        kernels: str
 
-        def run(self, pixels: bytes) -> bytes: ...
+        def run(self, pixels: bytes) -> bytes:
+            """The raw output tensor for one picture, uint8 [H, W, C] as bytes."""
 
-        def describe(self) -> ModelContract: ...
+        def describe(self) -> ModelContract:
+            """The model's own account: what a foreign model takes and gives."""
 
 
 class EngineChoice:
-    """Where an engine is, the library it needs, the kind of model it runs, and what to install for it."""
+    """Where an engine is, the library it needs, what to install for it, and the kind of model it runs.
 
-    __slots__ = ("extra", "kind", "library", "module", "title")
+    One that does not verify a file's structure runs only models somebody vouches for, on one thread.
+    """
 
-    def __init__(self, module: str, *, title: str, library: str, kind: str, extra: str) -> None:
-        self.module, self.title, self.library, self.kind, self.extra = module, title, library, kind, extra
+    __slots__ = ("extra", "kind", "library", "module", "title", "verifies")
+
+    def __init__(self, module: str, *, title: str, library: str, kind: str, extra: str, verifies: bool = True) -> None:
+        self.module, self.title, self.library = module, title, library
+        self.kind, self.extra, self.verifies = kind, extra, verifies
 
 
-# The first of a kind that is installed is the default.
+# Of a kind, the first that may and can run the model does.
 ENGINES = {
+    "litert-c": EngineChoice(
+        "edge.litert_c", title="LiteRT", library="ai_edge_litert", kind="tflite", extra="edgeproof", verifies=False
+    ),
     "litert": EngineChoice("edge.litert", title="LiteRT", library="ai_edge_litert", kind="tflite", extra="edgeproof"),
+    "tflite-runtime": EngineChoice(
+        "edge.tflite_runtime", title="tflite-runtime", library="tflite_runtime", kind="tflite", extra="edgeproof[tflite]"
+    ),
     "onnxruntime": EngineChoice(
         "edge.onnx_runtime", title="ONNX Runtime", library="onnxruntime", kind="onnx", extra="edgeproof[onnx]"
     ),
 }
 
 
-def load(artifact: Artifact, *, name: str | None = None, threads: int = 1) -> "Engine":
-    """An engine with the model of `artifact` loaded.
+class Loaded:
+    """An engine with its model, and why those before it in the table were passed over."""
 
-    Raises UsageError where the engine `name` does not run this kind of model, EngineMissing where its library is not
-    installed, ModelError where the library refuses the model.
+    __slots__ = ("engine", "passed_over")
+
+    def __init__(self, engine: "Engine", passed_over: list[str]) -> None:
+        self.engine, self.passed_over = engine, passed_over
+
+
+def load(artifact: Artifact, *, name: str | None = None, threads: int = 1, trusted: bool = False) -> Loaded:
+    """The engine `name`, or the best there is, with the model of `artifact` loaded.
+
+    `trusted`: the file's structure was verified before, or the user vouches for it. Raises UsageError where the engine
+    `name` may not run this model, EngineMissing where it, or any at all, is not installed, ModelError where the library
+    refuses the model.
     """
     if name is not None and name not in ENGINES:
         raise UsageError(f"no engine is called {name!r}; there are {', '.join(ENGINES)}")
-    able = {n: choice for n, choice in ENGINES.items() if choice.kind == artifact.kind}
+    able = [n for n, choice in ENGINES.items() if choice.kind == artifact.kind]
     if name is not None and name not in able:
-        raise UsageError(f"{artifact.path}: {name} does not run {artifact.kind} models; {', '.join(able)} does")
-    wanted = [name] if name else list(able)
-    for candidate in wanted:
-        choice = able[candidate]
-        if importlib.util.find_spec(choice.library) is not None:
-            made: Engine = importlib.import_module(choice.module).load(artifact, threads=threads)
-            return made
-    raise EngineMissing(f"{artifact.path} needs {choice.title}, which is not installed: pip install '{choice.extra}'")
+        raise UsageError(f"{artifact.path}: {name} does not run {artifact.kind} models; {' and '.join(able)} do")
+    passed_over = []
+    for candidate in [name] if name else able:
+        choice = ENGINES[candidate]
+        if not choice.verifies and (threads > 1 or not trusted or not artifact.contract):
+            reason = "runs on one thread" if threads > 1 else "does not verify a model's structure; --trust vouches for it"
+            if name:
+                raise UsageError(f"{artifact.path}: {name} {reason}")
+            passed_over.append(f"{candidate} {reason}")
+            continue
+        try:
+            # Not importlib, whose own import costs a cold start half a millisecond.
+            __import__(choice.module)
+            return Loaded(sys.modules[choice.module].load(artifact, threads=threads), passed_over)
+        except EngineUnavailable as error:
+            passed_over.append(str(error))
+        except ModuleNotFoundError as error:
+            if error.name != choice.library:
+                raise
+            passed_over.append(f"{choice.title} is not installed")
+        if name:
+            raise EngineMissing(f"{artifact.path}: {passed_over[-1]}: pip install '{choice.extra}'")
+    first = ENGINES[able[-1] if artifact.kind == "onnx" else "litert"]
+    raise EngineMissing(f"{artifact.path} needs {first.title}, which is not installed: pip install '{first.extra}'")
 
 
 def foreign_contract(
-    name: str, *, kind: str, n_bytes: int, input_shape: list[int], input_dtype: str, output_shape: list[int],
+    *, kind: str, n_bytes: int, input_shape: list[int], input_dtype: str, output_shape: list[int],
     output_dtype: str, output_scale: float, output_zero_point: int,
 ) -> ModelContract:  # fmt: skip
     """The contract of a model that brings none: pixels 0 to 255 resized to its input, classes named by number.
 
     Raises ValueError where the model does not take one picture and give one score a class.
     """
-    from edge.contract import InputContract
-
     if len(input_shape) != 4 or input_shape[0] != 1 or len(output_shape) != 2:
         raise ValueError(f"takes {input_shape} and gives {output_shape}; wanted [1, H, W, C] and [1, K]")
     _, height, width, channels = input_shape
     return ModelContract(
-        name=name,
+        name="foreign",
         kind=kind,
         model_bytes=n_bytes,
         input=InputContract(height=height, width=width, channels=channels, fit="resize"),

@@ -43,6 +43,10 @@ class EngineMissing(ToolchainError):
     exit_code = 69
 
 
+class EngineUnavailable(EngineMissing):
+    """An engine that cannot run here, or not this model; another may."""
+
+
 class StorageError(ToolchainError):
     """A file could not be read or written: disk full, read-only, failing."""
 

@@ -16,6 +16,7 @@ class OnnxRuntime:
 
     name = "onnxruntime"
     version = onnxruntime.__version__
+    kernels = "MLAS"
 
     def __init__(self, artifact: Artifact, *, threads: int) -> None:
         options = onnxruntime.SessionOptions()
@@ -46,7 +47,6 @@ class OnnxRuntime:
             if self._output.type != "tensor(float)" or not all(isinstance(n, int) for n in self._input.shape):
                 raise ValueError(f"takes {self._input.shape}, gives {self._output.type}")
             return foreign_contract(
-                "foreign",
                 kind="onnx",
                 n_bytes=self._n_bytes,
                 input_shape=list(self._input.shape),

@@ -1,34 +1,61 @@
 """A picture file to an answer: the one path the command, the gate and the benchmarks all take."""
 
-import math
 import struct
 
 from edge import artifact, engine
 from edge.artifact import Artifact
+from edge.contract import ModelContract
 from edge.image import read_pixels
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from edge.engine import Engine
+    pass
+
+_INT8_IN_ORDER = bytes(range(128, 256)) + bytes(range(128))  # int8 bytes in the order of the numbers they mean
 
 
 class Prediction:
-    """The answer to one picture: `ranking` holds (label, index, probability), most probable first."""
+    """The answer to one picture. What is asked of it is computed then; most callers want the class alone."""
 
-    __slots__ = ("ranking",)
+    __slots__ = ("_contract", "_labels", "_raw")
 
-    def __init__(self, ranking: tuple[tuple[str, int, float], ...]) -> None:
-        self.ranking = ranking
+    def __init__(self, raw: bytes, contract: ModelContract, labels: tuple[str, ...]) -> None:
+        self._raw, self._contract, self._labels = raw, contract, labels
+
+    @property
+    def index(self) -> int:
+        """The most probable class by number; of equal ones the lowest."""
+        if self._contract.output_dtype == "int8":
+            in_order = self._raw.translate(_INT8_IN_ORDER)
+            return in_order.index(max(in_order))
+        logits = self.logits
+        return logits.index(max(logits))
 
     @property
     def label(self) -> str:
         """The most probable class by name."""
-        return self.ranking[0][0]
+        return self._labels[self.index]
 
     @property
-    def index(self) -> int:
-        """The most probable class by number."""
-        return self.ranking[0][1]
+    def logits(self) -> list[float]:
+        """What the network says of each class, before softmax."""
+        contract = self._contract
+        if contract.output_dtype == "float32":
+            return list(struct.unpack(f"<{contract.n_classes}f", self._raw))
+        scale, zero_point = contract.output_scale, contract.output_zero_point
+        return [scale * (value - zero_point) for value in struct.unpack(f"<{contract.n_classes}b", self._raw)]
+
+    @property
+    def ranking(self) -> tuple[tuple[str, int, float], ...]:
+        """(label, index, probability) of every class by softmax, most probable first; of equal ones the lower index."""
+        from math import exp
+
+        logits = self.logits
+        greatest = max(logits)
+        weights = [exp(logit - greatest) for logit in logits]
+        total = sum(weights)
+        order = sorted(range(len(logits)), key=lambda index: -weights[index])
+        return tuple((self._labels[index], index, weights[index] / total) for index in order)
 
     @property
     def probability(self) -> float:
@@ -39,31 +66,26 @@ class Prediction:
 class Predictor:
     """A model ready to answer. Not thread-safe: one a thread."""
 
-    def __init__(self, model: Artifact, running: "Engine") -> None:
-        self.artifact, self.engine = model, running
-        self.contract = model.contract or running.describe()
+    __slots__ = ("_run", "artifact", "contract", "engine", "labels", "passed_over")
+
+    def __init__(self, model: Artifact, loaded: engine.Loaded) -> None:
+        self.artifact, self.engine, self.passed_over = model, loaded.engine, loaded.passed_over
+        self.contract = model.contract or self.engine.describe()
         self.labels = model.labels or tuple(map(str, range(self.contract.n_classes)))
-        self._unpack = struct.Struct(f"<{self.contract.n_classes}{'b' if self.contract.output_dtype == 'int8' else 'f'}").unpack
+        self._run = self.engine.run
 
     def predict(self, path: str) -> Prediction:
         """The answer to the picture in the file `path`. Raises what `read_pixels` raises."""
-        return self.decide(self.logits(read_pixels(path, self.contract.input)))
+        return self.answer(read_pixels(path, self.contract.input))
 
-    def logits(self, pixels: bytes) -> list[float]:
-        """One logit a class for uint8 [H, W, C] pixels as bytes."""
-        scale, zero_point = self.contract.output_scale, self.contract.output_zero_point
-        return [scale * (value - zero_point) for value in self._unpack(self.engine.run(pixels))]
-
-    def decide(self, logits: list[float]) -> Prediction:
-        """The ranking that softmax makes of `logits`; of equal ones the lower index comes first."""
-        greatest = max(logits)
-        weights = [math.exp(logit - greatest) for logit in logits]
-        total = sum(weights)
-        order = sorted(range(len(logits)), key=lambda index: -weights[index])
-        return Prediction(tuple((self.labels[index], index, weights[index] / total) for index in order))
+    def answer(self, pixels: bytes) -> Prediction:
+        """The answer to uint8 [H, W, C] pixels as bytes."""
+        return Prediction(self._run(pixels), self.contract, self.labels)
 
 
-def load(path: str, *, engine_name: str | None = None, threads: int = 1, allow_unverified: bool = False) -> Predictor:
+def load(
+    path: str, *, engine_name: str | None = None, threads: int = 1, allow_unverified: bool = False, trusted: bool = False
+) -> Predictor:
     """A predictor for the model file `path`. Raises what `artifact.read` and `engine.load` raise."""
     model = artifact.read(path, allow_unverified=allow_unverified)
-    return Predictor(model, engine.load(model, name=engine_name, threads=threads))
+    return Predictor(model, engine.load(model, name=engine_name, threads=threads, trusted=trusted))

@@ -8,8 +8,8 @@ import pytest
 from edge import predictor
 from edge.cli import shipped_model
 from edge.contract import DIGIT
+from edge.decode import fit
 from edge.errors import InputError
-from edge.image import fit
 from edge.predictor import Predictor
 from tests import redraw
 from train import datasets
@@ -29,7 +29,7 @@ def shipped():
 
 
 def right(ready: Predictor, pixels: bytes, label: int) -> bool:
-    return bool(ready.decide(ready.logits(pixels)).index == label)
+    return bool(ready.answer(pixels).index == label)
 
 
 def drop_points(ready: Predictor, split: Split, redrawn) -> float:

@@ -98,7 +98,7 @@ def load_digits() -> Dataset:
     from sklearn.datasets import load_digits as sklearn_digits
     from sklearn.model_selection import train_test_split
 
-    from edge.image import fit
+    from edge.decode import fit
 
     scans = sklearn_digits()
     grey = (scans.images * (255 / 16)).round().astype(np.uint8)

@@ -53,7 +53,7 @@ def test_both_formats_are_published_with_their_proof(workshop, digits, trained):
 def test_the_published_file_scores_what_its_manifest_says(tflite, digits):
     ready = predictor.load(str(tflite))
     right = [
-        ready.decide(ready.logits(image.tobytes())).index == label
+        ready.answer(image.tobytes()).index == label
         for image, label in zip(digits.test.images, digits.test.labels, strict=True)
     ]
     assert np.mean(right) == ready.artifact.manifest()["verification"]["top1"]

@@ -8,8 +8,9 @@ import pytest
 from PIL import Image, ImageChops, ImageFilter, ImageOps
 
 from edge.contract import DIGIT
+from edge.decode import fit
 from edge.errors import InputError
-from edge.image import fit, read_pixels
+from edge.image import read_pixels
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 NAMES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")

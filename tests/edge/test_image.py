@@ -9,8 +9,9 @@ import pytest
 from PIL import Image
 
 from edge.contract import DIGIT, InputContract
+from edge.decode import fit
 from edge.errors import InputError, InputMissing
-from edge.image import fit, read_pixels
+from edge.image import read_pixels
 
 EXACT = InputContract(height=2, width=3, channels=1, fit="exact")
 EXACT_RGB = InputContract(height=2, width=3, channels=3, fit="exact")
@@ -214,7 +215,7 @@ def test_running_out_of_memory_is_not_called_damage(tmp_path, monkeypatch):
     def exhausted(self):
         raise MemoryError
 
-    Image.new("L", (3, 2)).save(tmp_path / "a.png")
+    Image.new("LA", (3, 2)).save(tmp_path / "a.png")
     monkeypatch.setattr("PIL.PngImagePlugin.PngImageFile.load", exhausted)
     with pytest.raises(MemoryError):
         read_pixels(str(tmp_path / "a.png"), EXACT)

@@ -6,8 +6,17 @@ import numpy as np
 import pytest
 
 from edge import artifact, engine, predictor, selftest
+from edge.contract import DIGIT, ModelContract
 from edge.errors import ModelError, UsageError
+from edge.predictor import Prediction
 from train import datasets
+
+CONTRACT = {"name": "x", "kind": "tflite", "model_bytes": 1, "input": DIGIT, "input_dtype": "int8", "n_classes": 10}
+LABELS = tuple("abcdefghij")
+
+
+def answer_with(logits: list[float]) -> Prediction:
+    return Prediction(struct.pack("<10f", *logits), ModelContract(**CONTRACT, output_dtype="float32"), LABELS)
 
 
 @pytest.fixture(scope="module")
@@ -34,30 +43,37 @@ def test_a_golden_that_differs_is_named_with_both_answers(tflite):
 
 def test_both_engines_give_the_same_class_on_every_test_digit(tflite, onnx, pictures):
     answers = [
-        [ready.decide(ready.logits(image.tobytes())).index for image in pictures.images]
+        [ready.answer(image.tobytes()).index for image in pictures.images]
         for ready in (predictor.load(str(tflite)), predictor.load(str(onnx)))
     ]
     assert np.mean(np.equal(*answers)) >= 0.995
     assert np.mean(answers[0] == pictures.labels) >= 0.97
 
 
-def test_the_ranking_is_softmax_in_falling_order(tflite):
-    ready = predictor.load(str(tflite))
-    ranking = ready.decide([0.0, 3.0, 1.0] + [-50.0] * 7).ranking
+def test_the_ranking_is_softmax_in_falling_order():
+    ranking = answer_with([0.0, 3.0, 1.0] + [-50.0] * 7).ranking
     assert [index for _, index, _ in ranking[:3]] == [1, 2, 0]
     # softmax by hand: e^3 / (e^3 + e^1 + e^0), the rest vanishes
     assert ranking[0][2] == pytest.approx(20.0855 / (20.0855 + 2.71828 + 1), abs=1e-5)
     assert sum(share for _, _, share in ranking) == pytest.approx(1)
 
 
-def test_of_equal_logits_the_lower_class_comes_first(tflite):
-    assert predictor.load(str(tflite)).decide([1.0] * 10).index == 0
+def test_of_equal_logits_the_lower_class_comes_first():
+    answer = answer_with([0.0, 1.0, 1.0] + [0.0] * 7)
+    assert answer.index == 1 and [index for _, index, _ in answer.ranking[:2]] == [1, 2]
+
+
+def test_int8_logits_are_scaled_and_compared_as_signed_numbers():
+    contract = ModelContract(**CONTRACT, output_dtype="int8", output_scale=0.5, output_zero_point=-3)
+    answer = Prediction(bytes([0xFB, 0x05, 0x80, 0x05] + [0xFF] * 6), contract, LABELS)  # -5 5 -128 5 -1…
+    assert answer.logits[:4] == [-1.0, 4.0, -62.5, 4.0]
+    assert (answer.index, answer.label) == (1, "b")
 
 
 def test_an_engine_that_does_not_run_this_kind_is_a_usage_error(tflite):
-    with pytest.raises(UsageError, match="onnxruntime does not run tflite models; litert does"):
+    with pytest.raises(UsageError, match="onnxruntime does not run tflite models; litert-c and litert and tflite-runtime do"):
         predictor.load(str(tflite), engine_name="onnxruntime")
-    with pytest.raises(UsageError, match="no engine is called 'tpu'; there are litert, onnxruntime"):
+    with pytest.raises(UsageError, match="no engine is called 'tpu'; there are litert-c, litert, tflite-runtime, onnxruntime"):
         predictor.load(str(tflite), engine_name="tpu")
 
 
@@ -69,7 +85,7 @@ def test_a_foreign_model_describes_itself_and_answers(kind, request, pictures, t
     ready = predictor.load(str(plain), allow_unverified=True)
     assert ready.contract.input.fit == "resize"
     pixels = pictures.images[0].tobytes()
-    assert ready.logits(pixels) == predictor.load(str(request.getfixturevalue(kind))).logits(pixels)
+    assert ready.answer(pixels).logits == predictor.load(str(request.getfixturevalue(kind))).answer(pixels).logits
 
 
 @pytest.mark.parametrize("kind", ["tflite", "onnx"])
