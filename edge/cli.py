@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 HELP = """\
 usage: edge-predict IMAGE... [options]
 
-Say what each picture shows. PNG, JPEG and BMP are read.
+Say what each picture shows. PNG, JPEG and BMP are read; of a folder, every such file in it, sorted by name.
 
   --model FILE         an edgeproof model (default: $EDGEPROOF_MODEL, else the one that came with edgeproof)
   --top-k N            answers a picture, most probable first (default: 1)
@@ -34,6 +34,7 @@ Exit codes: 0 done, 2 usage, 65 bad picture, 66 no such input, 69 engine not ins
 Of several pictures the first failure's code is given; the others are still answered.
 """
 
+ENDINGS = (".png", ".jpg", ".jpeg", ".bmp")
 SHIPPED = "lenet5-relu-mnist-int8.tflite"
 
 
@@ -103,16 +104,49 @@ def main(arguments: list[str] | None = None) -> int:
         _tell(ready)
     if not ready.artifact.contract:
         errors.say("edge-predict", f"{ready.artifact.path}: unverified: pixels from 0 to 255 are assumed")
+    return answer_all(ready, options)
+
+
+def answer_all(ready: "Predictor", options: Options) -> int:
+    """Print an answer or an error a picture, one at a time, and return the first failure's exit code."""
     code = 0
-    for path in options.images:
+    for argument in options.images:
         try:
-            print(_answer(path, ready.predict(path), options))
-        except (errors.InputError, InputMissing) as error:
-            if options.json:
-                print(_json({"path": path, "error": str(error)}))
-            errors.say("edge-predict", error)
-            code = code or error.exit_code
+            pictures = _in_folder(argument) if os.path.isdir(argument) else [argument]
+        except InputMissing as error:
+            code = _failed(argument, error, options, before=code)
+            continue
+        # Where answers scroll by on the same screen, they are the progress.
+        counting = len(pictures) > 1 and sys.stderr.isatty() and not sys.stdout.isatty()
+        for number, path in enumerate(pictures, start=1):
+            if counting:
+                print(f"\r{number:,} of {len(pictures):,} pictures", end="", file=sys.stderr, flush=True)
+            try:
+                print(_answer(path, ready.predict(path), options))
+            except (errors.InputError, InputMissing) as error:
+                code = _failed(path, error, options, before=code)
+        if counting:
+            print(file=sys.stderr)
     return code
+
+
+def _in_folder(folder: str) -> list[str]:
+    """The pictures in `folder` by their endings, sorted by name; sub-folders are left out."""
+    try:
+        names = sorted(name for name in os.listdir(folder) if name.lower().endswith(ENDINGS))
+    except OSError as error:
+        raise errors.missing(folder, error) from None
+    if not names:
+        raise InputMissing(f"{one_line(folder)}: holds no {', '.join(ENDINGS)} files")
+    return [os.path.join(folder, name) for name in names]
+
+
+def _failed(path: str, error: errors.ToolchainError, options: Options, *, before: int) -> int:
+    """Tell of a failure, and return the exit code: the one of the failure `before`, where there was one."""
+    if options.json:
+        print(_json({"path": path, "error": str(error)}))
+    errors.say("edge-predict", error)
+    return before or error.exit_code
 
 
 def _tell(ready: "Predictor") -> None:

@@ -108,8 +108,35 @@ def test_a_decompression_bomb(tmp_path):
     refused(tmp_path / "bomb.png", code=65, says="30000x30000 is 900.0 megapixels; at most 4 are read")
 
 
-def test_a_folder(tmp_path):
-    refused(tmp_path, code=66, says="is a directory; name the pictures in it")
+def test_a_folder_is_every_picture_in_it_sorted_by_name(tmp_path):
+    for name in ("b.PNG", "a.png", "c.png", "notes.txt"):
+        (tmp_path / name).write_bytes((EXAMPLES / "seven.png").read_bytes())
+    (tmp_path / "b.PNG").write_bytes(b"not a picture")
+    done = predict(tmp_path, EXAMPLES / "two.png", "--json")
+    answers = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [a["path"] for a in answers] == [f"{tmp_path}/{n}" for n in ("a.png", "b.PNG", "c.png")] + [f"{EXAMPLES}/two.png"]
+    assert [a.get("label") for a in answers] == ["7", None, "7", "2"]
+    assert done.returncode == 65 and done.stderr.count("\n") == 1
+
+
+def test_a_folder_without_pictures(tmp_path):
+    refused(tmp_path, code=66, says=f"{tmp_path}: holds no .png, .jpg, .jpeg, .bmp files")
+
+
+def test_three_thousand_pictures_take_the_memory_of_one(tmp_path):
+    for number in range(3000):
+        (tmp_path / f"{number:04}.png").symlink_to(EXAMPLES / "seven.png")
+    peaks = [peak_mib(EXAMPLES / "seven.png"), peak_mib(tmp_path)]
+    assert peaks[1] - peaks[0] < 4, peaks
+
+
+def peak_mib(*arguments) -> float:
+    """Peak memory of one `edge-predict`, told by a small parent: a child's includes what its parent held."""
+    parent = (
+        "import os, sys; child = os.posix_spawn(sys.argv[1], sys.argv[1:], os.environ, "
+        "file_actions=[(os.POSIX_SPAWN_OPEN, 1, '/dev/null', os.O_WRONLY, 0)]); print(os.wait4(child, 0)[2].ru_maxrss)"
+    )
+    return int(run(sys.executable, "-S", "-c", parent, COMMAND, *arguments).stdout) / 1024
 
 
 def test_no_such_file(tmp_path):
