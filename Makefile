@@ -9,7 +9,7 @@ RUN := $(BIN)/python
 ARCH ?= deep-mnist
 DEMO_FLAGS ?=
 
-.PHONY: help demo test benchmarks lint shipped-model examples constraints clean
+.PHONY: help demo test benchmarks cold-start lint shipped-model examples constraints clean
 
 # List the targets.
 help:
@@ -31,6 +31,14 @@ test: $(VENV)/installed
 benchmarks: $(VENV)/installed
 	@mkdir -p reports
 	$(RUN) -m pytest benchmarks --benchmark-json=reports/benchmarks.json
+
+# Time whole `edge-predict` processes in an environment like a device's, beside the scripts people write.
+cold-start: $(VENV)/installed
+	rm -rf .venv-device && $(PYTHON) -m venv .venv-device
+	git archive --format=tar --prefix=source/ HEAD | tar -x -C .venv-device
+	.venv-device/bin/pip install --quiet --constraint constraints/ci.txt .venv-device/source
+	$(RUN) -m benchmarks.cold_start --device .venv-device/bin
+	$(RUN) -m benchmarks.warm
 
 # Check style, form and types.
 lint: $(VENV)/installed

@@ -41,6 +41,7 @@ def convert_one(trained: Checkpoint, settings: Namespace) -> list[Row]:
     pictures = golden_pictures(dataset, settings.goldens)
     rows = []
     for kind in settings.formats:
+        print(f"{trained.network} on {trained.data} to int8 {kind}, {len(dataset.test):,} pictures to compare", file=sys.stderr)
         candidate = convert(trained, calibration, kind=kind, precision="int8")
         predictor = draft(candidate, trained)
         verification = verify(predictor, dataset.test, reference)
