@@ -26,7 +26,7 @@ def fit(model: keras.Model, split: Split, recipe: Recipe) -> list[Row]:
     progress = Progress(recipe, n_train=n_train, validate=validation_accuracy if len(held_out) else None)
     model.compile(
         optimizer=optimizer(recipe, n_steps=len(batches)),
-        loss=loss(recipe, n_classes=model.output_shape[-1]),
+        loss=loss(recipe),
         metrics=["accuracy"],
     )
     # One Keras "epoch" is the whole run: batches are numbered by step, and the recipe's own epochs may be fractions.
@@ -55,14 +55,21 @@ def optimizer(recipe: Recipe, *, n_steps: int) -> keras.optimizers.Optimizer:
     return make(rate, **average)
 
 
-def loss(recipe: Recipe, *, n_classes: int) -> keras.losses.Loss:
+class CrossEntropy(keras.losses.Loss):
+    """Softmax cross-entropy of logits [N, K] against labels [N], `smoothing` of the target spread over all classes."""
+
+    def __init__(self, *, smoothing: float, reduction: str) -> None:
+        super().__init__(name="cross_entropy", reduction=reduction)
+        self.smoothing = smoothing
+
+    def call(self, y_true, y_pred):
+        n_classes = y_pred.shape[-1]
+        target = keras.ops.one_hot(keras.ops.reshape(y_true, (-1,)), n_classes, dtype=y_pred.dtype)
+        target = target * (1 - self.smoothing) + self.smoothing / n_classes
+        return keras.ops.categorical_crossentropy(target, y_pred, from_logits=True)
+
+
+def loss(recipe: Recipe) -> keras.losses.Loss:
     """Softmax cross-entropy on logits, summed or averaged over the batch."""
     reduction = "sum" if recipe.loss_reduction == "sum" else "sum_over_batch_size"
-    if not recipe.label_smoothing:
-        return keras.losses.SparseCategoricalCrossentropy(from_logits=True, reduction=reduction)
-    smoothed = keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=recipe.label_smoothing, reduction="none")
-
-    def smoothed_cross_entropy(labels, answers):
-        return smoothed(keras.ops.one_hot(keras.ops.reshape(labels, (-1,)), n_classes), answers)
-
-    return keras.losses.LossFunctionWrapper(smoothed_cross_entropy, reduction=reduction, name="smoothed_cross_entropy")
+    return CrossEntropy(smoothing=recipe.label_smoothing, reduction=reduction)

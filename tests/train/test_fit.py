@@ -1,0 +1,58 @@
+"""The loss and the schedules, against figures worked by hand; and that every optimizer learns."""
+
+import dataclasses
+import math
+
+import numpy as np
+import pytest
+
+from train import datasets, evaluate
+from train.architectures import architecture
+from train.fit import fit, loss, optimizer
+from train.recipes import RECIPES, USUAL_RATES, Recipe
+
+LOGITS = np.log(np.array([[0.7, 0.2, 0.1], [0.25, 0.5, 0.25]], np.float32))
+LABELS = np.array([0, 2], np.uint8)
+
+
+@pytest.mark.parametrize(("reduction", "share"), [("mean", 0.5), ("sum", 1.0)])
+def test_cross_entropy_is_minus_the_log_of_the_labels_probability(reduction, share):
+    found = float(loss(Recipe(loss_reduction=reduction))(LABELS, LOGITS))
+    assert found == pytest.approx(share * (-math.log(0.7) - math.log(0.25)), abs=1e-6)
+
+
+def test_label_smoothing_spreads_its_share_over_all_classes():
+    # 0.3 spread over three classes: the target is 0.8, 0.1, 0.1.
+    found = float(loss(Recipe(label_smoothing=0.3, loss_reduction="sum"))(LABELS[:1], LOGITS[:1]))
+    assert found == pytest.approx(-0.8 * math.log(0.7) - 0.1 * math.log(0.2) - 0.1 * math.log(0.1), abs=1e-6)
+
+
+def test_one_cycle_warms_up_for_a_fifth_and_ends_at_zero():
+    made = optimizer(Recipe(learning_rate=0.5), n_steps=1000)
+    rate = made._learning_rate
+    assert float(rate(0)) == pytest.approx(0.02)
+    assert float(rate(200)) == pytest.approx(0.5)
+    assert float(rate(600)) == pytest.approx(0.25, abs=1e-3)
+    assert float(rate(1000)) == pytest.approx(0, abs=1e-6)
+
+
+@pytest.mark.parametrize("name", USUAL_RATES)
+def test_every_optimizer_learns_the_digits_at_its_usual_rate(name):
+    digits = datasets.load_digits()
+    recipe = dataclasses.replace(RECIPES["lenet5-relu"]["modern"], optimizer=name, learning_rate=0.0, epochs=25, held_out=0.2)
+    model = architecture("lenet5-relu").build(initialization=recipe.initialization)
+    rows = fit(model, digits.train, recipe)
+    assert rows[-1].validation_accuracy == evaluate.top1(
+        evaluate.logits(model, digits.train.images[958:]), digits.train.labels[958:]
+    )
+    assert rows[-1].validation_accuracy > 0.93
+
+
+def test_the_average_of_the_weights_replaces_the_last_ones():
+    digits = datasets.load_digits()
+    ends = []
+    for averaging in (0.0, 0.5):
+        model = architecture("lenet5-relu").build(seed=1)
+        fit(model, digits.train, Recipe(steps=6, averaging=averaging, learning_rate=1e-3, schedule="constant"))
+        ends.append(model.get_weights()[0])
+    assert not np.array_equal(*ends) and np.allclose(*ends, atol=5e-3)
