@@ -1,10 +1,9 @@
-"""python -m edge verify MODEL: does this device answer as the model promises?"""
+"""python -m edge: does this device answer as the model promises, and is it fit to?"""
 
 import argparse
-import platform
 import sys
 
-from edge import errors, predictor, selftest
+from edge import doctor, errors, host, predictor, selftest
 
 
 def main() -> int:
@@ -12,17 +11,21 @@ def main() -> int:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     verify = commands.add_parser("verify", help="replay the pictures a model carries and compare the answers")
     verify.add_argument("model", metavar="MODEL", help="an edgeproof model")
-    verify.add_argument("--engine", metavar="NAME", help="litert or onnxruntime")
+    verify.add_argument("--engine", metavar="NAME", help="litert-c, litert, tflite-runtime or onnxruntime")
+    verify.add_argument("--trust", action="store_true", help="vouch for the model, so that litert-c may run it")
     verify.set_defaults(run=_verify)
+    examine = commands.add_parser("doctor", help="is this device fit to run edgeproof, and what should its owner do?")
+    doctor.add_flags(examine)
     flags = parser.parse_args()
     return int(flags.run(flags))
 
 
 def _verify(flags: argparse.Namespace) -> int:
-    ready = predictor.load(flags.model, engine_name=flags.engine)
+    ready = predictor.load(flags.model, engine_name=flags.engine, trusted=flags.trust)
     ready.artifact.manifest()  # raises where the two accounts disagree
     replay = selftest.replay(ready)
-    where = f"{ready.engine.name} {ready.engine.version}, {platform.machine()}"
+    here = host.read()
+    where = f"{ready.engine.name} {ready.engine.version}, {ready.engine.kernels} kernels, {here.cpu_model}, {here.machine}"
     if not replay.passed:
         raise errors.Refused(f"{flags.model}: {replay.first_difference}; {where}")
     print(f"{flags.model}: passed: {replay.n_goldens} pictures, {replay.n_exact} bit for bit ({where})")

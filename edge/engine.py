@@ -91,14 +91,15 @@ def load(artifact: Artifact, *, name: str | None = None, threads: int = 1, trust
             return Loaded(sys.modules[choice.module].load(artifact, threads=threads), passed_over)
         except EngineUnavailable as error:
             passed_over.append(str(error))
-        except ModuleNotFoundError as error:
-            if error.name != choice.library:
-                raise
-            passed_over.append(f"{choice.title} is not installed")
-        if name:
-            raise EngineMissing(f"{artifact.path}: {passed_over[-1]}: pip install '{choice.extra}'")
-    first = ENGINES[able[-1] if artifact.kind == "onnx" else "litert"]
-    raise EngineMissing(f"{artifact.path} needs {first.title}, which is not installed: pip install '{first.extra}'")
+        except ImportError as error:
+            # Installed but not importable: a system library too old, or a numpy it was not built for.
+            absent = isinstance(error, ModuleNotFoundError) and error.name == choice.library
+            passed_over.append(f"{choice.title} {'is not installed' if absent else f'cannot be imported ({error})'}")
+    advice = ENGINES[name or able[0]]
+    wanted = f"{artifact.path} needs {advice.title}"
+    if all(reason.endswith(("is not installed", "vouches for it")) for reason in passed_over):
+        raise EngineMissing(f"{wanted}, which is not installed: pip install '{advice.extra}'")
+    raise EngineMissing(f"{wanted}: {'; '.join(passed_over)}; python -m edge doctor says what to do")
 
 
 def foreign_contract(

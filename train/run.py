@@ -11,6 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from edge import host
 from edge.errors import UsageError
 from edge.files import write_whole
 from train import checkpoint, recipes
@@ -50,6 +51,7 @@ def train(network: str, dataset: Dataset, recipe: Recipe, out: Path) -> dict[str
     history = fit(model, dataset.train, recipe)
     seconds = time.monotonic() - started
     answers = evaluate.logits(model, dataset.test.images)
+    here = host.read()
     figures = {
         "network": network,
         "data": dataset.name,
@@ -61,7 +63,7 @@ def train(network: str, dataset: Dataset, recipe: Recipe, out: Path) -> dict[str
         "steps": history[-1].step,
         "seconds": round(seconds, 1),
         "peak_rss_mib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
-        "machine": f"{platform.machine()}, {_processor()}",
+        "machine": f"{here.machine}, {here.cpu_model}, {here.n_cpus} cores",
         "versions": {"python": platform.python_version(), keras.backend.backend(): version(keras.backend.backend())}
         | {name: version(name) for name in ("keras", "numpy")},
     }
@@ -108,12 +110,3 @@ def _differences(there: checkpoint.Checkpoint, *, network: str, recipe: Recipe) 
     before, now = dataclasses.asdict(there.recipe), dataclasses.asdict(recipe)
     odd = [f"{name.replace('_', '-')} {before[name]}, not {now[name]}" for name in now if before[name] != now[name]]
     return ", ".join(odd) or "on other data"
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor() or "unknown processor"
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return f"{names[0]} x {len(names)}" if names else "unknown processor"
