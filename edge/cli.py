@@ -11,6 +11,8 @@ from edge.errors import InputMissing, UsageError, one_line
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import TextIO
+
     from edge.predictor import Prediction, Predictor
 
 HELP = """\
@@ -117,7 +119,7 @@ def answer_all(ready: "Predictor", options: Options) -> int:
             code = _failed(argument, error, options, before=code)
             continue
         # Where answers scroll by on the same screen, they are the progress.
-        counting = len(pictures) > 1 and sys.stderr.isatty() and not sys.stdout.isatty()
+        counting = len(pictures) > 1 and _is_screen(sys.stderr) and not _is_screen(sys.stdout)
         for number, path in enumerate(pictures, start=1):
             if counting:
                 print(f"\r{number:,} of {len(pictures):,} pictures", end="", file=sys.stderr, flush=True)
@@ -128,6 +130,10 @@ def answer_all(ready: "Predictor", options: Options) -> int:
         if counting:
             print(file=sys.stderr)
     return code
+
+
+def _is_screen(stream: "TextIO | None") -> bool:
+    return stream is not None and stream.isatty()
 
 
 def _in_folder(folder: str) -> list[str]:
@@ -197,6 +203,7 @@ def _version() -> str:
 def console() -> None:
     """The `edge-predict` command; does not return."""
     code = errors.run(main, "edge-predict")
-    sys.stderr.flush()
+    if sys.stderr is not None:
+        sys.stderr.flush()
     # Nothing is left to do but tearing Python down, which takes it 3 ms.
     os._exit(code)

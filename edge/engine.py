@@ -76,11 +76,11 @@ def load(artifact: Artifact, *, name: str | None = None, threads: int = 1, trust
     able = [n for n, choice in ENGINES.items() if choice.kind == artifact.kind]
     if name is not None and name not in able:
         raise UsageError(f"{artifact.path}: {name} does not run {artifact.kind} models; {' and '.join(able)} do")
-    passed_over = []
+    passed_over, hindrances = [], []
     for candidate in [name] if name else able:
         choice = ENGINES[candidate]
-        if not choice.verifies and (threads > 1 or not trusted or not artifact.contract):
-            reason = "runs on one thread" if threads > 1 else "does not verify a model's structure; --trust vouches for it"
+        reason = "" if choice.verifies else _obstacle(artifact, threads=threads, trusted=trusted)
+        if reason:
             if name:
                 raise UsageError(f"{artifact.path}: {name} {reason}")
             passed_over.append(f"{candidate} {reason}")
@@ -89,17 +89,27 @@ def load(artifact: Artifact, *, name: str | None = None, threads: int = 1, trust
             # Not importlib, whose own import costs a cold start half a millisecond.
             __import__(choice.module)
             return Loaded(sys.modules[choice.module].load(artifact, threads=threads), passed_over)
-        except EngineUnavailable as error:
-            passed_over.append(str(error))
-        except ImportError as error:
-            # Installed but not importable: a system library too old, or a numpy it was not built for.
-            absent = isinstance(error, ModuleNotFoundError) and error.name == choice.library
-            passed_over.append(f"{choice.title} {'is not installed' if absent else f'cannot be imported ({error})'}")
+        except ModuleNotFoundError as error:
+            if error.name != choice.library:
+                raise
+            passed_over.append(f"{choice.title} is not installed")
+        except (EngineUnavailable, ImportError) as error:
+            # An ImportError: installed, but the system is too old for it, or numpy is not what it was built for.
+            hindrances.append(str(error))
+            passed_over.append(hindrances[-1])
     advice = ENGINES[name or able[0]]
-    wanted = f"{artifact.path} needs {advice.title}"
-    if all(reason.endswith(("is not installed", "vouches for it")) for reason in passed_over):
-        raise EngineMissing(f"{wanted}, which is not installed: pip install '{advice.extra}'")
-    raise EngineMissing(f"{wanted}: {'; '.join(passed_over)}; python -m edge doctor says what to do")
+    if hindrances:
+        raise EngineMissing(f"{artifact.path} needs {advice.title}: {'; '.join(hindrances)}; see python -m edge doctor")
+    raise EngineMissing(f"{artifact.path} needs {advice.title}, which is not installed: pip install '{advice.extra}'")
+
+
+def _obstacle(artifact: Artifact, *, threads: int, trusted: bool) -> str:
+    """Why an engine that does not verify a model's structure may not run this one; empty where it may."""
+    if not artifact.contract:
+        return "runs sealed models only"
+    if threads > 1:
+        return "runs on one thread"
+    return "" if trusted else "does not verify a model's structure; --trust vouches for it"
 
 
 def foreign_contract(

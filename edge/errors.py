@@ -75,14 +75,16 @@ def missing(path: str, error: OSError) -> InputMissing:
 
 def say(program: str, text: object) -> None:
     """One line on stderr, as every program of ours begins its own."""
-    print(f"{program}: {text}", file=sys.stderr)
+    if sys.stderr is not None:  # None where the shell closed it; print would then take stdout
+        print(f"{program}: {text}", file=sys.stderr)
 
 
 def run(main, program: str) -> int:  # type: ignore[no-untyped-def]
     """Call `main()` and turn what it raises into one line on stderr and the exit code promised in the README."""
     try:
         code = main()
-        sys.stdout.flush()
+        if sys.stdout is not None:
+            sys.stdout.flush()
         return code or 0
     except ToolchainError as error:
         say(program, error)

@@ -30,6 +30,7 @@ class InterpreterEngine:
         if len(inputs) != 1 or len(outputs) != 1:
             raise ModelError(f"{artifact.path}: takes {len(inputs)} tensors and gives {len(outputs)}; wanted one of each")
         self._input, self._output = inputs[0], outputs[0]
+        self._n_values = int(np.prod(self._input["shape"]))
 
     @property
     def kernels(self) -> str:
@@ -40,7 +41,10 @@ class InterpreterEngine:
 
     def run(self, pixels: bytes) -> bytes:
         """The raw output tensor for one picture, uint8 [H, W, C] as bytes."""
-        picture = np.frombuffer(pixels, np.uint8).reshape(self._input["shape"])
+        picture = np.frombuffer(pixels, np.uint8)
+        if picture.size != self._n_values:
+            raise ModelError(f"{self._path}: takes {self._n_values} values and was given {picture.size}")
+        picture = picture.reshape(self._input["shape"])
         if self._input["dtype"] is np.int8:
             picture = (picture ^ _PIXEL_TO_INT8).view(np.int8)
         elif self._input["dtype"] is np.float32:

@@ -6,6 +6,7 @@ Answers are bit-identical with that Interpreter at one thread, because both run 
 """
 
 import os
+import struct
 import sys
 
 # The C half of ctypes alone: what `import ctypes` does in Python takes 2 ms, longer than loading LiteRT. If these names
@@ -217,9 +218,7 @@ def load(artifact: Artifact, *, threads: int) -> LiteRtC:
 
 
 def _float32(pixels: bytes) -> bytes:
-    from array import array
-
-    return array("f", pixels).tobytes()
+    return struct.pack(f"<{len(pixels)}f", *pixels)
 
 
 _ENCODERS: "dict[str, Callable[[bytes], bytes]]" = {
@@ -237,12 +236,29 @@ def _load_library() -> tuple[int, str]:
             raise EngineUnavailable("the C engine runs on 64-bit Linux only")
         package, version = _find()
         if version is None:
-            raise EngineUnavailable("ai-edge-litert is not installed")
+            raise ModuleNotFoundError("ai-edge-litert is not installed", name="ai_edge_litert")
         if version not in TESTED_VERSIONS:
             tested = ", ".join(TESTED_VERSIONS)
             raise EngineUnavailable(f"ai-edge-litert {version} was not tested with the C engine ({tested} were)")
         try:
-            _loaded = dlopen(os.path.join(package, "libLiteRt.so")), version
+            library = os.path.join(package, "libLiteRt.so")
+            _check_whole(library)
+            _loaded = dlopen(library), version
         except OSError as error:
             raise EngineUnavailable(f"libLiteRt.so of ai-edge-litert {version} does not load: {error}") from None
     return _loaded
+
+
+def _check_whole(library: str) -> None:
+    """Raise OSError where the ELF file is shorter than its header says: loading a half-copied one kills the process."""
+    file = os.open(library, os.O_RDONLY)
+    try:
+        header, size = os.read(file, 64), os.fstat(file).st_size
+    finally:
+        os.close(file)
+    if len(header) < 64:
+        raise OSError("truncated")
+    # The section headers stand last: their offset, the size of one and their number (ELF-64 header, e_shoff and on).
+    (start,), (each, number) = struct.unpack_from("<Q", header, 40), struct.unpack_from("<HH", header, 58)
+    if size < start + each * number:
+        raise OSError(f"truncated, {size} bytes of {start + each * number}")

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from fcntl import F_DUPFD_CLOEXEC, fcntl
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,14 +20,15 @@ class NativeChatterHidden:
     def __enter__(self) -> None:
         _flush()
         self._kept: list[tuple[int, int]] = []
-        null = os.open(os.devnull, os.O_WRONLY)
         for number in (1, 2):
             try:
-                self._kept.append((number, os.dup(number)))
+                # From 3 up: where 2 is closed, a plain dup would put stdout there, and the chatter with it.
+                self._kept.append((number, fcntl(number, F_DUPFD_CLOEXEC, 3)))
             except OSError:  # closed already
                 continue
+            null = os.open(os.devnull, os.O_WRONLY)
             os.dup2(null, number)
-        os.close(null)
+            os.close(null)
 
     def __exit__(self, kind: "type[BaseException] | None", error: object, trace: "TracebackType | None") -> None:
         _flush()

@@ -200,6 +200,16 @@ def test_a_reader_that_goes_away_is_no_error():
     assert (done.returncode, done.stderr, done.stdout.count("\n")) == (0, "", 1)
 
 
+@pytest.mark.parametrize(
+    ("picture", "closed", "code", "out"),
+    [("seven.png", "2>&-", 0, "seven.png: 7 ("), ("gone.png", "2>&-", 66, ""), ("seven.png", ">&-", 0, "")],
+)
+def test_a_closed_stream_changes_neither_answer_nor_exit_code(picture, closed, code, out):
+    done = run("bash", "-c", f"{COMMAND} {picture} {closed}", cwd=EXAMPLES)
+    assert (done.returncode, done.stdout.startswith(out), done.stderr) == (code, True, "")
+    assert bool(done.stdout) == bool(out)
+
+
 def test_verify_replays_the_goldens(tflite):
     done = run(sys.executable, "-m", "edge", "verify", tflite)
     assert done.returncode == 0
