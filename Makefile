@@ -9,7 +9,7 @@ RUN := $(BIN)/python
 ARCH ?= deep-mnist
 DEMO_FLAGS ?=
 
-.PHONY: help demo test benchmarks cold-start lint shipped-model examples constraints clean
+.PHONY: help demo test test-arm benchmarks cold-start lint shipped-model examples constraints clean
 
 # List the targets.
 help:
@@ -25,7 +25,11 @@ demo: $(VENV)/installed
 
 # Run every test; what they need is installed first.
 test: $(VENV)/installed
-	$(RUN) -m pytest
+	$(RUN) -m pytest -m "not arm"
+
+# Run the installed wheel on emulated Raspberry Pi cores; its answers must equal x86-64's (.arm holds the device, 0.5 GB).
+test-arm: $(VENV)/installed
+	$(RUN) -m pytest tests/arm
 
 # Time a prediction with each engine; the report is kept in reports/.
 benchmarks: $(VENV)/installed
@@ -65,7 +69,7 @@ constraints:
 
 # Remove the environment and everything made, but not the data.
 clean:
-	rm -rf $(VENV) runs artifacts reports build dist *.egg-info
+	rm -rf $(VENV) .arm runs artifacts reports build dist *.egg-info
 
 # The environment is made again when what it holds changes. Debian splits venv from Python: where it is missing and
 # we may install it, we do; else the line says what to do.

@@ -64,7 +64,7 @@ _LENET_DOCUMENTED = Recipe(
 
 RECIPES: dict[str, dict[str, Recipe]] = {
     "deep-mnist": {
-        "modern": Recipe(epochs=7, label_smoothing=0.1),
+        "modern": Recipe(epochs=6, label_smoothing=0.1),
         "documented": Recipe(
             name="documented", optimizer="adam", learning_rate=1e-4, schedule="constant", batch=50, epochs=0, steps=20_000,
             initialization="documented", shift=0, held_out=1 / 12,

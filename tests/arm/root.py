@@ -1,0 +1,212 @@
+"""Build an emulated aarch64 device: Debian's arm64 Python, the published aarch64 wheels, and QEMU to run them.
+
+    python -m tests.arm.root [FOLDER]       FOLDER is .arm unless named
+
+Needs no privilege and changes nothing outside FOLDER: apt works on lists of its own, packages are unpacked rather than
+installed, and QEMU's user mode needs neither a kernel module nor a container. Beside the device lies an x86-64 folder
+with the same engines, to compare answers with. What is built stays until a version or this file changes; edgeproof
+itself is installed anew each time. Exit codes: 0 built · 69 no emulation on this machine, and why.
+"""
+
+import hashlib
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.test_wheel import tracked
+
+REPOSITORY = Path(__file__).parents[2]
+CONSTRAINTS = REPOSITORY / "constraints" / "arm64.txt"
+KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
+
+# Python 3.11 is what Raspberry Pi OS "Bookworm" has. QEMU comes from the next release: ai-edge-litert 2.2 and 2.3 and
+# onnxruntime 1.31 crash under bookworm's 7.2 and run under 10.0, which is one static file.
+QEMU_PACKAGE = "qemu-user:amd64/trixie"
+DEVICE_PACKAGES = tuple(
+    f"{name}:arm64/bookworm"
+    for name in (
+        "python3.11-minimal", "libpython3.11-minimal", "libpython3.11-stdlib", "libc6", "libgcc-s1", "libstdc++6", "zlib1g",
+        "libexpat1", "libssl3", "libffi8", "libbz2-1.0", "liblzma5", "libsqlite3-0", "libuuid1",
+    )
+)  # fmt: skip
+SOURCES = """\
+Types: deb
+URIs: {archive}
+Suites: bookworm trixie
+Components: main
+Signed-By: {keyring}
+"""
+
+# pip does not derive the older of these from the newest.
+AARCH64 = tuple(
+    part
+    for tag in ("manylinux_2_28", "manylinux_2_27", "manylinux_2_17", "manylinux2014")
+    for part in ("--platform", f"{tag}_aarch64")
+)
+FOR_THE_DEVICE = ("--only-binary=:all:", "--implementation", "cp", "--python-version", "3.11", "--no-compile", *AARCH64)
+
+
+class NoEmulation(Exception):
+    """This machine cannot emulate the device; the message says why and what to do."""
+
+
+@dataclass(frozen=True)
+class Device:
+    """A built device and, beside it, the x86-64 folder with the same engines."""
+
+    folder: Path
+
+    @property
+    def script(self) -> Path:
+        """The console script `edge-predict` that pip wrote. Its first line names this machine's Python, so hand it to `run`."""
+        return self.folder / "aarch64" / "bin" / "edge-predict"
+
+    @property
+    def emulator(self) -> str:
+        """QEMU's name and version."""
+        said = subprocess.run([self.folder / "qemu-aarch64", "--version"], capture_output=True, text=True, check=True)
+        return "QEMU " + said.stdout.split()[2]
+
+    def run(self, *arguments: str | Path, cpu: str) -> subprocess.CompletedProcess[str]:
+        """Run the device's Python on an emulated `cpu`."""
+        qemu, root = self.folder / "qemu-aarch64", self.folder / "root"
+        return self._python([qemu, "-L", root, "-cpu", cpu, root / "usr/bin/python3.11"], arguments, "aarch64")
+
+    def run_x86_64(self, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+        """Run this machine's Python on the x86-64 folder."""
+        return self._python([Path(sys.executable)], arguments, "x86_64")
+
+    def _python(
+        self, python: list[str | Path], arguments: tuple[str | Path, ...], side: str
+    ) -> subprocess.CompletedProcess[str]:
+        # -S and -P: nothing is imported but the standard library and what pip put into the folder.
+        command = [str(part) for part in (*python, "-S", "-P", *arguments)]
+        environment = {"PATH": os.defpath, "PYTHONPATH": str(self.folder / side)}
+        return subprocess.run(command, cwd=self.folder, env=environment, capture_output=True, text=True, check=False)
+
+
+def build(folder: Path) -> Device:
+    """The device in `folder`, built if it is not there, with edgeproof as it is now. Raises NoEmulation."""
+    _check_machine()
+    folder = folder.resolve()
+    wheel = _make_wheel(folder / "wheel")
+    device, key = Device(folder / "device"), _key(wheel)
+    stamp = device.folder / "stamp"
+    if not stamp.exists() or stamp.read_text() != key:
+        making = folder / "making"
+        for old in (making, device.folder):
+            shutil.rmtree(old, ignore_errors=True)
+        making.mkdir()
+        _unpack_debian(making)
+        for side, flags in (("aarch64", FOR_THE_DEVICE), ("x86_64", ())):
+            # Environment markers in the wheel are read as on this machine; those of ours say the same for both sides.
+            _pip("install", "--target", making / side, "--constraint", CONSTRAINTS, *flags, f"{wheel}[onnx]")
+        (making / "stamp").write_text(key)
+        making.rename(device.folder)
+    for side in ("aarch64", "x86_64"):
+        _pip("install", "--target", device.folder / side, "--no-deps", "--no-compile", "--upgrade", wheel)
+    return device
+
+
+def _check_machine() -> None:
+    found = f"{platform.system()} on {platform.machine()}"
+    if found != "Linux on x86_64":
+        raise NoEmulation(f"answers are compared with x86-64's, and this is {found}; run on x86-64 Linux")
+    for tool in ("apt-get", "dpkg-deb"):
+        if shutil.which(tool) is None:
+            raise NoEmulation(f"{tool} is missing, and the device is made of Debian's packages: run on Debian or Ubuntu")
+    if not KEYRING.exists():
+        raise NoEmulation(f"{KEYRING} is missing, without which packages cannot be checked: apt install debian-archive-keyring")
+
+
+def _make_wheel(out: Path) -> Path:
+    """A wheel built from a clean copy of the sources: a stale build/ would bring deleted modules back."""
+    shutil.rmtree(out, ignore_errors=True)
+    for name in tracked():
+        (out / "source" / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(REPOSITORY / name, out / "source" / name)
+    _pip("wheel", "--no-deps", "--wheel-dir", out, out / "source")
+    shutil.rmtree(out / "source")
+    return next(out.glob("*.whl"))
+
+
+def _key(wheel: Path) -> str:
+    """Changes when the packages, the pinned versions or what the wheel requires do."""
+    with zipfile.ZipFile(wheel) as archive:
+        metadata = next(name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
+        requires = [line for line in archive.read(metadata).splitlines() if line.startswith(b"Requires-Dist:")]
+    parts = (Path(__file__).read_bytes(), CONSTRAINTS.read_bytes(), sys.version.encode(), *requires)
+    return hashlib.sha256(b"\n".join(parts)).hexdigest()
+
+
+def _debian_archive() -> str:
+    """The Debian archive that this machine's own apt reads."""
+    command = ["apt-get", "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages"]
+    listed = subprocess.run(command, capture_output=True, text=True, check=False).stdout.split()
+    plain = [uri for uri in listed if uri.rstrip("/").endswith("/debian")]
+    if not plain:
+        raise NoEmulation("this machine's apt reads no Debian archive: run on Debian")
+    return plain[0]
+
+
+def _unpack_debian(folder: Path) -> None:
+    """`root/` with Python and its libraries, and the file `qemu-aarch64`, in `folder`."""
+    apt = folder / "apt"
+    for name in ("lists/partial", "archives/partial"):
+        (apt / name).mkdir(parents=True)
+    (apt / "debian.sources").write_text(SOURCES.format(archive=_debian_archive(), keyring=KEYRING))
+    (apt / "status").touch()
+    settings = {
+        "Dir::State": apt,
+        "Dir::State::status": apt / "status",
+        "Dir::Cache": apt,
+        "Dir::Etc::sourcelist": apt / "debian.sources",
+        "Dir::Etc::sourceparts": "/dev/null",
+        "Dir::Etc::preferencesparts": "/dev/null",
+        "APT::Architecture": "arm64",
+        "APT::Architectures": "arm64,amd64",
+        "APT::Sandbox::User": "root",  # or root's apt hands over to a user who may not write here
+        "APT::Update::Error-Mode": "any",
+        "Acquire::Languages": "none",
+        "Acquire::Retries": "2",
+        "Acquire::http::Timeout": "20",
+    }
+    command = ["apt-get", "-qq", *(part for name, value in settings.items() for part in ("-o", f"{name}={value}"))]
+    updated = subprocess.run([*command, "update"], capture_output=True, text=True, check=False)
+    if updated.returncode:
+        reason = (updated.stderr.strip().splitlines() or ["apt-get update failed"])[0]
+        raise NoEmulation(f"Debian's packages cannot be had: {reason}")
+    _run([*command, "download", QEMU_PACKAGE, *DEVICE_PACKAGES], cwd=apt)
+    packages = sorted(apt.glob("*.deb"))
+    (qemu,) = apt.glob("qemu-user_*.deb")
+    for package in packages:
+        if package != qemu:
+            _run(["dpkg-deb", "--extract", package, folder / "root"])
+    # Of its sixty emulators, one.
+    _run(["sh", "-c", 'dpkg-deb --fsys-tarfile "$0" | tar -x -C "$1" ./usr/bin/qemu-aarch64', qemu, apt])
+    (apt / "usr/bin/qemu-aarch64").rename(folder / "qemu-aarch64")
+    (folder / "packages.txt").write_text("".join(f"{package.stem}\n" for package in packages))
+    shutil.rmtree(apt)
+
+
+def _pip(*arguments: str | Path) -> None:
+    _run([sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check", *arguments])
+
+
+def _run(command: list[str | Path], cwd: Path | None = None) -> None:
+    done = subprocess.run([str(part) for part in command], cwd=cwd, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(map(str, command))}: exit {done.returncode}\n{done.stdout}{done.stderr}")
+
+
+if __name__ == "__main__":
+    try:
+        print(build(Path(sys.argv[1] if len(sys.argv) > 1 else ".arm")).folder)
+    except NoEmulation as error:
+        print(f"no emulated Arm: {error}", file=sys.stderr)
+        sys.exit(69)
