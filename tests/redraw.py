@@ -2,12 +2,23 @@
 
 The digit is light on dark, as in MNIST. A test reads what comes back through `edge.image` and asks the same
 network about both. Everything random comes from the Generator given, so a seed names a picture.
+
+    EDGEPROOF_DATA=DIR python -m tests.redraw        prints what redrawing costs the shipped model
 """
 
 import io
 
 import numpy as np
 from PIL import Image, ImageFilter
+
+from edge import predictor
+from edge.cli import shipped_model
+from edge.contract import DIGIT
+from edge.decode import fit
+from edge.errors import InputError
+from edge.predictor import Predictor
+from train import datasets
+from train.datasets import Split
 
 PAGE_MODES = ("RGB", "RGBA", "P", "L")
 
@@ -59,6 +70,35 @@ def as_photo(digit: np.ndarray, rng: np.random.Generator, megapixels: float = 0.
     return Image.open(jpeg)
 
 
+def right(ready: Predictor, pixels: bytes, label: int) -> bool:
+    """Whether `ready` gives uint8 [H, W, C] `pixels` the class `label`."""
+    return bool(ready.answer(pixels).index == label)
+
+
+def drop_points(ready: Predictor, split: Split, redrawn) -> float:
+    """Points of top-1 lost when each digit of `split` is redrawn; a redrawn one that is refused counts as lost."""
+    lost = 0
+    for number, (image, label) in enumerate(zip(split.images, split.labels, strict=True)):
+        try:
+            answered = right(ready, fit(redrawn(number, image[..., 0]), DIGIT), label)
+        except InputError:
+            answered = False
+        lost += right(ready, image.tobytes(), label) - answered
+    return 100 * lost / len(split)
+
+
+def pages(seed: int):
+    """Draws number k of a split on a page, the modes in turn."""
+    rng = np.random.default_rng(seed)
+    return lambda number, digit: on_page(digit, rng, PAGE_MODES[number % len(PAGE_MODES)])
+
+
+def photos(seed: int):
+    """Photographs number k of a split."""
+    rng = np.random.default_rng(seed)
+    return lambda _, digit: as_photo(digit, rng)
+
+
 def _light(width: int, height: int, rng: np.random.Generator) -> np.ndarray:
     """How much light falls on each pixel: float32 [height, width], at most 1."""
     y, x = np.mgrid[0 : 1 : height * 1j, 0 : 1 : width * 1j].astype(np.float32)
@@ -74,3 +114,18 @@ def _smooth_noise(width: int, height: int, *, cells: int, rng: np.random.Generat
     """Unevenness with about `cells` bumps along the width: float32 [height, width], standard deviation near 1."""
     small = rng.normal(0, 1.6, (cells * height // width + 1, cells)).astype(np.float32)
     return np.asarray(Image.fromarray(small).resize((width, height), Image.Resampling.BICUBIC))
+
+
+def main() -> None:
+    """Print what redrawing costs, in points of top-1: the figures of docs/results.md."""
+    shipped, digits = predictor.load(shipped_model(), trusted=True), datasets.load_digits()
+    print("| model | pictures | redrawn | points lost | n |\n|---|---|---|--:|--:|")
+    for data, n in ((datasets.load_mnist(), 1000), (digits, len(digits.test))):
+        chosen = data.test[np.random.default_rng(0).permutation(len(data.test))[:n]]
+        for kind, draw in (("page of 300x200", pages(1)), ("photo", photos(2))):
+            points = drop_points(shipped, chosen, draw)
+            print(f"| {shipped.contract.name} | {data.name} | {kind} | {points:.2f} | {n:,} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()

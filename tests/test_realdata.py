@@ -7,13 +7,8 @@ import pytest
 
 from edge import predictor
 from edge.cli import shipped_model
-from edge.contract import DIGIT
-from edge.decode import fit
-from edge.errors import InputError
-from edge.predictor import Predictor
-from tests import redraw
+from tests.redraw import drop_points, pages, photos, right
 from train import datasets
-from train.datasets import Split
 
 needs_mnist = pytest.mark.skipif(not os.environ.get("EDGEPROOF_DATA"), reason="EDGEPROOF_DATA names no folder with MNIST")
 
@@ -26,32 +21,6 @@ def mnist():
 @pytest.fixture(scope="module")
 def shipped():
     return predictor.load(shipped_model())
-
-
-def right(ready: Predictor, pixels: bytes, label: int) -> bool:
-    return bool(ready.answer(pixels).index == label)
-
-
-def drop_points(ready: Predictor, split: Split, redrawn) -> float:
-    """Points of top-1 lost when each digit of `split` is redrawn; a redrawn one that is refused counts as lost."""
-    lost = 0
-    for number, (image, label) in enumerate(zip(split.images, split.labels, strict=True)):
-        try:
-            answered = right(ready, fit(redrawn(number, image[..., 0]), DIGIT), label)
-        except InputError:
-            answered = False
-        lost += right(ready, image.tobytes(), label) - answered
-    return 100 * lost / len(split)
-
-
-def pages(seed: int):
-    rng = np.random.default_rng(seed)
-    return lambda number, digit: redraw.on_page(digit, rng, redraw.PAGE_MODES[number % len(redraw.PAGE_MODES)])
-
-
-def photos(seed: int):
-    rng = np.random.default_rng(seed)
-    return lambda _, digit: redraw.as_photo(digit, rng)
 
 
 @pytest.mark.realdata
