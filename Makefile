@@ -42,6 +42,7 @@ cold-start: $(VENV)/installed
 	git archive --format=tar --prefix=source/ HEAD | tar -x -C .venv-device
 	.venv-device/bin/pip install --quiet --constraint constraints/ci.txt .venv-device/source
 	$(RUN) -m benchmarks.cold_start --device .venv-device/bin
+	$(RUN) -m benchmarks.phases --device .venv-device/bin
 	$(RUN) -m benchmarks.warm
 
 # Check style, form and types.

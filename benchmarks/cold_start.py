@@ -108,8 +108,14 @@ def main(*, runs: int, device: str) -> None:
         print(f"| {name} | {min(times):.1f} | {median:.1f} | {median / empty:.2f} | {peak:.1f} | {len(results)} |")
 
 
+def settings(arguments: list[str], *, text: str | None) -> dict[str, str]:
+    """The options in `arguments`, by name; anything else ends the process with `text`. Not argparse: this process is small."""
+    given = dict(zip(arguments[::2], arguments[1::2], strict=False))
+    if len(arguments) % 2 or not given.keys() <= {"--runs", "--device"} or not given.get("--runs", "1").isdigit():
+        sys.exit(text)
+    return given
+
+
 if __name__ == "__main__":
-    given = dict(zip(sys.argv[1::2], sys.argv[2::2], strict=False))
-    if len(sys.argv) % 2 == 0 or not given.keys() <= {"--runs", "--device"} or not given.get("--runs", "1").isdigit():
-        sys.exit(__doc__)
+    given = settings(sys.argv[1:], text=__doc__)
     main(runs=int(given.get("--runs", 50)), device=given.get("--device", os.path.dirname(sys.executable)))
