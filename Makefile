@@ -1,4 +1,5 @@
-# What each target does is the sentence above it. Everything is installed into .venv, nothing outside this folder.
+# What each target does is the sentence above it. Everything is installed into .venv; only a Debian without Python's venv
+# module gets that from apt.
 
 PYTHON ?= python3
 VENV := .venv
@@ -17,13 +18,14 @@ help:
 
 # Train a network, quantize it, prove it, and ask it about a picture: the whole job, from nothing.
 demo: $(VENV)/installed
-	$(RUN) -m train.mnist --arch $(ARCH) $(DEMO_FLAGS)
-	$(RUN) -m convert --int8 --checkpoint runs/$(ARCH)-*-modern
-	for model in artifacts/$(ARCH)-*-int8.*; do \
+	rm -rf demo
+	$(RUN) -m train.mnist --arch $(ARCH) --out demo/run $(DEMO_FLAGS)
+	$(RUN) -m convert --int8 --checkpoint demo/run --out demo
+	for model in demo/*-int8.*; do \
 	  $(RUN) -m edge verify $$model && $(BIN)/edge-predict --model $$model examples/seven.png || exit; done
-	@echo "The report is artifacts/report.md; runs/ holds the curves and some answers as pictures."
+	@echo "The report is demo/report.md; demo/run/ holds the curves and some answers as pictures."
 
-# Run every test; what they need is installed first.
+# Run the tests; what they need is installed first.
 test: $(VENV)/installed
 	$(RUN) -m pytest -m "not arm"
 
@@ -70,7 +72,7 @@ constraints:
 
 # Remove the environment and everything made, but not the data.
 clean:
-	rm -rf $(VENV) .arm runs artifacts reports build dist *.egg-info
+	rm -rf $(VENV) .venv-device .arm demo runs artifacts reports build dist *.egg-info
 
 # The environment is made again when what it holds changes. Debian splits venv from Python: where it is missing and
 # we may install it, we do; else the line says what to do.

@@ -13,11 +13,10 @@ from edge.image import read_pixels
 PICTURE = str(ROOT / "examples" / "seven.png")
 
 
-@pytest.fixture(params=["shipped", "tflite", "onnx"])
+@pytest.fixture(params=["litert-c", "litert", "onnxruntime"])
 def ready(request):
-    path = shipped_model() if request.param == "shipped" else str(request.getfixturevalue(request.param))
-    loaded = predictor.load(path)
-    return loaded
+    path = str(request.getfixturevalue("onnx")) if request.param == "onnxruntime" else shipped_model()
+    return predictor.load(path, engine_name=request.param, trusted=True)
 
 
 def test_a_decoded_picture_is_answered(benchmark, ready):

@@ -4,6 +4,8 @@ import sys
 from argparse import Namespace
 from pathlib import Path
 
+import numpy as np
+
 from convert import flags, report
 from convert.calibration import draw_calibration_set
 from convert.candidate import convert, draft, publish
@@ -12,6 +14,7 @@ from convert.goldens import golden_pictures
 from convert.report import Row
 from convert.verify import verify
 from edge import errors
+from edge.errors import Refused
 from edge.files import write_whole
 from train import checkpoint, datasets, evaluate
 from train.checkpoint import Checkpoint
@@ -25,16 +28,18 @@ def main() -> int:
     print(report.table(rows))
     refused = [row for row in rows if not row.verdict.passed]
     for row in refused:
-        errors.say(
-            "convert", f"{row.candidate.file_name}: {row.verdict.outcome}, not published: {'; '.join(row.verdict.reasons)}"
-        )
-    return errors.Refused.exit_code if refused else 0
+        older = "; the one published before stays" if Path(settings.out, row.candidate.file_name).exists() else ""
+        why = "; ".join(row.verdict.reasons)
+        errors.say("convert", f"{row.candidate.file_name}: {row.verdict.outcome}, not published: {why}{older}")
+    return Refused.exit_code if refused else 0
 
 
 def convert_one(trained: Checkpoint, settings: Namespace) -> list[Row]:
     """Each format of one checkpoint, in the order of the work: load, calibrate, convert, draft, verify, judge, publish."""
     dataset = datasets.load_again(trained.data, settings.data_dir, digest=trained.data_digest)
     reference = evaluate.logits(trained.build(), dataset.test.images)
+    if not np.isfinite(reference).all():
+        raise Refused(f"{trained.network} on {trained.data}: the float model's own answers are not numbers; train it again")
     training = dataset.train[: trained.recipe.n_training(len(dataset.train))]
     calibration = draw_calibration_set(training, seed=settings.seed)
     gate = gate_for(trained.data, settings.max_drop_points)

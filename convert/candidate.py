@@ -42,7 +42,13 @@ def convert(checkpoint: Checkpoint, calibration: CalibrationSet, *, kind: str, p
     with NativeChatterHidden(), warnings.catch_warnings(action="ignore"):
         converted = getattr(importlib.import_module(CONVERTERS[kind]), precision)(network, calibration)
     model = artifact.mark(converted, kind)
-    return Candidate(f"{checkpoint.network}-{checkpoint.data}-{precision}", kind, precision, model)
+    return Candidate(published_name(checkpoint, precision), kind, precision, model)
+
+
+def published_name(checkpoint: Checkpoint, precision: str) -> str:
+    """`<network>-<data>-<precision>`; a recipe other than `modern` is part of the network's name."""
+    recipe = "" if checkpoint.recipe.name == "modern" else f"-{checkpoint.recipe.name}"
+    return f"{checkpoint.network}{recipe}-{checkpoint.data}-{precision}"
 
 
 def draft(candidate: Candidate, checkpoint: Checkpoint) -> Predictor:
@@ -84,7 +90,11 @@ def publish(
         },
         "verification": seen
         | {"drop_points": verification.drop_points, "interval_points": [lower, upper], "limit_points": gate.max_drop_points},
-        "goldens": {"engine": drafted.engine.name, "engine_version": drafted.engine.version},
+        "goldens": {
+            "engine": drafted.engine.name,
+            "engine_version": drafted.engine.version,
+            "tolerance": _tolerance(candidate),
+        },
         "provenance": {
             "network": checkpoint.network,
             "data": checkpoint.data,
@@ -106,10 +116,22 @@ def publish(
     )
 
 
+def _tolerance(candidate: Candidate) -> float:
+    """How far an output may lie from a golden on another processor: one int8 step, in the unit of the output tensor."""
+    if candidate.kind == "tflite":
+        return 1.0
+    from convert.to_onnx import output_step
+
+    return 1.01 * output_step(candidate.model)  # a hundredth for rounding to float32
+
+
 def _commit() -> str:
-    """The commit of the checkout this runs from, or "unknown" for an installed edgeproof."""
+    """The commit of the checkout this runs from, `-dirty` if it was changed; "unknown" without a checkout or git."""
     here = Path(__file__).resolve().parent.parent
     if not (here / ".git").exists():
         return "unknown"
-    answer = subprocess.run(["git", "-C", str(here), "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
-    return answer.stdout.strip() or "unknown"
+    command = ["git", "-C", str(here), "describe", "--always", "--dirty", "--abbrev=40", "--match", ""]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"

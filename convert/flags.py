@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from convert.candidate import published_name
 from edge.errors import InputMissing, UsageError
 from train.checkpoint import FILE, Checkpoint
 
@@ -27,7 +28,7 @@ def parse() -> argparse.Namespace:
         "--max-drop-points", type=_points, metavar="P",
         help="the gate's limit in percentage points of top-1 (default: 0.5 for mnist, 2.0 for digits, 1.0 else)",
     )  # fmt: skip
-    parser.add_argument("--seed", type=int, default=0, help="draws the calibration images (default: 0)")
+    parser.add_argument("--seed", type=_seed, default=0, help="draws the calibration images (default: 0)")
     parser.add_argument(
         "--goldens", type=Path, metavar="DIR",
         help="pictures the files carry for the device's self-test (default: a test picture of each class)",
@@ -50,11 +51,17 @@ def runs(named: list[Path] | None) -> list[Path]:
 
 def distinct(trained: list[Checkpoint]) -> list[Checkpoint]:
     """`trained`, unless two of them would be published under one name: then UsageError."""
-    names = [f"{t.network}-{t.data}" for t in trained]
+    names = [published_name(checkpoint, "int8") for checkpoint in trained]
     for name in names:
         if names.count(name) > 1:
-            raise UsageError(f"{names.count(name)} runs would be published as {name}-int8; name one with --checkpoint RUN")
+            raise UsageError(f"{names.count(name)} runs would be published as {name}; name one with --checkpoint RUN")
     return trained
+
+
+def _seed(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or len(text) > 9:
+        raise argparse.ArgumentTypeError(f"{text!r}: wanted a whole number from 0 to 999999999")
+    return int(text)
 
 
 def _formats(text: str) -> tuple[str, ...]:
@@ -65,7 +72,10 @@ def _formats(text: str) -> tuple[str, ...]:
 
 
 def _points(text: str) -> float:
-    value = float(text)
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
     if not 0 < value < 100:
-        raise argparse.ArgumentTypeError(f"{text}: wanted percentage points between 0 and 100")
+        raise argparse.ArgumentTypeError(f"{text!r}: wanted percentage points between 0 and 100")
     return value

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
+from edge.cli import ENDINGS
 from edge.errors import InputMissing
 from edge.image import read_pixels
 from train.datasets import Dataset
@@ -12,9 +13,9 @@ from train.datasets import Dataset
 def golden_pictures(dataset: Dataset, folder: Path | None) -> list[bytes]:
     """Pixels, uint8 [H, W, C] as bytes: of each picture in `folder`, else of the first test picture of each class."""
     if folder is None:
-        first = [int(np.argmax(dataset.test.labels == k)) for k in range(len(dataset.class_names))]
+        _, first = np.unique(dataset.test.labels, return_index=True)
         return [dataset.test.images[index].tobytes() for index in first]
-    pictures = sorted(path for path in folder.glob("*") if path.suffix.lower() in (".png", ".jpg", ".bmp"))
+    pictures = sorted(path for path in folder.glob("*") if path.suffix.lower() in ENDINGS)
     if not pictures:
-        raise InputMissing(f"{folder}: holds no .png, .jpg or .bmp pictures")
+        raise InputMissing(f"{folder}: holds no {', '.join(ENDINGS)} files")
     return [read_pixels(str(path), dataset.contract) for path in pictures]

@@ -1,13 +1,13 @@
 """What a conversion tells: a table on the terminal, report.json for programs, report.md for people."""
 
 import json
-import platform
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from convert.candidate import Candidate
 from convert.gate import Verdict
 from convert.verify import Verification
+from edge import host
 from edge.files import write_whole
 
 _HEADER = ("network", "format", "precision", "model bytes", "float top-1", "top-1", "lost", "gained",
@@ -70,12 +70,17 @@ def markdown(rows: list[Row]) -> str:
     return (
         f"{grid}\n\n{reasons}\n\n"
         "lost: the float model is right and this one wrong; gained: the reverse; n: test pictures. "
-        f"Measured on {platform.machine()}, Python {platform.python_version()}.\n"
+        f"Measured on {_machine()}.\n"
     )
 
 
 def write(rows: list[Row], folder: Path) -> None:
     """Put report.json and report.md into `folder`."""
-    report = {"schema": 1, "machine": platform.machine(), "rows": [row.as_json() for row in rows]}
+    report = {"schema": 1, "machine": _machine(), "rows": [row.as_json() for row in rows]}
     write_whole(str(folder / "report.json"), json.dumps(report, indent=1).encode() + b"\n")
     write_whole(str(folder / "report.md"), f"# Conversion report\n\n{markdown(rows)}".encode())
+
+
+def _machine() -> str:
+    here = host.read()
+    return f"{here.machine}, {here.cpu_model}, {here.n_cpus} cores, Python {here.python}"

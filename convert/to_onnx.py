@@ -28,7 +28,7 @@ def int8(model: keras.Model, calibration: CalibrationSet) -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         floating, prepared, quantized = (str(Path(folder, f"{stage}.onnx")) for stage in ("float", "prepared", "int8"))
         onnx.save(_float_graph(model), floating)
-        # Without this warning's cause, a symbolic shape, there is nothing for sympy to infer.
+        # The batch is 1 and every shape known: there is nothing symbolic to infer, for which sympy would be needed.
         quant_pre_process(floating, prepared, skip_symbolic_shape=True)
         quantize_static(
             prepared,
@@ -40,6 +40,14 @@ def int8(model: keras.Model, calibration: CalibrationSet) -> bytes:
             activation_type=QuantType.QInt8,
         )
         return bytes(_with_uint8_input(onnx.load(quantized)).SerializeToString(deterministic=True))
+
+
+def output_step(model: bytes) -> float:
+    """What one int8 step of the output is worth in logits: the scale of the last DequantizeLinear; 0.0 without one."""
+    graph = onnx.load_from_string(model).graph
+    scales = [node.input[1] for node in graph.node if node.op_type == "DequantizeLinear" and OUTPUT in node.output]
+    values = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in graph.initializer if tensor.name in scales}
+    return float(values[scales[0]]) if scales else 0.0
 
 
 def _float_graph(model: keras.Model) -> onnx.ModelProto:

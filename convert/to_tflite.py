@@ -16,14 +16,20 @@ from edge.errors import Refused
 
 
 def int8(model: keras.Model, calibration: CalibrationSet) -> bytes:
-    """The bytes of the quantized `model` (batch size 1). Raises Refused where the input's scale is not exactly 1."""
+    """The bytes of the quantized `model` (batch size 1). Raises Refused where it is not all int8, or its input's
+    scale not exactly 1.
+    """
     converter = tf.lite.TFLiteConverter.from_keras_model(model)
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     converter.representative_dataset = lambda: _one_by_one(calibration.images)
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
     converter.inference_input_type = converter.inference_output_type = tf.int8
     quantized = bytes(converter.convert())
-    scale, zero_point = Interpreter(model_content=quantized).get_input_details()[0]["quantization"]
+    interpreter = Interpreter(model_content=quantized)
+    types = {np.dtype(tensor["dtype"]).name for tensor in interpreter.get_tensor_details()}
+    if not types <= {"int8", "int32"}:  # int32: biases and shapes
+        raise Refused(f"the converter left tensors of {', '.join(sorted(types - {'int8', 'int32'}))} in the int8 model")
+    scale, zero_point = interpreter.get_input_details()[0]["quantization"]
     if (scale, zero_point) != (1.0, -128):
         raise Refused(
             f"the int8 input came out with scale {scale} and zero point {zero_point}; the device feeds pixels minus 128, "

@@ -5,6 +5,7 @@ The options are read here rather than by argparse, whose import alone costs half
 
 import os
 import sys
+from io import TextIOWrapper
 
 from edge import errors
 from edge.errors import InputMissing, UsageError, one_line
@@ -64,7 +65,7 @@ def parse(arguments: list[str]) -> Options:
     for argument in rest:
         if argument == "--":
             options.images.extend(rest)
-        elif not argument.startswith("--"):
+        elif not argument.startswith("-"):
             options.images.append(argument)
         elif argument in ("--json", "--allow-unverified", "--trust", "--verbose"):
             setattr(options, argument[2:].replace("-", "_"), True)
@@ -77,6 +78,8 @@ def parse(arguments: list[str]) -> Options:
             if not value:
                 raise UsageError(f"{name} wants a value; see edge-predict --help")
             setattr(options, name[2:].replace("-", "_"), _count(name, value) if name in ("--top-k", "--threads") else value)
+    if "" in options.images:
+        raise UsageError("a picture's name is empty; see edge-predict --help")
     if not options.images:
         raise UsageError("name at least one picture; see edge-predict --help")
     return options
@@ -85,10 +88,11 @@ def parse(arguments: list[str]) -> Options:
 def main(arguments: list[str] | None = None) -> int:
     """Answer every picture, and return the exit code of the first that could not be answered."""
     given = sys.argv[1:] if arguments is None else arguments
-    if "--help" in given or "-h" in given:
+    before_dashes = given[: given.index("--")] if "--" in given else given
+    if "--help" in before_dashes or "-h" in before_dashes:
         print(HELP, end="")
         return 0
-    if "--version" in given:
+    if "--version" in before_dashes:
         print(f"edge-predict {_version()}")
         return 0
     options = parse(given)
@@ -125,7 +129,9 @@ def answer_all(ready: "Predictor", options: Options) -> int:
                 print(f"\r{number:,} of {len(pictures):,} pictures", end="", file=sys.stderr, flush=True)
             try:
                 print(_answer(path, ready.predict(path), options))
-            except (errors.InputError, InputMissing) as error:
+            except (errors.InputError, InputMissing, errors.StorageError) as error:
+                if counting:
+                    print("\r\x1b[K", end="", file=sys.stderr)
                 code = _failed(path, error, options, before=code)
         if counting:
             print(file=sys.stderr)
@@ -139,7 +145,7 @@ def _is_screen(stream: "TextIO | None") -> bool:
 def _in_folder(folder: str) -> list[str]:
     """The pictures in `folder` by their endings, sorted by name; sub-folders are left out."""
     try:
-        names = sorted(name for name in os.listdir(folder) if name.lower().endswith(ENDINGS))
+        names = sorted(name for name in os.listdir(folder) if name.lower().endswith(ENDINGS) and name[0] != ".")
     except OSError as error:
         raise errors.missing(folder, error) from None
     if not names:
@@ -189,7 +195,7 @@ def _json(answer: dict[str, object]) -> str:
 
 
 def _count(name: str, value: str) -> int:
-    if not value.isascii() or not value.isdigit() or not 1 <= int(value) <= 1024:
+    if not value.isascii() or not value.isdigit() or len(value) > 4 or not 1 <= int(value) <= 1024:
         raise UsageError(f"{name} {one_line(value)}: wanted a whole number from 1 to 1024")
     return int(value)
 
@@ -202,8 +208,9 @@ def _version() -> str:
 
 def console() -> None:
     """The `edge-predict` command; does not return."""
+    if isinstance(sys.stdout, TextIOWrapper):
+        # A name in letters that the terminal does not have is shown with escapes rather than not at all.
+        sys.stdout.reconfigure(errors="backslashreplace")
     code = errors.run(main, "edge-predict")
-    if sys.stderr is not None:
-        sys.stderr.flush()
     # Nothing is left to do but tearing Python down, which takes it 3 ms.
     os._exit(code)

@@ -118,6 +118,8 @@ class ModelContract:
         if any(len(pair) != 2 for pair in pairs):
             raise ValueError("a line is not `key value`")
         values = dict(pairs)
+        if len(values) != len(pairs):
+            raise ValueError("a key stands twice")
         if values.pop("edgeproof", None) != "1":
             raise ValueError("not format 1; a newer edgeproof may read it")
         try:

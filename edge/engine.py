@@ -4,7 +4,7 @@ import sys
 
 from edge.artifact import Artifact
 from edge.contract import InputContract, ModelContract
-from edge.errors import EngineMissing, EngineUnavailable, UsageError
+from edge.errors import EngineMissing, EngineUnavailable, UsageError, one_line
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -89,13 +89,13 @@ def load(artifact: Artifact, *, name: str | None = None, threads: int = 1, trust
             # Not importlib, whose own import costs a cold start half a millisecond.
             __import__(choice.module)
             return Loaded(sys.modules[choice.module].load(artifact, threads=threads), passed_over)
-        except ModuleNotFoundError as error:
-            if error.name != choice.library:
-                raise
-            passed_over.append(f"{choice.title} is not installed")
         except (EngineUnavailable, ImportError) as error:
-            # An ImportError: installed, but the system is too old for it, or numpy is not what it was built for.
-            hindrances.append(str(error))
+            if isinstance(error, ModuleNotFoundError) and error.name == choice.library:
+                passed_over.append(f"{choice.title} is not installed")
+                continue
+            # Installed, but the system is too old for it, or numpy is not what it was built for; some say so at length.
+            said = [line for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+            hindrances.append(one_line(said[-1].strip()))
             passed_over.append(hindrances[-1])
     advice = ENGINES[name or able[0]]
     if hindrances:

@@ -6,6 +6,11 @@ next. Anything else that reaches the top is a defect of ours and keeps its trace
 
 import sys
 
+# Libraries a device does not need, and the extra of pyproject.toml that brings each.
+EXTRAS = dict.fromkeys(("keras", "matplotlib", "sklearn", "tensorboard", "tensorflow"), "train") | dict.fromkeys(
+    ("onnx", "onnxruntime", "tf2onnx"), "convert"
+)
+
 
 class ToolchainError(Exception):
     """An expected failure: `str(error)` is one line, `exit_code` is what the process ends with."""
@@ -74,33 +79,71 @@ def missing(path: str, error: OSError) -> InputMissing:
 
 
 def say(program: str, text: object) -> None:
-    """One line on stderr, as every program of ours begins its own."""
-    if sys.stderr is not None:  # None where the shell closed it; print would then take stdout
-        print(f"{program}: {text}", file=sys.stderr)
+    """One line on stderr, as every program of ours begins its own. Where nobody listens, nothing."""
+    try:
+        if sys.stderr is not None:  # None where the shell closed it; print would then take stdout
+            print(f"{program}: {text}", file=sys.stderr, flush=True)
+    except OSError:
+        pass
 
 
 def run(main, program: str) -> int:  # type: ignore[no-untyped-def]
-    """Call `main()` and turn what it raises into one line on stderr and the exit code promised in the README."""
+    """Call `main()` and turn what it raises into one line on stderr and the exit code promised in the README.
+
+    Answers given before a failure are flushed. A defect of ours keeps its traceback, and ends with 70.
+    """
+    return _flushed(_called(main, program), program)
+
+
+def _called(main, program: str) -> int:  # type: ignore[no-untyped-def]
     try:
-        code = main()
-        if sys.stdout is not None:
-            sys.stdout.flush()
-        return code or 0
+        return main() or 0
     except ToolchainError as error:
         say(program, error)
         return error.exit_code
     except KeyboardInterrupt:
         say(program, "interrupted")
         return 130
+    except ModuleNotFoundError as error:
+        library = (error.name or "").split(".")[0]
+        if library not in EXTRAS:
+            return _defect(program)
+        say(
+            program,
+            f"{library} is not installed; it comes with the extra [{EXTRAS[library]}]: pip install '.[{EXTRAS[library]}]'",
+        )
+        return EngineMissing.exit_code
     except MemoryError:
         say(program, "out of memory")
         return 71
     except BrokenPipeError:
-        # The reader (`| head`) has gone; point stdout elsewhere so that the interpreter's own flush stays quiet.
-        import os
-
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        return 0
+        return 0  # the reader (`| head`) has what it wanted
     except OSError as error:
         say(program, one_line(str(error)))
         return 74
+    except Exception:
+        return _defect(program)
+
+
+def _defect(program: str) -> int:
+    import traceback
+
+    traceback.print_exc()
+    say(program, "a defect of edgeproof; please report it with the lines above")
+    return 70
+
+
+def _flushed(code: int, program: str) -> int:
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+        return code
+    except OSError as error:
+        # Or Python would try once more at its end, fail, and change the exit code.
+        import os
+
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        if isinstance(error, BrokenPipeError):
+            return code
+        say(program, f"stdout: {error.strerror}")
+        return code or 74

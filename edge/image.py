@@ -40,8 +40,8 @@ def is_light_on_dark(pixels: bytes, width: int) -> bool:
 
 def _as_it_is(content: bytes, contract: InputContract) -> bytes | None:
     """The pixels of a plain PNG that is what the model takes, to the byte what Pillow would give; else None."""
-    picture = read_plain_png(content)
-    if picture is None or picture[:3] != (contract.width, contract.height, contract.channels):
+    picture = read_plain_png(content, (contract.width, contract.height, contract.channels))
+    if picture is None:
         return None
     pixels = picture[3]
     return pixels if contract.fit != "digit" or is_light_on_dark(pixels, contract.width) else None

@@ -29,7 +29,10 @@ class OnnxRuntime:
         except Exception as error:  # ONNX Runtime's exceptions have no base class of their own
             raise ModelError(f"{artifact.path}: ONNX Runtime refuses the model ({str(error).splitlines()[0]})") from None
         self._path, self._n_bytes = artifact.path, len(artifact.data)
-        self._input, self._output = self._session.get_inputs()[0], self._session.get_outputs()[0]
+        inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
+        if len(inputs) != 1 or len(outputs) != 1:
+            raise ModelError(f"{artifact.path}: takes {len(inputs)} tensors and gives {len(outputs)}; wanted one of each")
+        self._input, self._output = inputs[0], outputs[0]
         dtype = _DTYPES.get(self._input.type)
         if dtype is None:
             raise ModelError(f"{artifact.path}: its input is {self._input.type}; wanted {' or '.join(_DTYPES)}")

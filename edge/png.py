@@ -17,14 +17,17 @@ _CHANNELS = {0: 1, 2: 3}  # by colour type
 _HARMLESS = {b"gAMA": 4, b"cHRM": 32, b"sRGB": 1, b"pHYs": 9, b"tIME": 7, b"bKGD": None, b"tEXt": None}
 
 
-def read_plain_png(data: bytes) -> tuple[int, int, int, bytes] | None:
-    """Width, height, channels (1 or 3) and the pixels, row by row; None where another reader must decide."""
+def read_plain_png(data: bytes, wanted: tuple[int, int, int] | None = None) -> tuple[int, int, int, bytes] | None:
+    """Width, height, channels (1 or 3) and the pixels, row by row; None where another reader must decide.
+
+    None as well, and at once, where the first three are not what is `wanted`.
+    """
     if data[:8] != _SIGNATURE or data[8:16] != b"\0\0\0\x0dIHDR":
         return None
     width, height = int.from_bytes(data[16:20], "big"), int.from_bytes(data[20:24], "big")
     channels = _CHANNELS.get(data[25], 0) if data[24:25] == b"\x08" and data[26:29] == b"\0\0\0" else 0
     stride = width * channels
-    if not 0 < stride * height <= MAX_PIXEL_BYTES:
+    if not 0 < stride * height <= MAX_PIXEL_BYTES or wanted not in (None, (width, height, channels)):
         return None
     compressed = _image_data(data)
     if compressed is None:

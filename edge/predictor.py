@@ -7,10 +7,6 @@ from edge.artifact import Artifact
 from edge.contract import ModelContract
 from edge.image import read_pixels
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    pass
-
 _INT8_IN_ORDER = bytes(range(128, 256)) + bytes(range(128))  # int8 bytes in the order of the numbers they mean
 
 

@@ -47,7 +47,9 @@ def test_every_command_runs_and_predictions_read_as_shown(checkout):
         if command == "make test" or command.startswith(("git clone", "cd ")):
             continue
         if command == "make demo":
-            done = run("make", "demo", *(f"{k}={v}" for k, v in SMALL_DEMO.items()), cwd=checkout, PATH=path)
+            done = run(
+                "make", "-o", ".venv/installed", "demo", *(f"{k}={v}" for k, v in SMALL_DEMO.items()), cwd=checkout, PATH=path
+            )
         else:
             done = run("bash", "-c", command, cwd=checkout, PATH=path)
         assert done.returncode == 0, f"$ {command}\n{done.stdout}{done.stderr}"

@@ -119,7 +119,7 @@ def _check_machine() -> None:
         raise NoEmulation(f"answers are compared with x86-64's, and this is {found}; run on x86-64 Linux")
     for tool in ("apt-get", "dpkg-deb"):
         if shutil.which(tool) is None:
-            raise NoEmulation(f"{tool} is missing, and the device is made of Debian's packages: run on Debian or Ubuntu")
+            raise NoEmulation(f"{tool} is missing, and the device is made of Debian's packages: run on Debian")
     if not KEYRING.exists():
         raise NoEmulation(f"{KEYRING} is missing, without which packages cannot be checked: apt install debian-archive-keyring")
 
@@ -177,11 +177,11 @@ def _unpack_debian(folder: Path) -> None:
         "Acquire::http::Timeout": "20",
     }
     command = ["apt-get", "-qq", *(part for name, value in settings.items() for part in ("-o", f"{name}={value}"))]
-    updated = subprocess.run([*command, "update"], capture_output=True, text=True, check=False)
-    if updated.returncode:
-        reason = (updated.stderr.strip().splitlines() or ["apt-get update failed"])[0]
-        raise NoEmulation(f"Debian's packages cannot be had: {reason}")
-    _run([*command, "download", QEMU_PACKAGE, *DEVICE_PACKAGES], cwd=apt)
+    for step in (["update"], ["download", QEMU_PACKAGE, *DEVICE_PACKAGES]):
+        done = subprocess.run([*command, *step], cwd=apt, capture_output=True, text=True, check=False)
+        if done.returncode:
+            reason = (done.stderr.strip().splitlines() or [f"apt-get {step[0]} failed"])[0]
+            raise NoEmulation(f"Debian's packages cannot be had: {reason}")
     packages = sorted(apt.glob("*.deb"))
     (qemu,) = apt.glob("qemu-user_*.deb")
     for package in packages:

@@ -46,8 +46,8 @@ def report(device, request) -> list[str]:
 
 @pytest.fixture(scope="module")
 def artifacts(request) -> list[Path]:
-    """What `make demo` made: in EDGEPROOF_ARTIFACTS, else in artifacts/, else made here by the same commands."""
-    folder = Path(os.environ.get("EDGEPROOF_ARTIFACTS") or ROOT / "artifacts")
+    """What `make demo` made: in EDGEPROOF_ARTIFACTS, else in demo/, else made here by the same commands."""
+    folder = Path(os.environ.get("EDGEPROOF_ARTIFACTS") or ROOT / "demo")
     found = sorted(path for path in folder.glob("*") if path.suffix in (".tflite", ".onnx"))
     if not found and "EDGEPROOF_ARTIFACTS" in os.environ:
         pytest.fail(f"EDGEPROOF_ARTIFACTS={folder}: no .tflite or .onnx in it")

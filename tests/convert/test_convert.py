@@ -10,9 +10,9 @@ import pytest
 from conftest import ROOT, run
 from convert import __main__ as command
 from convert.calibration import CalibrationSet, draw_calibration_set
-from convert.candidate import Candidate, convert
+from convert.candidate import Candidate, convert, published_name
 from edge import artifact, predictor
-from edge.errors import InputError
+from edge.errors import InputError, Refused
 from train import checkpoint, datasets
 from train.datasets import Split
 
@@ -138,6 +138,35 @@ def test_the_goldens_may_be_the_users_own_pictures(monkeypatch, workshop, tmp_pa
     (path,) = tmp_path.glob("*.tflite")
     n_examples = sum(path.suffix in (".png", ".jpg", ".bmp") for path in (ROOT / "examples").iterdir())
     assert len(artifact.read(str(path)).goldens()) == n_examples
+
+
+def test_a_network_that_diverged_is_refused_before_anything_is_written(monkeypatch, workshop, tmp_path):
+    load = checkpoint.load
+
+    def diverged(folder):
+        saved = load(folder)
+        return dataclasses.replace(saved, weights={name: value * np.float32(np.nan) for name, value in saved.weights.items()})
+
+    monkeypatch.setattr(command.checkpoint, "load", diverged)
+    monkeypatch.setattr(sys, "argv", ["convert", "--int8", "--checkpoint", str(workshop / "runs/lenet5-relu-digits-modern")])
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(Refused, match="the float model's own answers are not numbers; train it again"):
+        command.main()
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_int8_model_with_float_operators_is_refused(trained, digits):
+    # Where a range is not a number the converter keeps floats, and says nothing.
+    weights = {name: value * np.float32(np.nan) for name, value in trained.weights.items()}
+    with pytest.raises(Refused, match="left tensors of float32 in the int8 model"):
+        convert(
+            dataclasses.replace(trained, weights=weights), draw_calibration_set(digits.train), kind="tflite", precision="int8"
+        )
+
+
+def test_a_documented_recipe_is_part_of_the_name(trained):
+    documented = dataclasses.replace(trained, recipe=dataclasses.replace(trained.recipe, name="documented"))
+    assert published_name(documented, "int8") == "lenet5-relu-documented-digits-int8"
 
 
 def convert_command(*flags, cwd):

@@ -123,7 +123,7 @@ def test_the_refusal_names_both_digests(tmp_path):
 
 
 def test_a_foreign_model_runs_only_when_asked_for():
-    with pytest.raises(ModelError, match="not sealed by edgeproof; --allow-unverified runs it all the same"):
+    with pytest.raises(ModelError, match="not sealed by edgeproof; edge-predict --allow-unverified runs it all the same"):
         artifact.parse("theirs.tflite", MODEL)
     theirs = artifact.parse("theirs.tflite", MODEL, allow_unverified=True)
     assert (theirs.kind, theirs.contract, theirs.data) == ("tflite", None, MODEL)

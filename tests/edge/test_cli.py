@@ -3,9 +3,11 @@
 import ctypes
 import json
 import os
+import signal
 import struct
 import subprocess
 import sys
+import time
 import zlib
 from pathlib import Path
 
@@ -80,6 +82,9 @@ def test_help_and_version():
         ((), "name at least one picture"),
         (("--modle", "x"), "no option --modle"),
         (("x.png", "--model"), "--model wants a value"),
+        (("-json",), "no option -json"),
+        (("",), "a picture's name is empty"),
+        (("x.png", "--top-k", "9" * 5000), "wanted a whole number from 1 to 1024"),
         (("x.png", "--top-k", "none"), "--top-k none: wanted a whole number from 1 to 1024"),
     ],
 )
@@ -182,7 +187,11 @@ def test_a_foreign_model(tmp_path):
     model = SHIPPED.read_bytes()[:100_000].replace(b"edgeproof", b"otherwise")
     (tmp_path / "m.tflite").write_bytes(model)
     refused(
-        EXAMPLES / "seven.png", "--model", tmp_path / "m.tflite", code=78, says="m.tflite: not sealed by edgeproof; --allow-unv"
+        EXAMPLES / "seven.png",
+        "--model",
+        tmp_path / "m.tflite",
+        code=78,
+        says="m.tflite: not sealed by edgeproof; edge-predict --allow-unv",
     )
 
 
@@ -191,6 +200,46 @@ def test_the_first_failure_decides_the_exit_code_and_the_rest_is_answered(tmp_pa
     assert done.returncode == 66
     assert done.stdout.startswith(f"{EXAMPLES}/seven.png: 7 (")
     assert done.stderr.count("\n") == 2
+
+
+def test_what_was_answered_before_an_interruption_is_not_lost(tmp_path):
+    answers = tmp_path / "answers.txt"
+    with answers.open("w") as out, (tmp_path / "errors").open("w") as err:
+        environment = {k: v for k, v in os.environ.items() if k != "PYTHONUNBUFFERED"}
+        command = subprocess.Popen(
+            [COMMAND, *[EXAMPLES / "seven.png"] * 3000, tmp_path], stdout=out, stderr=err, env=environment
+        )
+        # The first block of output is written once the buffer is full: from then on it is answering.
+        while answers.stat().st_size == 0 and command.poll() is None:
+            time.sleep(0.001)
+        command.send_signal(signal.SIGINT)
+        assert command.wait() == 130
+    text = answers.read_text()
+    assert text.endswith(" %)\n") and (tmp_path / "errors").read_text() == "edge-predict: interrupted\n"
+
+
+@pytest.mark.parametrize(
+    ("raised", "code", "says"),
+    [
+        ("KeyError('x')", 70, "a defect of edgeproof; please report it with the lines above\n"),
+        ("MemoryError()", 71, "out of memory\n"),
+        ("OSError(5, 'Input/output error')", 74, "[Errno 5] Input/output error\n"),
+        ("KeyboardInterrupt()", 130, "interrupted\n"),
+        ("ModuleNotFoundError('no keras', name='keras.layers')", 69, "keras is not installed; it comes with the extra [train]"),
+    ],
+)
+def test_every_other_exit_code_is_the_promised_one_and_answers_before_it_are_kept(raised, code, says):
+    program = (
+        f"import sys\nfrom edge import errors\ndef main():\n    print('7')\n    raise {raised}\nsys.exit(errors.run(main, 'p'))"
+    )
+    done = run(sys.executable, "-c", program)
+    assert (done.returncode, done.stdout) == (code, "7\n")
+    assert f"p: {says}" in done.stderr and ("Traceback" in done.stderr) == (code == 70)
+
+
+def test_a_full_disk_under_stdout_is_74():
+    done = run("bash", "-c", f"{COMMAND} seven.png > /dev/full", cwd=EXAMPLES)
+    assert (done.returncode, done.stderr) == (74, "edge-predict: stdout: No space left on device\n")
 
 
 def test_a_reader_that_goes_away_is_no_error():
@@ -208,6 +257,12 @@ def test_a_closed_stream_changes_neither_answer_nor_exit_code(picture, closed, c
     done = run("bash", "-c", f"{COMMAND} {picture} {closed}", cwd=EXAMPLES)
     assert (done.returncode, done.stdout.startswith(out), done.stderr) == (code, True, "")
     assert bool(done.stdout) == bool(out)
+
+
+def test_a_name_the_terminal_has_no_letters_for_is_escaped(tmp_path):
+    (tmp_path / "sé.png").write_bytes((EXAMPLES / "seven.png").read_bytes())
+    done = predict(tmp_path / "sé.png", PYTHONIOENCODING="ascii")
+    assert (done.returncode, done.stdout[:-11]) == (0, f"{tmp_path}/s\\xe9.png: 7"), done
 
 
 def test_verify_replays_the_goldens(tflite):

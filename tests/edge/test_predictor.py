@@ -1,6 +1,9 @@
 """From pixels to a ranking, on real engines and real artifacts."""
 
+import itertools
+import math
 import struct
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -39,6 +42,25 @@ def test_a_golden_that_differs_is_named_with_both_answers(tflite):
     replay = selftest.replay(ready)
     assert not replay.passed
     assert replay.first_difference.startswith("picture 0: expected (100, 100, 100")
+
+
+def test_an_answer_that_is_not_a_number_is_a_difference(onnx):
+    ready = predictor.load(str(onnx))
+    ready.engine = SimpleNamespace(run=lambda pixels: struct.pack("<10f", *[math.nan] * 10))
+    assert not selftest.replay(ready).passed
+
+
+def test_a_whole_step_is_allowed_where_the_output_is_int8_inside(onnx):
+    ready = predictor.load(str(onnx))
+    step = ready.artifact.golden_tolerance()
+    (picture, output) = ready.artifact.goldens()[0]
+    logits = sorted(set(struct.unpack("<10f", output)))
+    assert step / 1.01 <= min(b - a for a, b in itertools.pairwise(logits)) * 1.001
+    for steps, passes in ((0.99, True), (1.5, False)):
+        moved = struct.pack("<10f", *(value + steps * step / 1.01 for value in struct.unpack("<10f", output)))
+        ready.engine = SimpleNamespace(run=lambda pixels, moved=moved: moved)
+        ready.artifact.members["goldens.bin"] = struct.pack("<3L", 1, len(picture), len(output)) + picture + output
+        assert selftest.replay(ready).passed is passes
 
 
 def test_both_engines_give_the_same_class_on_every_test_digit(tflite, onnx, pictures):
