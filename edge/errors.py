@@ -108,10 +108,7 @@ def _called(main, program: str) -> int:  # type: ignore[no-untyped-def]
         library = (error.name or "").split(".")[0]
         if library not in EXTRAS:
             return _defect(program)
-        say(
-            program,
-            f"{library} is not installed; it comes with the extra [{EXTRAS[library]}]: pip install '.[{EXTRAS[library]}]'",
-        )
+        say(program, f"{library} is not installed: pip install 'edgeproof[{EXTRAS[library]}]'")
         return EngineMissing.exit_code
     except MemoryError:
         say(program, "out of memory")

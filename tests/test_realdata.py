@@ -33,6 +33,14 @@ def test_the_shipped_model_is_right_on_99_1_percent_of_mnists_test_pictures(ship
 
 @pytest.mark.realdata
 @needs_mnist
+def test_both_doors_of_litert_give_the_same_bytes_on_every_test_picture(shipped, mnist):
+    fast = predictor.load(shipped_model(), engine_name="litert-c", trusted=True)
+    assert shipped.engine.name == "litert"
+    assert all(fast.engine.run(image.tobytes()) == shipped.engine.run(image.tobytes()) for image in mnist.images)
+
+
+@pytest.mark.realdata
+@needs_mnist
 def test_a_thousand_digits_on_a_page_lose_at_most_one_and_a_half_points(shipped, mnist):
     chosen = mnist[np.random.default_rng(0).permutation(len(mnist))[:1000]]
     assert drop_points(shipped, chosen, pages(1)) <= 1.5

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edge.contract import InputContract
-from edge.errors import InputError, InputMissing
+from edge.errors import InputError, InputMissing, missing
 from edge.files import write_whole
 from train.architectures import architecture
 from train.recipes import Recipe
@@ -63,7 +63,8 @@ class Checkpoint:
         about = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name != "weights"}
         about["recipe"] = dataclasses.asdict(self.recipe)
         buffer = io.BytesIO()
-        np.savez(buffer, allow_pickle=False, **{_ABOUT: np.array(json.dumps(about))}, **self.weights)
+        arrays: dict[str, Any] = {_ABOUT: np.array(json.dumps(about)), **self.weights}
+        np.savez(buffer, **arrays)
         write_whole(str(folder / FILE), buffer.getvalue())
 
 
@@ -75,10 +76,14 @@ def weights_of(model: "keras.Model") -> dict[str, np.ndarray]:
 def load(folder: Path) -> Checkpoint:
     """The checkpoint in run folder `folder`. Raises InputMissing, or InputError where it is damaged."""
     path = folder / FILE
-    if not path.is_file():
-        raise InputMissing(f"{path}: no such file; train first: python -m train.mnist")
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        raise InputMissing(f"{path}: no such file; train first: python -m train.mnist") from None
+    except OSError as error:
+        raise missing(str(path), error) from None
+    try:
+        with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
             weights = {name: arrays[name] for name in arrays.files}
         about = json.loads(str(weights.pop(_ABOUT)))
         about["recipe"] = Recipe(**about["recipe"])

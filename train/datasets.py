@@ -1,23 +1,26 @@
 """The pictures networks are trained and judged on, and where they are found.
 
 Order: a folder the user names, `$EDGEPROOF_DATA`, the user's cache, a download. Where no download is possible, the
-1,797 scanned digits that scikit-learn carries stand in for MNIST, under their own name: `digits`.
+1,797 scanned digits that scikit-learn carries stand in for MNIST, under their own name: `digits`. Other pictures in
+MNIST's layout are called `custom`.
 """
 
+import contextlib
 import gzip
 import hashlib
 import os
 import sys
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from edge.contract import DIGIT, InputContract
-from edge.errors import InputError, InputMissing
+from edge.errors import InputError, InputMissing, StorageError
 from edge.files import write_whole
 from train import download
-from train.idx import parse_idx, read_idx
+from train.idx import parse_idx, uncompressed
 
 # File name, dimensions and the SHA-256 of the uncompressed content. The gzip wrapping differs between mirrors.
 MNIST_FILES = {
@@ -78,18 +81,28 @@ def load_again(name: str, data_dir: str | None, *, digest: str) -> Dataset:
 
 
 def load_mnist(data_dir: str | None = None) -> Dataset:
-    """MNIST: 60,000 and 10,000 pictures of 28x28. Raises InputMissing, InputError, or NoNetwork after the download."""
+    """MNIST: 60,000 and 10,000 pictures of 28x28. Raises InputMissing, InputError, or NoNetwork after the download.
+
+    A named folder may hold other pictures in the same layout; the data set is then called `custom`, and stderr says so.
+    """
     named = data_dir or os.environ.get("EDGEPROOF_DATA")
-    folder = _mnist_folder(Path(named)) if named else _cached_mnist()
-    arrays = [read_idx(_existing(folder / name), dimensions=n) for name, (n, _) in MNIST_FILES.items()]
+    files = _files_in(Path(named)) if named else _cached_mnist()
+    arrays = [
+        parse_idx(content, name=str(path), dimensions=n)
+        for (path, content), (n, _) in zip(files.items(), MNIST_FILES.values(), strict=True)
+    ]
     for images, labels in (arrays[:2], arrays[2:]):
         if images.shape != (len(labels), 28, 28) or not len(labels) or labels.max() > 9:
             raise InputError(
-                f"{folder}: not MNIST: {images.shape} pictures with {len(labels)} labels; "
+                f"{named}: not MNIST: {images.shape} pictures with {len(labels)} labels; "
                 "wanted 28x28 pictures and as many labels from 0 to 9"
             )
     train, test = (Split(images[..., None], labels) for images, labels in (arrays[:2], arrays[2:]))
-    return Dataset("mnist", tuple("0123456789"), DIGIT, train, test)
+    name = "mnist"
+    if [_sha256(content) for content in files.values()] != [digest for _, digest in MNIST_FILES.values()]:
+        name = "custom"
+        print(f"{named}: not the published MNIST; files and figures will say `custom`, not `mnist`.", file=sys.stderr)
+    return Dataset(name, tuple("0123456789"), DIGIT, train, test)
 
 
 def load_digits() -> Dataset:
@@ -122,15 +135,20 @@ def mnist_or_digits(data_dir: str | None = None) -> Dataset:
         return load_digits()
 
 
-def cache_folder() -> Path:
-    """Where downloads are kept: `$XDG_CACHE_HOME/edgeproof`, usually `~/.cache/edgeproof`."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "edgeproof"
+def cache_folder() -> Path | None:
+    """Where downloads are kept: `$XDG_CACHE_HOME/edgeproof`, usually `~/.cache/edgeproof`; None without a home."""
+    try:
+        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "edgeproof"
+    except RuntimeError:
+        return None
 
 
-def _mnist_folder(named: Path) -> Path:
+def _files_in(named: Path) -> dict[Path, bytes]:
+    """MNIST's four files in a folder, in the order of MNIST_FILES, uncompressed."""
     if not named.is_dir():
         raise InputMissing(f"{named}: no such folder; name one that holds MNIST's four IDX files")
-    return named / "mnist" if (named / "mnist").is_dir() else named
+    folder = named / "mnist" if (named / "mnist").is_dir() else named
+    return {path: uncompressed(path) for path in (_existing(folder / name) for name in MNIST_FILES)}
 
 
 def _existing(path: Path) -> Path:
@@ -140,30 +158,63 @@ def _existing(path: Path) -> Path:
     raise InputMissing(f"{path}: no such file, nor {path.name}.gz; MNIST's four IDX files are wanted")
 
 
-def _cached_mnist() -> Path:
-    folder = cache_folder() / "mnist"
-    for name, (dimensions, digest) in MNIST_FILES.items():
-        if (folder / f"{name}.gz").exists():
-            continue
-        try:
-            body = download.fetch([f"{mirror}{name}.gz" for mirror in MNIST_MIRRORS])
-            content = _published(body, name=name, digest=digest)
-        except download.NoNetwork as error:
-            raise download.NoNetwork(
-                f"MNIST cannot be downloaded ({error}); name a folder that holds its four IDX files: "
-                "--data-dir DIR, or EDGEPROOF_DATA=DIR"
-            ) from None
-        parse_idx(content, name=name, dimensions=dimensions)
-        write_whole(str(folder / f"{name}.gz"), body)
-    return folder
+def _cached_mnist() -> dict[Path, bytes]:
+    """MNIST's four files as published, in the order of MNIST_FILES, uncompressed: from the cache, or fetched into it."""
+    cache = cache_folder()
+    files, unkept = {}, None
+    for name, (_, digest) in MNIST_FILES.items():
+        path = (cache or Path()) / "mnist" / f"{name}.gz"
+        content = _kept(path, digest=digest) if cache else None
+        if content is None:
+            body, content = _fetched(name, digest=digest)
+            try:
+                if cache:
+                    write_whole(str(path), body)
+            except StorageError as error:
+                unkept = error
+        files[path] = content
+    if unkept:
+        print(f"{unkept}; MNIST is used and not kept", file=sys.stderr)
+    return files
+
+
+def _kept(path: Path, *, digest: str) -> bytes | None:
+    """The content of a cached file; one that is damaged or another is deleted."""
+    try:
+        content = uncompressed(path)
+    except InputMissing:
+        return None
+    except InputError:
+        content = b""
+    if _sha256(content) == digest:
+        return content
+    with contextlib.suppress(OSError):
+        path.unlink()
+    return None
+
+
+def _fetched(name: str, *, digest: str) -> tuple[bytes, bytes]:
+    """The published file as it came and uncompressed. Raises NoNetwork."""
+    try:
+        body = download.fetch([f"{mirror}{name}.gz" for mirror in MNIST_MIRRORS])
+        return body, _published(body, name=name, digest=digest)
+    except download.NoNetwork as error:
+        raise download.NoNetwork(
+            f"MNIST cannot be downloaded ({error}); name a folder that holds its four IDX files: "
+            "--data-dir DIR, or EDGEPROOF_DATA=DIR"
+        ) from None
 
 
 def _published(body: bytes, *, name: str, digest: str) -> bytes:
     try:
         content = gzip.decompress(body)
-    except (EOFError, OSError) as error:
+    except (EOFError, OSError, zlib.error) as error:
         raise download.NoNetwork(f"what came for {name} is not the file ({error})") from None
-    found = hashlib.sha256(content).hexdigest()
+    found = _sha256(content)
     if found != digest:
         raise download.NoNetwork(f"what came for {name} hashes to {found[:12]}, the published file to {digest[:12]}")
     return content
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()

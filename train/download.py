@@ -1,11 +1,14 @@
 """Fetch a file from the first mirror that answers, and give up soon where there is no network."""
 
+import http.client
 import sys
 import threading
 import time
+import urllib.error
 import urllib.request
+from urllib.parse import urlsplit
 
-from edge.errors import InputMissing
+from edge.errors import InputMissing, one_line
 
 PATIENCE_S = 20.0
 _CHUNK = 1 << 16
@@ -19,10 +22,11 @@ def fetch(urls: list[str], *, patience_s: float | None = None) -> bytes:
     """The body of the first URL that delivers. Raises NoNetwork.
 
     All mirrors together have `patience_s` (20) seconds for the first megabyte and as long again for each further one, so
-    a dead network is noticed in 20 s and a slow one may still finish.
+    a dead network is noticed in 20 s and a slow one may still finish. A mirror that falls silent loses its turn after its
+    share of them.
     """
     patience_s = PATIENCE_S if patience_s is None else patience_s
-    job = _Download(urls)
+    job = _Download(urls, silence_s=patience_s / (len(urls) + 1))
     # A thread, because looking a host name up can hang for minutes and takes no time-out.
     threading.Thread(target=job.run, daemon=True).start()
     started = time.monotonic()
@@ -35,8 +39,8 @@ def fetch(urls: list[str], *, patience_s: float | None = None) -> bytes:
 
 
 class _Download:
-    def __init__(self, urls: list[str]) -> None:
-        self.urls = urls
+    def __init__(self, urls: list[str], *, silence_s: float) -> None:
+        self.urls, self.silence_s = urls, silence_s
         self.n_bytes = 0
         self.body: bytes | None = None
         self.refusals: list[str] = []
@@ -47,15 +51,22 @@ class _Download:
             try:
                 self.body = self._read(url)
                 break
-            except (OSError, ValueError) as error:
-                self.refusals.append(f"{url}: {error}")
+            except (OSError, ValueError, http.client.HTTPException) as error:
+                self.refusals.append(one_line(f"{urlsplit(url).hostname}: {_reason(error)}"))
         self.finished.set()
 
     def _read(self, url: str) -> bytes:
         print(f"fetching {url}", file=sys.stderr)
         chunks = []
-        with urllib.request.urlopen(url, timeout=PATIENCE_S) as answer:
+        with urllib.request.urlopen(url, timeout=self.silence_s) as answer:
             while chunk := answer.read(_CHUNK):
                 chunks.append(chunk)
                 self.n_bytes += len(chunk)
         return b"".join(chunks)
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, urllib.error.HTTPError):  # its reason alone lacks the number
+        return str(error)
+    reason = getattr(error, "reason", error)
+    return getattr(reason, "strerror", None) or str(reason) or type(reason).__name__

@@ -14,6 +14,7 @@ _WARM_UP = 0.2  # share of the steps
 def fit(model: keras.Model, split: Split, recipe: Recipe) -> list[Row]:
     """Train `model` in place on `split` less what the recipe holds out, and return the history.
 
+    Raises Refused where the loss or a weight stops being finite, at the next row of the history.
     With `recipe.averaging` the model ends with the moving average of its weights, not the last ones.
     """
     n_train = recipe.n_training(len(split))

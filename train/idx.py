@@ -15,13 +15,13 @@ import numpy as np
 from edge.errors import InputError, missing
 
 
-def read_idx(path: Path, *, dimensions: int) -> np.ndarray:
-    """The array in `path`: uint8, shape as its header says. Raises InputError where the file is not exactly that."""
-    return parse_idx(_bytes(path), name=str(path), dimensions=dimensions)
-
-
 def parse_idx(data: bytes, *, name: str, dimensions: int) -> np.ndarray:
-    """The array in `data`, the uncompressed bytes of the IDX file called `name`: uint8."""
+    """The array in `data`, the uncompressed bytes of the IDX file called `name`: uint8, shape as its header says.
+
+    Raises InputError where the bytes are not exactly that.
+    """
+    if not data:
+        raise InputError(f"{name}: is empty; copy the file again")
     wanted = bytes((0, 0, 8, dimensions))
     if data[:4] != wanted:
         raise InputError(f"{name}: begins {data[:4].hex()}, an IDX file of {dimensions} dimensions begins {wanted.hex()}")
@@ -38,7 +38,8 @@ def parse_idx(data: bytes, *, name: str, dimensions: int) -> np.ndarray:
     return np.frombuffer(data, np.uint8, offset=header).reshape(shape)
 
 
-def _bytes(path: Path) -> bytes:
+def uncompressed(path: Path) -> bytes:
+    """The bytes of `path`, unwrapped where they are gzipped. Raises InputMissing, or InputError where they are damaged."""
     try:
         raw = path.read_bytes()
     except OSError as error:

@@ -13,6 +13,7 @@ def main() -> int:
     parser = run.parser("python -m train.mnist", networks=NETWORKS, description=__doc__)
     parser.add_argument("--data", choices=("mnist", "digits"), default="mnist", help="default: %(default)s")
     flags = parser.parse_args()
+    recipes.from_flags(flags.arch, flags.data, flags)  # before a download, what makes no sense on any data
     dataset = datasets.load_digits() if flags.data == "digits" else datasets.mnist_or_digits(flags.data_dir)
     recipe = recipes.from_flags(flags.arch, dataset.name, flags)
     out = Path(flags.out or f"runs/{flags.arch}-{dataset.name}-{recipe.name}")

@@ -2,13 +2,19 @@
 
 import csv
 import io
+import math
 import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 
 import keras
+import numpy as np
+from tensorboard.compat.proto.event_pb2 import Event
+from tensorboard.compat.proto.summary_pb2 import Summary
+from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
+from edge.errors import Refused
 from train.recipes import Recipe
 
 _BAR = 24
@@ -30,6 +36,7 @@ class Progress(keras.callbacks.Callback):
     """Keeps a `Row` every `recipe.log_every` steps, and draws the bar on stderr.
 
     `validate()` gives the validation accuracy; it is called once an epoch and at the end, or never where it is None.
+    A row at which the loss or a weight is not finite ends the training with Refused.
     """
 
     def __init__(self, recipe: Recipe, *, n_train: int, validate: Callable[[], float] | None) -> None:
@@ -49,15 +56,28 @@ class Progress(keras.callbacks.Callback):
         last = step == self.n_steps
         epoch_ends = step * self.recipe.batch // self.n_train > batch * self.recipe.batch // self.n_train
         if last or step % self.recipe.log_every == 0 or (epoch_ends and self.validate):
+            if keras.backend.backend() == "jax":
+                self.model.jax_state_sync()  # its trainer holds weights and metrics outside the model
             validation = self.validate() if self.validate and (epoch_ends or last) else None
             self._keep(step, {name: float(value) for name, value in logs.items()}, validation)
             self.model.reset_metrics()
+            if trouble := self._trouble():
+                self._draw(step, last=True)
+                raise Refused(f"{trouble} at step {step}; try a --learning-rate below {self.recipe.rate:g}")
         self._draw(step, last=last)
 
     def _keep(self, step: int, logs: dict[str, float], validation: float | None) -> None:
         seconds = time.monotonic() - self._started
         epoch = step * self.recipe.batch / self.n_train
         self.rows.append(Row(step, round(epoch, 3), round(seconds, 2), logs["loss"], logs["accuracy"], validation))
+
+    def _trouble(self) -> str | None:
+        if not math.isfinite(self.rows[-1].loss):
+            return f"the loss is {self.rows[-1].loss}"
+        # TensorFlow's relu turns NaN into 0: dead weights can hide behind a finite loss.
+        if not all(np.isfinite(weight).all() for weight in self.model.get_weights()):
+            return "the weights are not finite"
+        return None
 
     def _draw(self, step: int, *, last: bool) -> None:
         now = time.monotonic()
@@ -83,17 +103,16 @@ def as_csv(rows: list[Row]) -> bytes:
     return text.getvalue().encode()
 
 
-def write_events(rows: list[Row], folder: str) -> None:
-    """TensorBoard scalars of `rows` in `folder`, through TensorBoard's own writer, which needs no TensorFlow."""
-    from tensorboard.compat.proto.event_pb2 import Event
-    from tensorboard.compat.proto.summary_pb2 import Summary
-    from tensorboard.summary.writer.event_file_writer import EventFileWriter
+def write_events(rows: list[Row], folder: str, *, started: float) -> None:
+    """TensorBoard scalars of `rows` in `folder`, through TensorBoard's own writer, which needs no TensorFlow.
 
+    `started` is when training began, in seconds since 1970.
+    """
     writer = EventFileWriter(folder)
     for row in rows:
         values = {"loss": row.loss, "accuracy": row.accuracy, "validation_accuracy": row.validation_accuracy}
         summary = Summary(value=[Summary.Value(tag=t, simple_value=v) for t, v in values.items() if v is not None])
-        writer.add_event(Event(step=row.step, wall_time=row.seconds, summary=summary))
+        writer.add_event(Event(step=row.step, wall_time=started + row.seconds, summary=summary))
     writer.close()
 
 

@@ -106,22 +106,28 @@ def from_flags(network: str, data: str, flags: argparse.Namespace) -> Recipe:
         raise UsageError("--epochs and --steps say the same thing twice; give one")
     if "epochs" in given:
         given["steps"] = 0
+    if base.name == "modern" and given.get("optimizer", base.optimizer) != base.optimizer:
+        given.setdefault("learning_rate", 0.0)  # the recipe's own was found for its optimizer
     recipe = dataclasses.replace(base, **given)
     _check(recipe)
     return recipe
 
 
 def _check(recipe: Recipe) -> None:
+    # NaN fails every comparison, infinity the upper bound.
     for name, holds in {
         "batch": recipe.batch >= 1,
-        "epochs": recipe.steps > 0 or recipe.epochs > 0,
+        "epochs": recipe.steps > 0 or 0 < recipe.epochs <= 1e6,
         "steps": recipe.steps >= 0,
-        "learning-rate": recipe.learning_rate >= 0,
+        "learning-rate": 0 <= recipe.learning_rate < math.inf,
         "shift": 0 <= recipe.shift <= 8,
+        "turn": 0 <= recipe.turn <= 180,
+        "stretch": 0 <= recipe.stretch < 1,
         "held-out": 0 <= recipe.held_out < 1,
         "label-smoothing": 0 <= recipe.label_smoothing < 1,
         "averaging": 0 <= recipe.averaging < 1,
         "log-every": recipe.log_every >= 1,
+        "seed": 0 <= recipe.seed < 2**32,
     }.items():
         if not holds:
             raise UsageError(f"--{name} {getattr(recipe, name.replace('-', '_'))} is out of range")

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from edge import host
-from edge.errors import UsageError
+from edge.errors import InputError, InputMissing, UsageError
 from edge.files import write_whole
 from train import checkpoint, recipes
 from train.architectures import architecture
@@ -38,16 +38,19 @@ def train(network: str, dataset: Dataset, recipe: Recipe, out: Path) -> dict[str
 
     A folder that already holds this very run is left as it is and its figures returned; another run's is refused.
     """
+    if not recipe.n_training(len(dataset.train)):
+        raise UsageError(f"--held-out {recipe.held_out} of {len(dataset.train):,} pictures leaves none to train on")
     finished = _finished(out, network=network, dataset=dataset, recipe=recipe)
     if finished:
         return finished
+    _prove_writable(out)
     model = architecture(network).build(initialization=recipe.initialization, seed=recipe.seed)
     import keras
 
     from train import evaluate, plots, progress
     from train.fit import fit
 
-    started = time.monotonic()
+    started, started_at = time.monotonic(), time.time()
     history = fit(model, dataset.train, recipe)
     seconds = time.monotonic() - started
     answers = evaluate.logits(model, dataset.test.images)
@@ -70,7 +73,7 @@ def train(network: str, dataset: Dataset, recipe: Recipe, out: Path) -> dict[str
     write_whole(str(out / "history.csv"), progress.as_csv(history))
     write_whole(str(out / "curves.png"), plots.curves(history, title=f"{network} on {dataset.name}, {recipe.name}"))
     write_whole(str(out / "predictions.png"), plots.predictions(dataset.test, answers, dataset.class_names))
-    progress.write_events(history, str(out / "tensorboard"))
+    progress.write_events(history, str(out / "tensorboard"), started=started_at)
     checkpoint.Checkpoint(
         network=network,
         data=dataset.name,
@@ -93,10 +96,21 @@ def sentence(figures: dict[str, Any]) -> str:
     )
 
 
+def _prove_writable(out: Path) -> None:
+    """Make the run folder, and find out before the minutes of training whether it takes files. Raises StorageError."""
+    probe = out / ".probe"
+    write_whole(str(probe), b"")
+    probe.unlink(missing_ok=True)
+
+
 def _finished(out: Path, *, network: str, dataset: Dataset, recipe: Recipe) -> dict[str, Any] | None:
     if not (out / RESULT).exists():
         return None
-    there = checkpoint.load(out)
+    try:
+        there = checkpoint.load(out)
+    except (InputError, InputMissing):
+        print(f"{out} holds a {RESULT} without a whole {checkpoint.FILE}; training again", file=sys.stderr)
+        return None
     found = (there.network, there.data_digest, there.recipe)
     if found != (network, dataset.digest, recipe):
         raise UsageError(f"{out} holds another run ({_differences(there, network=network, recipe=recipe)}); choose an --out")

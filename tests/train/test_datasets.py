@@ -2,7 +2,9 @@
 
 import gzip
 import hashlib
+import http.client
 import http.server
+import socket
 import threading
 import time
 
@@ -31,19 +33,50 @@ def own_mnist(tmp_path, monkeypatch):
 @pytest.fixture
 def silent_mirror():
     """The address of a server that takes a connection and never answers."""
-    import socket
-
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         listening.listen()
         yield f"http://127.0.0.1:{listening.getsockname()[1]}/"
 
 
+@pytest.fixture
+def mirror(own_mnist, monkeypatch):
+    """A server of own_mnist's files, the only mirror of what now counts as the published MNIST."""
+    content = {path.name.removesuffix(".gz"): _content(path) for path in own_mnist.iterdir()}
+    published = {n: (d, hashlib.sha256(content[n]).hexdigest()) for n, (d, _) in datasets.MNIST_FILES.items()}
+
+    class Mirror(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            # Wrapped anew, as mirrors do: the .gz differs, the content does not.
+            body = gzip.compress(content[self.path.strip("/").removesuffix(".gz")], 1)
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_):
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Mirror) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        monkeypatch.setattr(datasets, "MNIST_FILES", published)
+        monkeypatch.setattr(datasets, "MNIST_MIRRORS", (f"http://127.0.0.1:{server.server_port}/",))
+        yield datasets.MNIST_MIRRORS[0]
+        server.shutdown()
+
+
 def test_a_named_folder_is_read_directly_or_as_its_subfolder_mnist(own_mnist):
     for folder in (own_mnist, own_mnist.parent):
         data = datasets.load_mnist(str(folder))
-        assert data.name == "mnist"
         assert (data.train.images.shape, len(data.test)) == ((30, 28, 28, 1), 10)
+
+
+def test_other_pictures_in_mnists_layout_are_called_custom(own_mnist, mirror, monkeypatch, capsys):
+    assert datasets.load_mnist(str(own_mnist)).name == "mnist"
+    assert capsys.readouterr().err == ""
+    monkeypatch.undo()
+    assert datasets.load_mnist(str(own_mnist)).name == "custom"
+    said = f"{own_mnist}: not the published MNIST; files and figures will say `custom`, not `mnist`.\n"
+    assert capsys.readouterr().err == said
 
 
 def test_the_environment_names_the_folder_too(own_mnist, monkeypatch):
@@ -67,9 +100,9 @@ def test_pictures_and_labels_must_be_as_many(own_mnist):
 
 def test_the_same_network_finds_the_same_data_again_or_says_so(own_mnist):
     data = datasets.load_mnist(str(own_mnist))
-    assert datasets.load_again("mnist", str(own_mnist), digest=data.digest).digest == data.digest
+    assert datasets.load_again(data.name, str(own_mnist), digest=data.digest).digest == data.digest
     with pytest.raises(InputError, match="the network was trained on 000000000000; name their folder"):
-        datasets.load_again("mnist", str(own_mnist), digest=64 * "0")
+        datasets.load_again(data.name, str(own_mnist), digest=64 * "0")
 
 
 def test_the_digits_are_1797_in_a_fixed_split_with_600_to_test():
@@ -91,38 +124,87 @@ def test_without_a_network_the_digits_stand_in_under_their_own_name(own_mnist, s
     assert "files and figures will say `digits`, not `mnist`" in said
 
 
-def test_a_mirror_that_never_answers_is_given_up_on(silent_mirror):
+def test_a_silent_mirror_leaves_the_next_one_its_share_of_the_patience(silent_mirror, mirror):
+    name = "t10k-labels-idx1-ubyte.gz"
+    body = download.fetch([silent_mirror + name, mirror + name], patience_s=1.5)
+    assert len(gzip.decompress(body)) == 8 + 10
+
+
+def test_a_host_name_that_cannot_be_looked_up_in_time_is_given_up_on(monkeypatch):
+    def looks_long(*_, **__):
+        time.sleep(2)
+        raise socket.gaierror
+
+    monkeypatch.setattr(socket, "getaddrinfo", looks_long)
     started = time.monotonic()
     with pytest.raises(download.NoNetwork, match="with 0 bytes received"):
-        download.fetch([silent_mirror], patience_s=0.5)
-    assert time.monotonic() - started < download.PATIENCE_S
+        download.fetch(["http://mirror.example/"], patience_s=0.2)
+    assert time.monotonic() - started < 2
 
 
-def test_a_download_is_checked_by_its_content_and_cached(own_mnist, monkeypatch):
-    content = {path.name.removesuffix(".gz"): _content(path) for path in own_mnist.iterdir()}
+def test_each_mirrors_refusal_is_its_host_and_the_reason(silent_mirror, mirror, monkeypatch):
+    with pytest.raises(download.NoNetwork) as refusal:
+        download.fetch([silent_mirror, "http://localhost:1/mnist/", "file:///gone"], patience_s=2)
+    assert str(refusal.value) == "127.0.0.1: timed out; localhost: Connection refused; None: No such file or directory"
 
-    class Mirror(http.server.BaseHTTPRequestHandler):
-        def do_GET(self):
-            # Wrapped anew, as mirrors do: the .gz differs, the content does not.
-            body = gzip.compress(content[self.path.strip("/").removesuffix(".gz")], 1)
-            self.send_response(200)
-            self.end_headers()
-            self.wfile.write(body)
+    def cut_off(*_, **__):
+        raise http.client.IncompleteRead(b"12", 3)
 
-        def log_message(self, *_):
-            pass
+    monkeypatch.setattr(download.urllib.request, "urlopen", cut_off)
+    with pytest.raises(download.NoNetwork, match=r"^127\.0\.0\.1: IncompleteRead\(2 bytes read, 3 more expected\)$"):
+        download.fetch([mirror])
 
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Mirror)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    monkeypatch.setattr(datasets, "MNIST_MIRRORS", (f"http://127.0.0.1:{server.server_port}/",))
-    with pytest.raises(download.NoNetwork, match=r"hashes to [0-9a-f]{12}, the published file to"):
-        datasets.load_mnist()
-    wanted = {n: (d, hashlib.sha256(content[n]).hexdigest()) for n, (d, _) in datasets.MNIST_FILES.items()}
-    monkeypatch.setattr(datasets, "MNIST_FILES", wanted)
+
+def test_a_download_is_checked_by_its_content_and_cached(mirror, monkeypatch):
     assert len(datasets.load_mnist().train) == 30
-    server.shutdown()
-    server.server_close()
-    assert len(datasets.load_mnist().test) == 10  # from the cache now
+    monkeypatch.setattr(datasets, "MNIST_MIRRORS", ())
+    data = datasets.load_mnist()  # from the cache now
+    assert (data.name, len(data.test)) == ("mnist", 10)
+
+
+def test_a_mirror_with_other_content_is_refused_and_nothing_cached(mirror, monkeypatch):
+    monkeypatch.setitem(datasets.MNIST_FILES, "train-images-idx3-ubyte", (3, 64 * "0"))
+    with pytest.raises(download.NoNetwork, match=r"hashes to [0-9a-f]{12}, the published file to 000000000000"):
+        datasets.load_mnist()
+    assert not datasets.cache_folder().exists()
+
+
+def test_what_comes_damaged_is_no_network_rather_than_a_crash():
+    whole = gzip.compress(bytes(1000))
+    for damaged in (b"<html>", whole[:-1], whole[:10] + b"\xff" * 8 + whole[18:]):
+        with pytest.raises(download.NoNetwork, match="what came for images is not the file"):
+            datasets._published(damaged, name="images", digest="")
+
+
+@pytest.mark.parametrize("spoil", [lambda _: gzip.compress(b"another"), lambda body: body[:-9]])
+def test_a_cached_file_that_is_not_the_published_one_is_fetched_again(spoil, mirror, monkeypatch):
+    datasets.load_mnist()
+    cached = datasets.cache_folder() / "mnist" / "train-images-idx3-ubyte.gz"
+    whole = cached.read_bytes()
+    cached.write_bytes(spoil(whole))
+    assert len(datasets.load_mnist().train) == 30
+    assert gzip.decompress(cached.read_bytes()) == gzip.decompress(whole)
+    cached.write_bytes(spoil(whole))
+    monkeypatch.setattr(datasets, "MNIST_MIRRORS", ())
+    with pytest.raises(download.NoNetwork):
+        datasets.load_mnist()
+    assert not cached.exists()
+
+
+def test_a_cache_that_cannot_be_written_is_said_once_and_does_without(mirror, tmp_path, capsys):
+    (tmp_path / "cache").write_text("a file where the folder should be")
+    assert len(datasets.load_mnist().train) == 30
+    said = [line for line in capsys.readouterr().err.splitlines() if not line.startswith("fetching")]
+    assert len(said) == 1 and said[0].endswith("cannot be written: Not a directory; MNIST is used and not kept")
+
+
+def test_without_a_home_nothing_is_cached(mirror, monkeypatch):
+    def no_home():
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setattr(datasets.Path, "home", no_home)
+    assert len(datasets.load_mnist().train) == 30
 
 
 def _content(path):

@@ -1,15 +1,16 @@
 """The loss and the schedules, against figures worked by hand; and that every optimizer learns."""
 
-import dataclasses
 import math
 
 import numpy as np
 import pytest
 
-from train import datasets, evaluate
+from edge.errors import Refused
+from tests.train.test_recipes import flags
+from train import datasets, evaluate, recipes
 from train.architectures import architecture
 from train.fit import fit, loss, optimizer
-from train.recipes import RECIPES, USUAL_RATES, Recipe
+from train.recipes import USUAL_RATES, Recipe
 
 LOGITS = np.log(np.array([[0.7, 0.2, 0.1], [0.25, 0.5, 0.25]], np.float32))
 LABELS = np.array([0, 2], np.uint8)
@@ -37,9 +38,9 @@ def test_one_cycle_warms_up_for_a_fifth_and_ends_at_zero():
 
 
 @pytest.mark.parametrize("name", USUAL_RATES)
-def test_every_optimizer_learns_the_digits_at_its_usual_rate(name):
+def test_every_optimizer_learns_the_digits_at_the_rate_the_flags_give(name):
     digits = datasets.load_digits()
-    recipe = dataclasses.replace(RECIPES["lenet5-relu"]["modern"], optimizer=name, learning_rate=0.0, epochs=25, held_out=0.2)
+    recipe = recipes.from_flags("lenet5-relu", "digits", flags("--optimizer", name, "--epochs", "25", "--held-out", "0.2"))
     model = architecture("lenet5-relu").build(initialization=recipe.initialization)
     rows = fit(model, digits.train, recipe)
     assert rows[-1].validation_accuracy == evaluate.top1(
@@ -56,3 +57,17 @@ def test_the_average_of_the_weights_replaces_the_last_ones():
         fit(model, digits.train, Recipe(steps=6, averaging=averaging, learning_rate=1e-3, schedule="constant"))
         ends.append(model.get_weights()[0])
     assert not np.array_equal(*ends) and np.allclose(*ends, atol=5e-3)
+
+
+def test_a_loss_that_is_not_finite_ends_the_training_at_its_row():
+    model = architecture("lenet5-relu").build()
+    model.get_layer("logits").bias.assign(np.full(10, np.nan, np.float32))
+    with pytest.raises(Refused, match=r"^the loss is nan at step 5; try a --learning-rate below 0\.001$"):
+        fit(model, datasets.load_digits().train, Recipe(learning_rate=1e-3, steps=1000, log_every=5))
+
+
+def test_weights_that_are_not_finite_behind_a_finite_loss_end_it_too():
+    model = architecture("lenet5-relu").build(seed=0)
+    recipe = Recipe(optimizer="sgd", learning_rate=3e38, schedule="constant", steps=1, loss_reduction="sum")
+    with pytest.raises(Refused, match=r"^the weights are not finite at step 1; try a --learning-rate below 3e\+38$"):
+        fit(model, datasets.load_digits().train, recipe)

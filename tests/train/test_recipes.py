@@ -36,8 +36,13 @@ def test_a_flag_replaces_the_recipes_value_and_nothing_else():
     assert (recipe.optimizer, recipe.seed, recipe.steps, recipe.rate) == ("momentum", 7, 20_000, 1e-4)
 
 
-def test_the_modern_rate_follows_the_optimizer():
-    assert recipes.from_flags("deep-mnist", "mnist", flags("--optimizer", "sgd")).rate == recipes.USUAL_RATES["sgd"]
+@pytest.mark.parametrize("network", RECIPES)
+@pytest.mark.parametrize("optimizer", recipes.USUAL_RATES)
+def test_the_modern_rate_follows_the_optimizer_unless_it_is_given(network, optimizer):
+    base = RECIPES[network]["modern"]
+    usual = base.rate if optimizer == base.optimizer else recipes.USUAL_RATES[optimizer]
+    assert recipes.from_flags(network, "mnist", flags("--optimizer", optimizer)).rate == usual
+    assert recipes.from_flags(network, "mnist", flags("--optimizer", optimizer, "--learning-rate", "0.5")).rate == 0.5
 
 
 def test_epochs_replace_documented_steps_and_the_digits_take_more_epochs():
@@ -53,6 +58,13 @@ def test_epochs_replace_documented_steps_and_the_digits_take_more_epochs():
         (("--batch", "0"), "--batch 0 is out of range"),
         (("--held-out", "1"), "--held-out 1.0 is out of range"),
         (("--learning-rate", "-1"), "--learning-rate -1.0 is out of range"),
+        (("--learning-rate", "inf"), "--learning-rate inf is out of range"),
+        (("--epochs", "nan"), "--epochs nan is out of range"),
+        (("--averaging", "nan"), "--averaging nan is out of range"),
+        (("--turn", "181"), "--turn 181.0 is out of range"),
+        (("--stretch", "1"), "--stretch 1.0 is out of range"),
+        (("--seed", "-1"), "--seed -1 is out of range"),
+        (("--seed", str(2**32)), "--seed 4294967296 is out of range"),
     ],
 )
 def test_what_makes_no_sense_is_a_usage_error(given, says):

@@ -111,6 +111,63 @@ def test_a_damaged_or_missing_checkpoint_is_one_line(finished, tmp_path):
         checkpoint.load(tmp_path)
 
 
+def test_a_checkpoint_that_cannot_be_read_is_not_called_damaged(tmp_path):
+    (tmp_path / "checkpoint.npz").mkdir()
+    with pytest.raises(InputMissing, match=r"checkpoint\.npz: Is a directory"):
+        checkpoint.load(tmp_path)
+
+
+def test_a_result_without_a_whole_checkpoint_is_trained_again(finished, tmp_path):
+    shutil.copy(finished / "result.json", tmp_path)
+    done = train("--data", "digits", "--arch", "lenet5-relu", "--steps", "2", "--out", ".", cwd=tmp_path)
+    assert done.returncode == 0 and "without a whole checkpoint.npz; training again" in done.stderr
+    assert checkpoint.load(tmp_path).figures == json.loads((tmp_path / "result.json").read_text())
+
+
+def test_a_run_that_diverges_ends_with_1_in_one_line_and_writes_nothing(tmp_path):
+    done = train("--data", "digits", "--arch", "lenet5-relu", "--learning-rate", "1e30", "--steps", "200", cwd=tmp_path)
+    assert done.returncode == 1 and done.stdout == ""
+    assert re.search(r"\ntrain\.mnist: the .* at step 100; try a --learning-rate below 1e\+30\n$", done.stderr)
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
+def test_what_makes_no_sense_is_said_before_the_data_is_looked_for(tmp_path):
+    done = train("--batch", "0", "--data-dir", str(tmp_path / "gone"), cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (2, "train.mnist: --batch 0 is out of range\n")
+
+
+def test_holding_every_picture_out_is_a_usage_error(tmp_path):
+    done = train("--data", "digits", "--held-out", "0.9999", cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.endswith("train.mnist: --held-out 0.9999 of 1,197 pictures leaves none to train on\n")
+
+
+@pytest.mark.parametrize("library", ["keras", "sklearn", "matplotlib", "tensorboard"])
+def test_an_install_without_the_extra_says_what_to_install(library, tmp_path):
+    gone = f"import sys; sys.modules[{library!r}] = None\n"
+    command = gone + "from train.mnist import errors, main; sys.exit(errors.run(main, 'x'))"
+    done = run(sys.executable, "-c", command, "--data", "digits", "--arch", "lenet5-relu", cwd=tmp_path, PYTHONPATH=str(ROOT))
+    assert done.returncode == 69
+    assert done.stderr.splitlines()[-1] == f"x: {library} is not installed: pip install 'edgeproof[train]'"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a shell that closes stderr")
+def test_with_stderr_closed_the_answer_stands_alone_on_stdout(finished):
+    command = f"exec {sys.executable} -m train.mnist --data digits --arch lenet5-relu 2>&-"
+    done = run("sh", "-c", command, cwd=finished.parents[1], PYTHONPATH=str(ROOT))
+    assert done.returncode == 0 and re.fullmatch("lenet5-relu on digits: .*\n", done.stdout)
+
+
+def test_tensorboard_events_stand_at_the_time_they_were_made(tmp_path):
+    from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
+
+    from train.progress import Row, write_events
+
+    write_events([Row(5, 0.1, 2.5, 0.7, 0.8, None)], str(tmp_path), started=1.7e9)
+    *_, event = EventFileLoader(str(next(tmp_path.iterdir()))).Load()
+    assert (event.step, event.wall_time) == (5, 1.7e9 + 2.5)
+
+
 def test_a_folder_without_mnist_is_one_line_and_leaves_nothing(tmp_path):
     done = train("--data-dir", str(tmp_path), cwd=tmp_path)
     assert done.returncode == 66 and done.stdout == ""
@@ -124,6 +181,7 @@ def test_a_run_folder_that_cannot_be_made_is_one_line(tmp_path):
     done = train("--data", "digits", "--arch", "lenet5-relu", "--steps", "2", cwd=tmp_path)
     assert done.returncode == 74
     assert done.stderr.splitlines()[-1].startswith("train.mnist: runs/lenet5-relu-digits-modern")
+    assert " left" not in done.stderr  # found out before the training, not after
 
 
 def train(*flags, cwd):
