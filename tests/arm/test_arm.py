@@ -104,7 +104,8 @@ def assert_equal_to_the_last_bit(answers, report, pictures, *, model: Path, engi
         f"{processor(arm)} against {processor(x86_64)}, {arm['engine']} {arm['version']}, {arm['kernels']} kernels on both"
     )
     assert n_equal == len(split), f"differ by up to {abs(expected - found).max()} steps"
-    assert n_right > 0.8 * len(split)  # equal, and not equally broken
+    if f"-{name.lower()}-" in contract.name:  # the kind of pictures it was trained to read
+        assert n_right > 0.9 * len(split)  # equal, and not equally broken
 
 
 def test_the_console_script_answers_every_example_right(device, report):
