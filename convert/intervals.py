@@ -5,6 +5,7 @@ Statistics in Medicine 17 (1998) 891-908.
 """
 
 import math
+from collections.abc import Callable
 
 Z_95 = 1.959963984540054  # two-sided 95 %: 2.5 % in each tail
 
@@ -35,7 +36,7 @@ def tango_interval(lost: float, gained: float, n: int, *, z: float = Z_95) -> tu
     return _falls_to(z, score, low=-1.0, high=seen), _falls_to(-z, score, low=seen, high=1.0)
 
 
-def _falls_to(target: float, score, *, low: float, high: float) -> float:  # type: ignore[no-untyped-def]
+def _falls_to(target: float, score: Callable[[float], float], *, low: float, high: float) -> float:
     for _ in range(100):
         middle = (low + high) / 2
         if score(middle) > target:

@@ -6,6 +6,10 @@ next. Anything else that reaches the top is a defect of ours and keeps its trace
 
 import sys
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 # Libraries a device does not need, and the extra of pyproject.toml that brings each.
 EXTRAS = dict.fromkeys(("keras", "matplotlib", "sklearn", "tensorboard", "tensorflow"), "train") | dict.fromkeys(
     ("onnx", "onnxruntime", "tf2onnx"), "convert"
@@ -87,7 +91,7 @@ def say(program: str, text: object) -> None:
         pass
 
 
-def run(main, program: str) -> int:  # type: ignore[no-untyped-def]
+def run(main: "Callable[[], int | None]", program: str) -> int:
     """Call `main()` and turn what it raises into one line on stderr and the exit code promised in the README.
 
     Answers given before a failure are flushed. A defect of ours keeps its traceback, and ends with 70.
@@ -95,7 +99,7 @@ def run(main, program: str) -> int:  # type: ignore[no-untyped-def]
     return _flushed(_called(main, program), program)
 
 
-def _called(main, program: str) -> int:  # type: ignore[no-untyped-def]
+def _called(main: "Callable[[], int | None]", program: str) -> int:
     try:
         return main() or 0
     except ToolchainError as error:
