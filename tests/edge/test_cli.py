@@ -206,7 +206,8 @@ def test_what_was_answered_before_an_interruption_is_not_lost(tmp_path):
     answers = tmp_path / "answers.txt"
     with answers.open("w") as out, (tmp_path / "errors").open("w") as err:
         environment = {k: v for k, v in os.environ.items() if k != "PYTHONUNBUFFERED"}
-        command = subprocess.Popen([COMMAND, *["seven.png"] * 50_000, tmp_path], stdout=out, stderr=err, env=environment)
+        argv = [COMMAND, *["seven.png"] * 50_000, tmp_path]
+        command = subprocess.Popen(argv, stdout=out, stderr=err, env=environment, cwd=EXAMPLES)
         # The first block of output is written once the buffer is full: from then on it is answering.
         while answers.stat().st_size == 0 and command.poll() is None:
             time.sleep(0.001)
