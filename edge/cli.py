@@ -177,15 +177,8 @@ def _answer(path: str, prediction: "Prediction", options: Options) -> str:
     ranking = prediction.ranking[: options.top_k]
     if not options.json:
         return f"{one_line(path)}: " + ", ".join(f"{label} ({100 * share:.1f} %)" for label, _, share in ranking)
-    return _json(
-        {
-            "path": path,
-            "label": prediction.label,
-            "index": prediction.index,
-            "probability": prediction.probability,
-            "ranking": [{"label": label, "index": index, "probability": share} for label, index, share in ranking],
-        }
-    )
+    answers = [{"label": label, "index": index, "probability": share} for label, index, share in ranking]
+    return _json({"path": path, **answers[0], "ranking": answers})
 
 
 def _json(answer: dict[str, object]) -> str:
