@@ -48,7 +48,7 @@ def main() -> int:
     parser.add_argument("--data-dir", metavar="DIR")
     parser.add_argument("--tflite-python", metavar="PYTHON", help="the Python of an environment with tflite-runtime")
     flags = parser.parse_args()
-    images = datasets.load_mnist(flags.data_dir).test.images
+    images = datasets.mnist.load(flags.data_dir).test.images
     print("| model | engine | identical logits | within 1 step | same class as litert | n |\n|---|---|--:|--:|--:|--:|")
     for name in flags.names:
         tflite, onnx = Path(f"{name}.tflite"), Path(f"{name}.onnx")

@@ -36,7 +36,7 @@ def main() -> int:
 
 def convert_one(trained: Checkpoint, settings: Namespace) -> list[Row]:
     """Each format of one checkpoint, in the order of the work: load, calibrate, convert, draft, verify, judge, publish."""
-    dataset = datasets.load_again(trained.data, settings.data_dir, digest=trained.data_digest)
+    dataset = datasets.load_again(trained.data, settings.data_dir, digest=trained.data_digest, contract=trained.contract)
     reference = evaluate.logits(trained.build(), dataset.test.images)
     if not np.isfinite(reference).all():
         raise Refused(f"{trained.network} on {trained.data}: the float model's own answers are not numbers; train it again")

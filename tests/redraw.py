@@ -118,9 +118,9 @@ def _smooth_noise(width: int, height: int, *, cells: int, rng: np.random.Generat
 
 def main() -> None:
     """Print what redrawing costs, in points of top-1: the figures of docs/results.md."""
-    shipped, digits = predictor.load(shipped_model(), trusted=True), datasets.load_digits()
+    shipped, digits = predictor.load(shipped_model(), trusted=True), datasets.digits.load()
     print("| model | pictures | redrawn | points lost | n |\n|---|---|---|--:|--:|")
-    for data, n in ((datasets.load_mnist(), 1000), (digits, len(digits.test))):
+    for data, n in ((datasets.mnist.load(), 1000), (digits, len(digits.test))):
         chosen = data.test[np.random.default_rng(0).permutation(len(data.test))[:n]]
         for kind, draw in (("page of 300x200", pages(1)), ("photo", photos(2))):
             points = drop_points(shipped, chosen, draw)

@@ -15,7 +15,7 @@ needs_mnist = pytest.mark.skipif(not os.environ.get("EDGEPROOF_DATA"), reason="E
 
 @pytest.fixture(scope="module")
 def mnist():
-    return datasets.load_mnist().test
+    return datasets.mnist.load().test
 
 
 @pytest.fixture(scope="module")
@@ -54,4 +54,4 @@ def test_two_hundred_photos_lose_at_most_three_points(shipped, mnist):
 
 
 def test_the_digits_on_a_page_lose_at_most_one_and_a_half_points(tflite):
-    assert drop_points(predictor.load(str(tflite)), datasets.load_digits().test, pages(1)) <= 1.5
+    assert drop_points(predictor.load(str(tflite)), datasets.digits.load().test, pages(1)) <= 1.5

@@ -58,8 +58,8 @@ def artifacts(request) -> list[Path]:
 def pictures() -> tuple[str, datasets.Split]:
     """Every tenth test picture of MNIST where EDGEPROOF_DATA has it, else the test split of the digits."""
     if os.environ.get("EDGEPROOF_DATA"):
-        return "MNIST", datasets.load_mnist().test[::10]
-    return "digits", datasets.load_digits().test
+        return "MNIST", datasets.mnist.load().test[::10]
+    return "digits", datasets.digits.load().test
 
 
 @pytest.fixture(scope="module")

@@ -24,7 +24,7 @@ def trained(workshop):
 
 @pytest.fixture(scope="module")
 def digits():
-    return datasets.load_digits()
+    return datasets.digits.load()
 
 
 def convert_main(monkeypatch, workshop, out, *flags: str) -> int:

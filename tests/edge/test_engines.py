@@ -23,7 +23,7 @@ sys.stdout.buffer.write(b"".join(ready.engine.run(data[at : at + n]) for at in r
 
 @pytest.fixture(scope="module")
 def pictures():
-    return datasets.load_digits().test.images
+    return datasets.digits.load().test.images
 
 
 @pytest.fixture(scope="module")

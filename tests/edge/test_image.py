@@ -8,7 +8,7 @@ import zlib
 import pytest
 from PIL import Image
 
-from edge.contract import DIGIT, InputContract
+from edge.contract import CIFAR, DIGIT, InputContract
 from edge.decode import fit
 from edge.errors import InputError, InputMissing
 from edge.image import read_pixels
@@ -123,6 +123,26 @@ def test_resize_scales_to_the_contract_and_antialiases(tmp_path):
     pixels = read_pixels(str(tmp_path / "a.png"), SMALL_RGB)
     assert len(pixels) == 16 * 8 * 3
     assert all(120 <= value <= 135 for value in pixels[3:21])  # a mean of black and white, not a sample; edges apart
+
+
+def test_a_cifar_contract_takes_its_own_size_untouched_and_any_other_resized(tmp_path):
+    noise = random.Random(0).randbytes(32 * 32 * 3)
+    Image.frombytes("RGB", (32, 32), noise).save(tmp_path / "own.png")
+    assert read_pixels(str(tmp_path / "own.png"), CIFAR) == noise
+    # Left half red, right half blue; far from the seam the colours stay what they were.
+    halves = Image.new("RGB", (64, 48), (255, 0, 0))
+    halves.paste((0, 0, 255), (32, 0, 64, 48))
+    halves.save(tmp_path / "halves.png")
+    pixels = read_pixels(str(tmp_path / "halves.png"), CIFAR)
+    assert len(pixels) == 32 * 32 * 3
+    assert {pixels[i : i + 36] for i in range(0, len(pixels), 96)} == {bytes([255, 0, 0] * 12)}
+    assert {pixels[i + 60 : i + 96] for i in range(0, len(pixels), 96)} == {bytes([0, 0, 255] * 12)}
+
+
+def test_a_grey_picture_has_three_equal_channels_for_a_colour_contract(tmp_path):
+    Image.frombytes("L", (3, 2), bytes([0, 50, 100, 150, 200, 255])).save(tmp_path / "a.png")
+    wanted = bytes(value for grey in (0, 50, 100, 150, 200, 255) for value in (grey, grey, grey))
+    assert read_pixels(str(tmp_path / "a.png"), EXACT_RGB) == wanted
 
 
 def test_a_photo_of_twelve_megapixels_is_read_decoded_smaller(tmp_path):

@@ -85,7 +85,7 @@ def pictures() -> list[bytes]:
     random = np.random.default_rng(5)
     noise = random.integers(0, 256, (250, 28, 28, 1), np.uint8)
     noise[::2] *= random.random((125, 28, 28, 1)) > 0.85
-    return [image.tobytes() for image in (*noise, *datasets.load_digits().test.images[:250])]
+    return [image.tobytes() for image in (*noise, *datasets.digits.load().test.images[:250])]
 
 
 @pytest.fixture

@@ -24,7 +24,7 @@ def answer_with(logits: list[float]) -> Prediction:
 
 @pytest.fixture(scope="module")
 def pictures():
-    return datasets.load_digits().test
+    return datasets.digits.load().test
 
 
 @pytest.mark.parametrize("kind", ["tflite", "onnx"])

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from edge.errors import InputError, InputMissing
-from train.idx import parse_idx, uncompressed
+from train.datasets.idx import parse_idx, uncompressed
 
 
 def idx(array: np.ndarray) -> bytes:

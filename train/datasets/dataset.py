@@ -1,0 +1,42 @@
+"""Pictures with their labels, and the two splits of them that a data set publishes."""
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+
+from edge.contract import InputContract
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """Pictures in a fixed order: images uint8 [N, H, W, C], labels uint8 [N]."""
+
+    images: np.ndarray
+    labels: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, which: slice | np.ndarray) -> "Split":
+        return Split(self.images[which], self.labels[which])
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """The training and test split as published; a recipe says how much of `train` is held out for validation."""
+
+    name: str
+    class_names: tuple[str, ...]
+    contract: InputContract
+    train: Split
+    test: Split
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of train images, train labels, test images, test labels, one after the other."""
+        sha = hashlib.sha256()
+        for split in (self.train, self.test):
+            sha.update(np.ascontiguousarray(split.images).data)
+            sha.update(np.ascontiguousarray(split.labels).data)
+        return sha.hexdigest()

@@ -1,0 +1,86 @@
+"""MNIST, from its four IDX files. Where no download is possible, scikit-learn's digits can stand in, under their own name."""
+
+import gzip
+import os
+import sys
+from pathlib import Path
+
+from edge.contract import DIGIT
+from edge.errors import InputError, InputMissing
+from train.datasets import digits, published
+from train.datasets.dataset import Dataset, Split
+from train.datasets.download import NoNetwork
+from train.datasets.idx import parse_idx, uncompressed
+
+# File name, dimensions and the SHA-256 of the uncompressed content. The gzip wrapping differs between mirrors.
+FILES = {
+    "train-images-idx3-ubyte": (3, "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db"),
+    "train-labels-idx1-ubyte": (1, "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5"),
+    "t10k-images-idx3-ubyte": (3, "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7"),
+    "t10k-labels-idx1-ubyte": (1, "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2"),
+}
+MIRRORS = ("https://ossci-datasets.s3.amazonaws.com/mnist/", "https://storage.googleapis.com/cvdf-datasets/mnist/")
+
+
+def load(data_dir: str | None = None) -> Dataset:
+    """MNIST: 60,000 and 10,000 pictures of 28x28. Raises InputMissing, InputError, or NoNetwork after the download.
+
+    A named folder may hold other pictures in the same layout; the data set is then called `custom`, and stderr says so.
+    """
+    named = data_dir or os.environ.get("EDGEPROOF_DATA")
+    files = _files_in(Path(named)) if named else _published()
+    arrays = [
+        parse_idx(content, name=str(path), dimensions=n)
+        for (path, content), (n, _) in zip(files.items(), FILES.values(), strict=True)
+    ]
+    for images, labels in (arrays[:2], arrays[2:]):
+        if images.shape != (len(labels), 28, 28) or not len(labels) or labels.max() > 9:
+            raise InputError(
+                f"{named}: not MNIST: {images.shape} pictures with {len(labels)} labels; "
+                "wanted 28x28 pictures and as many labels from 0 to 9"
+            )
+    train, test = (Split(images[..., None], labels) for images, labels in (arrays[:2], arrays[2:]))
+    name = "mnist"
+    if [published.sha256(content) for content in files.values()] != [digest for _, digest in FILES.values()]:
+        name = "custom"
+        print(f"{named}: not the published MNIST; files and figures will say `custom`, not `mnist`.", file=sys.stderr)
+    return Dataset(name, tuple("0123456789"), DIGIT, train, test)
+
+
+def load_or_digits(data_dir: str | None = None) -> Dataset:
+    """MNIST where it can be had, else the digits, saying so on stderr. A folder the user named must hold MNIST."""
+    try:
+        return load(data_dir)
+    except NoNetwork as error:
+        print(
+            f"{error}\nGoing on with scikit-learn's 1,797 scanned digits; files and figures will say `digits`, not `mnist`.",
+            file=sys.stderr,
+        )
+        return digits.load()
+
+
+def _files_in(named: Path) -> dict[Path, bytes]:
+    """MNIST's four files in a folder, in the order of FILES, uncompressed."""
+    if not named.is_dir():
+        raise InputMissing(f"{named}: no such folder; name one that holds MNIST's four IDX files")
+    folder = named / "mnist" if (named / "mnist").is_dir() else named
+    return {path: uncompressed(path) for path in (_existing(folder / name) for name in FILES)}
+
+
+def _existing(path: Path) -> Path:
+    for candidate in (path, path.with_name(path.name + ".gz")):
+        if candidate.exists():
+            return candidate
+    raise InputMissing(f"{path}: no such file, nor {path.name}.gz; MNIST's four IDX files are wanted")
+
+
+def _published() -> dict[Path, bytes]:
+    """MNIST's four files as published, in the order of FILES, uncompressed."""
+    return published.files(
+        "MNIST",
+        {f"{name}.gz": digest for name, (_, digest) in FILES.items()},
+        folder="mnist",
+        mirrors=MIRRORS,
+        wanted="its four IDX files",
+        unwrap=gzip.decompress,
+    )

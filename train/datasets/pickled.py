@@ -1,0 +1,69 @@
+"""Read the batches of CIFAR-10's Python form without trusting them: a pickle can run any program.
+
+Format: a dictionary, pickled by Python 2, with the keys b"data" (a numpy array uint8 [N, 3072]) and b"labels" (a list
+of N numbers). Source: the data set's page, https://www.cs.toronto.edu/~kriz/cifar.html.
+"""
+
+import io
+import pickle
+from typing import Any
+
+import numpy as np
+
+from edge.errors import InputError, one_line
+
+_MODULES = ("numpy", "numpy.core.multiarray", "numpy._core.multiarray")
+_NAMES = ("_reconstruct", "ndarray", "dtype")
+
+
+def parse_batch(content: bytes, *, name: str) -> tuple[np.ndarray, list[int]]:
+    """The pixels, uint8 [N, 3072], and the N labels in `content`, the bytes of the batch called `name`.
+
+    Nothing named in the pickle is called. Raises InputError where it is not exactly such a batch.
+    """
+    try:
+        batch = _Unpickler(io.BytesIO(content), encoding="bytes").load()
+        pixels, labels = _array(batch[b"data"]), batch[b"labels"]
+        if not labels or pixels.shape != (len(labels), 3072):
+            raise ValueError(f"{pixels.shape} pixels with {len(labels)} labels")
+        if not all(isinstance(label, int) and 0 <= label <= 9 for label in labels):
+            raise ValueError("a label that is not from 0 to 9")
+        return pixels, labels
+    except MemoryError:
+        raise
+    except Exception as error:  # a damaged pickle raises a dozen kinds
+        reason = one_line(f"{type(error).__name__}: {error}")
+        raise InputError(
+            f"{name}: not a batch of CIFAR-10 ({reason}); wanted a pickle with b'data', uint8 [N, 3072], and N b'labels' "
+            "from 0 to 9: copy the file again"
+        ) from None
+
+
+class _Recorded:
+    """Stands in for a numpy object, and keeps what would have made it.
+
+    Numpy's own would do for an honest file; but a dtype takes its state unchecked, and one that lays an object over
+    numbers makes pointers of them.
+    """
+
+    def __init__(self, *arguments: Any) -> None:
+        self.arguments = arguments
+        self.state: Any = None
+
+    def __setstate__(self, state: Any) -> None:
+        self.state = state
+
+
+class _Unpickler(pickle.Unpickler):
+    def find_class(self, module: str, name: str) -> type:
+        if module in _MODULES and name in _NAMES:
+            return _Recorded
+        raise pickle.UnpicklingError(f"it asks for {module}.{name}, which is not run")
+
+
+def _array(recorded: _Recorded) -> np.ndarray:
+    """The array of bytes that was pickled. Raises whatever comes of a state that is not one."""
+    _, shape, dtype, by_columns, content = recorded.state
+    if dtype.arguments[0] not in (b"u1", "u1"):
+        raise ValueError(f"an array of {dtype.arguments[0]!r}")
+    return np.frombuffer(content, np.uint8).reshape(shape, order="F" if by_columns else "C")
