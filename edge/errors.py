@@ -72,6 +72,12 @@ class SealError(ModelError):
     """An artifact whose bytes do not match its seal."""
 
 
+class Interrupted(ToolchainError):
+    """Ctrl-C, and the work so far is saved."""
+
+    exit_code = 130
+
+
 def one_line(text: str) -> str:
     """`text` with line breaks and control characters escaped, so that no file name can forge a second line."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

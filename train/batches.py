@@ -8,25 +8,32 @@ from train.recipes import Recipe
 
 
 class Batches(keras.utils.PyDataset):
-    """Item k is step k of the whole run: float32 [B, H, W, C] pixels 0 to 255 and uint8 [B] labels.
+    """Item k is step `first` + k of the whole run: float32 [B, H, W, C] pixels 0 to 255 and uint8 [B] labels.
 
-    Keras calls it from a thread of its own, so augmentation runs beside the training step.
+    Keras calls it from a thread of its own, so augmentation runs beside the training step; it is numpy's work, the same on
+    every backend.
     """
 
-    def __init__(self, split: Split, recipe: Recipe) -> None:
+    def __init__(self, split: Split, recipe: Recipe, *, first: int = 0) -> None:
         super().__init__(workers=1, max_queue_size=16)
-        self.split, self.recipe = split, recipe
+        self.split, self.recipe, self.first = split, recipe, first
         self._epoch, self._order = -1, np.empty(0, np.int64)
 
     def __len__(self) -> int:
-        return self.recipe.n_steps(len(self.split))
+        return self.recipe.n_steps(len(self.split)) - self.first
 
-    def __getitem__(self, step: int) -> tuple[np.ndarray, np.ndarray]:
-        first = step * self.recipe.batch
-        which = np.concatenate([self._shuffled(at, first + self.recipe.batch) for at in self._starts(first)])
-        images = self.split.images[which]
+    def __getitem__(self, k: int) -> tuple[np.ndarray, np.ndarray]:
+        step = self.first + k
+        which = self._drawn(step) if self.recipe.sampling == "replacement" else self._next(step)
         rng = np.random.default_rng([self.recipe.seed, 1, step])
-        return augment(images, self.recipe, rng), self.split.labels[which]
+        return augment(self.split.images[which], self.recipe, rng), self.split.labels[which]
+
+    def _drawn(self, step: int) -> np.ndarray:
+        return np.random.default_rng([self.recipe.seed, 2, step]).integers(0, len(self.split), self.recipe.batch)
+
+    def _next(self, step: int) -> np.ndarray:
+        first = step * self.recipe.batch
+        return np.concatenate([self._shuffled(at, first + self.recipe.batch) for at in self._starts(first)])
 
     def _starts(self, first: int) -> list[int]:
         """Where this batch begins, and where each further epoch begins within it."""
@@ -44,12 +51,25 @@ class Batches(keras.utils.PyDataset):
 
 
 def augment(images: np.ndarray, recipe: Recipe, rng: np.random.Generator) -> np.ndarray:
-    """`images` (uint8 [B, H, W, C]) moved, turned and stretched as the recipe says: float32, same shape, 0 to 255."""
+    """`images` (uint8 [B, H, W, C]) moved, turned, mirrored, relit … as the recipe says: float32, same shape.
+
+    Values stay within 0 to 255 but for brightness and contrast, which the documents do not clip.
+    """
     if recipe.turn or recipe.stretch:
-        return _warped(images, recipe, rng)
-    if recipe.shift:
+        images = _warped(images, recipe, rng)
+    elif recipe.shift:
         images = _shifted(images, recipe.shift, rng)
-    return images.astype(np.float32)
+    if recipe.flip:
+        mirrored = rng.random(len(images)) < recipe.flip
+        images = np.where(mirrored[:, None, None, None], images[:, :, ::-1], images)
+    images = images.astype(np.float32)
+    if recipe.brightness:
+        images += rng.uniform(-recipe.brightness, recipe.brightness, (len(images), 1, 1, 1)).astype(np.float32)
+    if recipe.contrast:
+        images = _contrasted(images, recipe, rng)
+    if recipe.erase:
+        _erase(images, recipe.erase, rng)
+    return images
 
 
 def _shifted(images: np.ndarray, most: int, rng: np.random.Generator) -> np.ndarray:
@@ -63,20 +83,41 @@ def _shifted(images: np.ndarray, most: int, rng: np.random.Generator) -> np.ndar
 
 def _warped(images: np.ndarray, recipe: Recipe, rng: np.random.Generator) -> np.ndarray:
     """One affine map a picture about its centre, sampled bilinearly; outside is black."""
-    n, height, width, _ = images.shape
-    angle = np.deg2rad(rng.uniform(-recipe.turn, recipe.turn, (n, 1, 1)))
-    zoom = 1 / (1 + rng.uniform(-recipe.stretch, recipe.stretch, (2, n, 1, 1)))
-    shift = rng.uniform(-recipe.shift, recipe.shift, (2, n, 1, 1))
+    n, height, width, channels = images.shape
+    angle = np.deg2rad(rng.uniform(-recipe.turn, recipe.turn, n))
+    zoom_y, zoom_x = 1 / (1 + rng.uniform(-recipe.stretch, recipe.stretch, (2, n)))
+    # Where in the source each pixel of the result lies: [N, 2, 3] times the grid's [3, H·W], y before x.
+    maps = np.empty((n, 2, 3), np.float32)
+    maps[:, 0, 0], maps[:, 0, 1] = zoom_y * np.cos(angle), -zoom_y * np.sin(angle)
+    maps[:, 1, 0], maps[:, 1, 1] = zoom_x * np.sin(angle), zoom_x * np.cos(angle)
+    maps[:, :, 2] = rng.uniform(-recipe.shift, recipe.shift, (n, 2)) + np.array([height - 1, width - 1]) / 2
     y, x = np.meshgrid(np.arange(height) - (height - 1) / 2, np.arange(width) - (width - 1) / 2, indexing="ij")
-    source_y = zoom[0] * (np.cos(angle) * y - np.sin(angle) * x) + shift[0] + (height - 1) / 2
-    source_x = zoom[1] * (np.sin(angle) * y + np.cos(angle) * x) + shift[1] + (width - 1) / 2
-    # One black pixel all round, and coordinates clipped to it, stand for everything outside.
-    padded = np.pad(images, ((0, 0), (1, 1), (1, 1), (0, 0))).astype(np.float32)
-    source_y = np.clip(source_y + 1, 0, height + 0.999)
-    source_x = np.clip(source_x + 1, 0, width + 0.999)
-    top, left = source_y.astype(np.int64), source_x.astype(np.int64)
-    down, right = (source_y - top)[..., None], (source_x - left)[..., None]
-    which = np.arange(n)[:, None, None]
-    upper = padded[which, top, left] * (1 - right) + padded[which, top, left + 1] * right
-    lower = padded[which, top + 1, left] * (1 - right) + padded[which, top + 1, left + 1] * right
-    return (upper * (1 - down) + lower * down).astype(np.float32)
+    grid = np.stack([y.ravel(), x.ravel(), np.ones(height * width)]).astype(np.float32)
+    # One black pixel all round, and places clipped to it, stand for everything outside.
+    places = np.clip(maps @ grid + 1, 0, np.float32([[height + 0.999], [width + 0.999]]))
+    corner = places.astype(np.int32)
+    down, right = np.moveaxis((places - corner)[..., None], 1, 0)
+    padded = np.pad(images, ((0, 0), (1, 1), (1, 1), (0, 0))).reshape(-1, channels).astype(np.float32)
+    row = width + 2
+    first = (np.arange(n, dtype=np.int32) * (height + 2))[:, None]
+    at = (first + corner[:, 0]) * row + corner[:, 1]
+    upper = padded[at] * (1 - right) + padded[at + 1] * right
+    lower = padded[at + row] * (1 - right) + padded[at + row + 1] * right
+    return (upper * (1 - down) + lower * down).reshape(images.shape)
+
+
+def _contrasted(images: np.ndarray, recipe: Recipe, rng: np.random.Generator) -> np.ndarray:
+    """Values spread about each channel's mean, which is taken over the part that no shift fills with black."""
+    margin = slice(recipe.shift, -recipe.shift or None)
+    means = images[:, margin, margin].mean(axis=(1, 2), keepdims=True)
+    factor = rng.uniform(1 - recipe.contrast, 1 + recipe.contrast, (len(images), 1, 1, 1)).astype(np.float32)
+    return (images - means) * factor + means
+
+
+def _erase(images: np.ndarray, side: int, rng: np.random.Generator) -> None:
+    """Cutout (DeVries, Taylor 2017): in place, a square about a random pixel becomes the picture's mean colour."""
+    n, height, width, _ = images.shape
+    rows = np.abs(np.arange(height) - rng.integers(0, height, (n, 1)) + 0.5) < side / 2
+    columns = np.abs(np.arange(width) - rng.integers(0, width, (n, 1)) + 0.5) < side / 2
+    means = images.mean(axis=(1, 2), keepdims=True)
+    np.copyto(images, means, where=(rows[:, :, None] & columns[:, None, :])[..., None])

@@ -45,7 +45,7 @@ class Checkpoint:
 
     def build(self, *, batch_size: int | None = None) -> "keras.Model":
         """The trained network. Raises InputError where the weights are not this network's."""
-        model = architecture(self.network).build(batch_size=batch_size)
+        model = architecture(self.network).build(self.recipe, batch_size=batch_size)
         wanted = {v.path: v for v in model.weights}
         if wanted.keys() != self.weights.keys():
             odd = sorted(wanted.keys() ^ self.weights.keys())

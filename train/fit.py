@@ -1,20 +1,25 @@
 """Fit a network to a training split as a recipe says."""
 
+from contextlib import nullcontext
+
 import keras
 
 from train import evaluate
 from train.batches import Batches
 from train.datasets import Split
-from train.progress import Progress, Row
+from train.keeper import Keeper
+from train.progress import Progress
 from train.recipes import Recipe
+from train.standing import Standing
 
 _WARM_UP = 0.2  # share of the steps
 
 
-def fit(model: keras.Model, split: Split, recipe: Recipe) -> list[Row]:
-    """Train `model` in place on `split` less what the recipe holds out, and return the history.
+def fit(model: keras.Model, split: Split, recipe: Recipe, keeper: Keeper | None = None) -> Standing:
+    """Train `model` in place on `split` less what the recipe holds out, and return how far it came: all the way.
 
-    Raises Refused where the loss or a weight stops being finite, at the next row of the history.
+    `keeper` puts the training's state away now and then; where it has one, the training goes on from there.
+    Raises Refused where the loss or a weight stops being finite, at the next row of the history, and Interrupted.
     With `recipe.averaging` the model ends with the moving average of its weights, not the last ones.
     """
     n_train = recipe.n_training(len(split))
@@ -23,18 +28,20 @@ def fit(model: keras.Model, split: Split, recipe: Recipe) -> list[Row]:
     def validation_accuracy() -> float:
         return evaluate.top1(evaluate.logits(model, held_out.images), held_out.labels)
 
-    batches = Batches(training, recipe)
-    progress = Progress(recipe, n_train=n_train, validate=validation_accuracy if len(held_out) else None)
-    model.compile(
-        optimizer=optimizer(recipe, n_steps=len(batches)),
-        loss=loss(recipe),
-        metrics=["accuracy"],
-    )
-    # One Keras "epoch" is the whole run: batches are numbered by step, and the recipe's own epochs may be fractions.
-    model.fit(batches, epochs=1, shuffle=False, verbose=0, callbacks=[progress])
+    n_steps = recipe.n_steps(n_train)
+    model.compile(optimizer=optimizer(recipe, n_steps=n_steps), loss=loss(recipe), metrics=["accuracy"])
+    model.optimizer.build(model.trainable_variables)
+    standing = keeper.restored(model) if keeper else Standing()
+    progress = Progress(recipe, standing, n_train=n_train, validate=validation_accuracy if len(held_out) else None)
+    if standing.step < n_steps:
+        callbacks = [progress, keeper.watching(progress)] if keeper else [progress]
+        batches = Batches(training, recipe, first=standing.step)
+        with keeper.listening() if keeper else nullcontext():
+            # One Keras "epoch" is the whole run: batches are numbered by step, and a recipe's epochs may be fractions.
+            model.fit(batches, epochs=1, shuffle=False, verbose=0, callbacks=callbacks)
     if recipe.averaging:
         model.optimizer.finalize_variable_values(model.trainable_variables)
-    return progress.rows
+    return standing
 
 
 def optimizer(recipe: Recipe, *, n_steps: int) -> keras.optimizers.Optimizer:
@@ -45,15 +52,25 @@ def optimizer(recipe: Recipe, *, n_steps: int) -> keras.optimizers.Optimizer:
         rate = keras.optimizers.schedules.CosineDecay(
             recipe.rate / 25, decay_steps=max(n_steps - warm_up, 1), warmup_target=recipe.rate, warmup_steps=warm_up
         )
-    average = {"use_ema": True, "ema_momentum": recipe.averaging} if recipe.averaging else {}
+    if recipe.schedule == "steps":
+        # As He et al. 2016 (4.2) trained on CIFAR-10: a tenth at half, a hundredth at three quarters.
+        bounds, rates = [n_steps // 2, n_steps * 3 // 4], [recipe.rate, recipe.rate / 10, recipe.rate / 100]
+        rate = keras.optimizers.schedules.PiecewiseConstantDecay(bounds, rates)
+    settings = {"use_ema": True, "ema_momentum": recipe.averaging} if recipe.averaging else {}
+    if recipe.weight_decay:
+        settings["weight_decay"] = recipe.weight_decay
     make = {
         "sgd": keras.optimizers.SGD,
         "momentum": lambda rate, **more: keras.optimizers.SGD(rate, momentum=0.9, **more),
         "adagrad": keras.optimizers.Adagrad,
         "rmsprop": keras.optimizers.RMSprop,
+        "adadelta": keras.optimizers.Adadelta,  # ρ 0.95
         "adam": keras.optimizers.Adam,
     }[recipe.optimizer]
-    return make(rate, **average)
+    chosen = make(rate, **settings)
+    if recipe.weight_decay:
+        chosen.exclude_from_weight_decay(var_names=["bias", "gamma", "beta", "coefficient"])
+    return chosen
 
 
 class CrossEntropy(keras.losses.Loss):

@@ -1,12 +1,16 @@
-"""The two pictures of a run: its curves, and six test pictures with the answers."""
+"""The pictures of a run: its curves, six test pictures with the answers, and the network."""
 
 import io
+from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.figure import Figure
 
 from train.datasets import Split
-from train.progress import Row
+from train.standing import Row
+
+if TYPE_CHECKING:
+    import keras
 
 
 def curves(rows: list[Row], *, title: str) -> bytes:
@@ -33,6 +37,35 @@ def predictions(split: Split, answers: np.ndarray, class_names: tuple[str, ...])
         axes.imshow(image.squeeze(), cmap="gray" if image.shape[-1] == 1 else None)
         axes.set_title(f"Actual: {class_names[label]} Pred: {class_names[row.argmax()]}")
         axes.axis("off")
+    return _png(figure)
+
+
+def network(model: "keras.Model") -> bytes:
+    """The layers of `model` from top to bottom, each with its output's shape and its parameters, as a PNG."""
+    from matplotlib.patches import FancyArrowPatch
+
+    rows = {layer.name: row for row, layer in enumerate(model.layers)}
+    figure = Figure(figsize=(5.2, 0.42 * len(rows) + 0.6), layout="constrained")
+    axes = figure.subplots()
+    axes.set(xlim=(0, 1), ylim=(len(rows) + 0.2, -1.2))
+    axes.axis("off")
+    axes.set_title(f"{model.name}: {model.count_params():,} parameters")
+    for layer, row in zip(model.layers, rows.values(), strict=True):
+        shape = "×".join(map(str, layer.output.shape[1:]))
+        size = f"{layer.count_params():,}" if layer.count_params() else ""
+        box = {"boxstyle": "round,pad=0.3", "facecolor": "#e8eef7" if size else "#f5f5f5", "edgecolor": "#7a8aa0"}
+        axes.text(0.5, row, f"{layer.name}  {type(layer).__name__}", ha="center", va="center", fontsize=8, bbox=box)
+        axes.text(0.02, row, shape, va="center", fontsize=8, family="monospace")
+        axes.text(0.98, row, size, va="center", ha="right", fontsize=8, family="monospace")
+        for node in layer._inbound_nodes:
+            for source in node.parent_nodes:
+                start = rows.get(source.operation.name, -1)  # -1: the input of a Sequential, which is no layer of it
+                bend = 0 if row - start == 1 else -0.5  # around the layers between
+                arrow = FancyArrowPatch(
+                    (0.5, start + 0.3) if not bend else (0.67, start), (0.5, row - 0.3) if not bend else (0.67, row),
+                    arrowstyle="-|>", mutation_scale=7, connectionstyle=f"arc3,rad={bend}", color="#7a8aa0",
+                )  # fmt: skip
+                axes.add_patch(arrow)
     return _png(figure)
 
 

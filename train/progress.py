@@ -6,7 +6,7 @@ import math
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import fields
 
 import keras
 import numpy as np
@@ -16,64 +16,70 @@ from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
 from edge.errors import Refused
 from train.recipes import Recipe
+from train.standing import Row, Standing
 
 _BAR = 24
 
 
-@dataclass(frozen=True)
-class Row:
-    """One row of history.csv; `loss` and `accuracy` are means since the row before."""
-
-    step: int
-    epoch: float
-    seconds: float
-    loss: float
-    accuracy: float
-    validation_accuracy: float | None
-
-
 class Progress(keras.callbacks.Callback):
-    """Keeps a `Row` every `recipe.log_every` steps, and draws the bar on stderr.
+    """Keeps a `Row` every `recipe.log_every` steps in `standing`, and draws the bar on stderr.
 
     `validate()` gives the validation accuracy; it is called once an epoch and at the end, or never where it is None.
     A row at which the loss or a weight is not finite ends the training with Refused.
     """
 
-    def __init__(self, recipe: Recipe, *, n_train: int, validate: Callable[[], float] | None) -> None:
+    def __init__(self, recipe: Recipe, standing: Standing, *, n_train: int, validate: Callable[[], float] | None) -> None:
         super().__init__()
-        self.recipe, self.n_train, self.validate = recipe, n_train, validate
+        self.recipe, self.standing, self.n_train, self.validate = recipe, standing, n_train, validate
         self.n_steps = recipe.n_steps(n_train)
-        self.rows: list[Row] = []
-        self._started = self._drawn = self._first_step_done = 0.0
+        # Left between two rows, a run brings along what the steps since the last one measured.
+        self._carried = standing.step - standing.last_row, standing.loss_sum, standing.accuracy_sum
 
     def on_train_begin(self, logs=None) -> None:
-        self._started = time.monotonic()
+        before = self.standing
+        self._first_step, self._seconds_before, self._cpu_before = before.step, before.seconds, before.cpu_seconds
+        self._cpu_started = time.process_time()
+        self._started = self._first_step_done = self._drawn = time.monotonic()
 
     def on_train_batch_end(self, batch, logs=None) -> None:
-        step = batch + 1
-        if step == 1:
+        step = self.standing.step = self._first_step + batch + 1
+        if batch == 0:
             self._first_step_done = self._drawn = time.monotonic()
         last = step == self.n_steps
-        epoch_ends = step * self.recipe.batch // self.n_train > batch * self.recipe.batch // self.n_train
+        epoch_ends = step * self.recipe.batch // self.n_train > (step - 1) * self.recipe.batch // self.n_train
         if last or step % self.recipe.log_every == 0 or (epoch_ends and self.validate):
             if keras.backend.backend() == "jax":
                 self.model.jax_state_sync()  # its trainer holds weights and metrics outside the model
             validation = self.validate() if self.validate and (epoch_ends or last) else None
-            self._keep(step, {name: float(value) for name, value in logs.items()}, validation)
-            self.model.reset_metrics()
+            self._keep(step, logs, validation)
             if trouble := self._trouble():
                 self._draw(step, last=True)
                 raise Refused(f"{trouble} at step {step}; try a --learning-rate below {self.recipe.rate:g}")
         self._draw(step, last=last)
 
-    def _keep(self, step: int, logs: dict[str, float], validation: float | None) -> None:
-        seconds = time.monotonic() - self._started
-        epoch = step * self.recipe.batch / self.n_train
-        self.rows.append(Row(step, round(epoch, 3), round(seconds, 2), logs["loss"], logs["accuracy"], validation))
+    def stand(self, logs) -> Standing:
+        """The standing at the step that just ended, with `logs`, the running means Keras has for it."""
+        now = self.standing
+        now.seconds = round(self._seconds_before + time.monotonic() - self._started, 2)
+        now.cpu_seconds = round(self._cpu_before + time.process_time() - self._cpu_started, 2)
+        n_carried, loss_sum, accuracy_sum = self._carried
+        n_since = now.step - now.last_row - n_carried
+        now.loss_sum = loss_sum + n_since * float(logs["loss"])
+        now.accuracy_sum = accuracy_sum + n_since * float(logs["accuracy"])
+        return now
+
+    def _keep(self, step: int, logs, validation: float | None) -> None:
+        now = self.stand(logs)
+        n = step - now.last_row
+        epoch = round(step * self.recipe.batch / self.n_train, 3)
+        now.rows.append(Row(step, epoch, now.seconds, now.loss_sum / n, now.accuracy_sum / n, validation))
+        now.loss_sum = now.accuracy_sum = 0.0
+        self._carried = 0, 0.0, 0.0
+        self.model.reset_metrics()
 
     def _trouble(self) -> str | None:
-        if not math.isfinite(self.rows[-1].loss):
-            return f"the loss is {self.rows[-1].loss}"
+        if not math.isfinite(self.standing.rows[-1].loss):
+            return f"the loss is {self.standing.rows[-1].loss}"
         # TensorFlow's relu turns NaN into 0: dead weights can hide behind a finite loss.
         if not all(np.isfinite(weight).all() for weight in self.model.get_weights()):
             return "the weights are not finite"
@@ -86,9 +92,10 @@ class Progress(keras.callbacks.Callback):
             return
         self._drawn = now
         # The first step compiles the network; it says nothing about the others.
-        left = (now - self._first_step_done) / max(step - 1, 1) * (self.n_steps - step)
+        left = (now - self._first_step_done) / max(step - self._first_step - 1, 1) * (self.n_steps - step)
         bar = "=" * (_BAR * step // self.n_steps)
-        latest = f"  loss {self.rows[-1].loss:.4f}  accuracy {self.rows[-1].accuracy:.4f}" if self.rows else ""
+        rows = self.standing.rows
+        latest = f"  loss {rows[-1].loss:.4f}  accuracy {rows[-1].accuracy:.4f}" if rows else ""
         line = f"[{bar:<{_BAR}}] step {step}/{self.n_steps}{latest}  {_clock(left)} left"
         print(f"\r{line}\x1b[K" if on_screen else line, end="\n" if last or not on_screen else "", file=sys.stderr, flush=True)
 

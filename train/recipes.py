@@ -11,7 +11,10 @@ from dataclasses import dataclass, field
 from edge.errors import UsageError
 
 # Learning rates that suit each optimizer when a recipe leaves the choice to us.
-USUAL_RATES = {"sgd": 0.1, "momentum": 0.02, "adagrad": 0.02, "rmsprop": 1e-3, "adam": 1.5e-3}
+USUAL_RATES = {"sgd": 0.1, "momentum": 0.02, "adagrad": 0.02, "rmsprop": 1e-3, "adadelta": 1.0, "adam": 1.5e-3}
+
+
+_OPEN = ", where the network leaves it open"
 
 
 def _setting(default, text, **more):
@@ -25,15 +28,31 @@ class Recipe:
     name: str = "modern"
     optimizer: str = _setting("adam", "what follows the gradient", choices=tuple(USUAL_RATES))
     learning_rate: float = _setting(0.0, "the peak, where the schedule has one; 0: what usually suits the optimizer")
-    schedule: str = _setting("one-cycle", "warm up, then cosine to zero; or constant", choices=("one-cycle", "constant"))
+    schedule: str = _setting(
+        "one-cycle",
+        "warm up, then cosine to zero; or a tenth from half the steps on and a hundredth from three quarters; or constant",
+        choices=("one-cycle", "steps", "constant"),
+    )
+    weight_decay: float = _setting(0.0, "share of each kernel taken off a step, times the learning rate")
     batch: int = _setting(128, "pictures a step")
     epochs: float = _setting(8.0, "passes over the training pictures")
     steps: int = _setting(0, "optimizer steps; 0: as many as the epochs take")
+    sampling: str = _setting("epochs", "each picture once an epoch, or with replacement", choices=("epochs", "replacement"))
     loss_reduction: str = _setting("mean", "over the pictures of a batch", choices=("mean", "sum"))
     initialization: str = _setting("he", "of the weights", choices=("he", "documented"))
+    activation: str = _setting("", f"of the hidden layers{_OPEN}", choices=("", "relu", "selu", "sigmoid"))
+    standardization: str = _setting(
+        "", f"of the pixels, by each image's own mean and deviation or the data set's{_OPEN}", choices=("", "image", "data-set")
+    )
+    dropout: float = _setting(0.0, f"share of the dense layers' inputs that is dropped{_OPEN}")
+    l2: float = _setting(0.0, f"penalty on the dense layers' weights, l2/2 times the sum of their squares{_OPEN}")
     shift: int = _setting(2, "pixels a training picture is moved at most, each way")
     turn: float = _setting(0.0, "degrees a training picture is turned at most, each way")
     stretch: float = _setting(0.0, "share a training picture is enlarged or reduced at most, each way")
+    flip: float = _setting(0.0, "share of the training pictures mirrored left to right")
+    erase: int = _setting(0, "side of the square blanked in each training picture, in pixels")
+    brightness: float = _setting(0.0, "grey levels a training picture is made lighter or darker at most")
+    contrast: float = _setting(0.0, "share a training picture's contrast is raised or lowered at most")
     label_smoothing: float = _setting(0.0, "share of the target spread over the other classes")
     averaging: float = _setting(0.0, "decay of the moving average of the weights; 0: none")
     held_out: float = _setting(0.0, "share of the training pictures, its last ones, held out for validation")
@@ -54,29 +73,6 @@ class Recipe:
         return self.learning_rate or USUAL_RATES[self.optimizer]
 
 
-# The digits are fifty times fewer than MNIST's: as many steps take more passes.
-DIGITS_EPOCHS = 60.0
-
-_LENET_DOCUMENTED = Recipe(
-    name="documented", optimizer="sgd", learning_rate=1e-4, schedule="constant", batch=200, epochs=0, steps=300,
-    loss_reduction="sum", initialization="documented", shift=0, log_every=10,
-)  # fmt: skip
-
-RECIPES: dict[str, dict[str, Recipe]] = {
-    "deep-mnist": {
-        "modern": Recipe(epochs=6, label_smoothing=0.1),
-        "documented": Recipe(
-            name="documented", optimizer="adam", learning_rate=1e-4, schedule="constant", batch=50, epochs=0, steps=20_000,
-            initialization="documented", shift=0, held_out=1 / 12,
-        ),
-    },
-    "lenet5-relu": {
-        "modern": Recipe(epochs=15, learning_rate=3e-3, shift=1),
-        "documented": _LENET_DOCUMENTED,
-    },
-}  # fmt: skip
-
-
 def add_flags(parser: argparse.ArgumentParser) -> None:
     """A flag for each field of `Recipe`; one not given keeps the recipe's value."""
     group = parser.add_argument_group("recipe", "what is not given is as the recipe says")
@@ -92,11 +88,8 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
         )
 
 
-def from_flags(network: str, data: str, flags: argparse.Namespace) -> Recipe:
-    """The recipe `--recipe` names for `network` on `data`, with the flags that were given in place of its values."""
-    base = RECIPES[network][flags.recipe]
-    if data == "digits" and base.name == "modern":
-        base = dataclasses.replace(base, epochs=DIGITS_EPOCHS)
+def from_flags(base: Recipe, flags: argparse.Namespace) -> Recipe:
+    """The recipe `base`, with the flags that were given in place of its values. Raises UsageError."""
     given = {
         setting.name: value
         for setting in dataclasses.fields(Recipe)
@@ -120,6 +113,13 @@ def _check(recipe: Recipe) -> None:
         "epochs": recipe.steps > 0 or 0 < recipe.epochs <= 1e6,
         "steps": recipe.steps >= 0,
         "learning-rate": 0 <= recipe.learning_rate < math.inf,
+        "weight-decay": 0 <= recipe.weight_decay < 1,
+        "dropout": 0 <= recipe.dropout < 1,
+        "l2": 0 <= recipe.l2 < math.inf,
+        "flip": 0 <= recipe.flip <= 1,
+        "erase": 0 <= recipe.erase <= 16,
+        "brightness": 0 <= recipe.brightness <= 255,
+        "contrast": 0 <= recipe.contrast <= 1,
         "shift": 0 <= recipe.shift <= 8,
         "turn": 0 <= recipe.turn <= 180,
         "stretch": 0 <= recipe.stretch < 1,

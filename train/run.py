@@ -1,20 +1,24 @@
-"""One training run from flags to a finished run folder; every data set's command is this with its own networks."""
+"""One training run, from a network, data and a recipe to a finished run folder; interrupted, it goes on where it was."""
 
-import argparse
 import dataclasses
+import fcntl
 import json
+import os
 import platform
 import resource
+import shutil
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from edge import host
-from edge.errors import InputError, InputMissing, UsageError
+from edge.errors import InputError, InputMissing, Refused, StorageError, UsageError
 from edge.files import write_whole
-from train import checkpoint, recipes
+from train import checkpoint, standing
 from train.architectures import architecture
 from train.datasets import Dataset
 from train.recipes import Recipe
@@ -22,37 +26,38 @@ from train.recipes import Recipe
 RESULT = "result.json"
 
 
-def parser(program: str, *, networks: tuple[str, ...], description: str) -> argparse.ArgumentParser:
-    """The flags every training command has."""
-    flags = argparse.ArgumentParser(prog=program, description=description)
-    flags.add_argument("--arch", choices=networks, default=networks[0], help="the network (default: %(default)s)")
-    flags.add_argument("--recipe", choices=("modern", "documented"), default="modern", help="default: %(default)s")
-    flags.add_argument("--data-dir", metavar="DIR", help="folder with the data set; else $EDGEPROOF_DATA, cache, download")
-    flags.add_argument("--out", metavar="RUN", help="run folder (default: runs/NETWORK-DATA-RECIPE)")
-    recipes.add_flags(flags)
-    return flags
-
-
-def train(network: str, dataset: Dataset, recipe: Recipe, out: Path) -> dict[str, Any]:
+def train(network: str, dataset: Dataset, recipe: Recipe, out: Path, *, save_every_s: float = 30.0) -> dict[str, Any]:
     """Train `network` on `dataset`, fill the run folder `out`, and return the figures in its result.json.
 
-    A folder that already holds this very run is left as it is and its figures returned; another run's is refused.
+    A folder that holds this very run is left as it is and its figures returned; one that holds it half done goes on;
+    another run's is refused with UsageError. Raises Refused where the training diverges, Interrupted at Ctrl-C.
     """
     if not recipe.n_training(len(dataset.train)):
         raise UsageError(f"--held-out {recipe.held_out} of {len(dataset.train):,} pictures leaves none to train on")
-    finished = _finished(out, network=network, dataset=dataset, recipe=recipe)
-    if finished:
-        return finished
-    _prove_writable(out)
-    model = architecture(network).build(initialization=recipe.initialization, seed=recipe.seed)
-    import keras
+    this = {"network": network, "data": dataset.digest, "recipe": dataclasses.asdict(recipe)}
+    with _alone_in(out):
+        if finished := _finished(out, this):
+            return finished
+        if half_done := standing.run_in(out):
+            _refuse_another(half_done, this, out)
+        return _fill(out, network, dataset, recipe, this=this, save_every_s=save_every_s)
 
+
+def _fill(
+    out: Path, network: str, dataset: Dataset, recipe: Recipe, *, this: dict[str, Any], save_every_s: float
+) -> dict[str, Any]:
+    model = architecture(network).build(recipe)
+    # They import Keras, which the line above had to quieten.
     from train import evaluate, plots, progress
     from train.fit import fit
+    from train.keeper import Keeper
 
-    started, started_at = time.monotonic(), time.time()
-    history = fit(model, dataset.train, recipe)
-    seconds = time.monotonic() - started
+    keeper = Keeper(out, this, every_s=save_every_s)
+    try:
+        done = fit(model, dataset.train, recipe, keeper)
+    except Refused:
+        keeper.forget()
+        raise
     answers = evaluate.logits(model, dataset.test.images)
     here = host.read()
     figures = {
@@ -63,17 +68,20 @@ def train(network: str, dataset: Dataset, recipe: Recipe, out: Path) -> dict[str
         "top1": evaluate.top1(answers, dataset.test.labels),
         "n_images": len(dataset.test),
         "n_parameters": model.count_params(),
-        "steps": history[-1].step,
-        "seconds": round(seconds, 1),
+        "steps": done.step,
+        "epochs": done.rows[-1].epoch,
+        "seconds": round(done.seconds, 1),
+        "cpu_seconds": round(done.cpu_seconds, 1),
+        "examples_per_second": round(done.step * recipe.batch / done.seconds),
         "peak_rss_mib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
         "machine": f"{here.machine}, {here.cpu_model}, {here.n_cpus} cores",
-        "versions": {"python": platform.python_version(), keras.backend.backend(): version(keras.backend.backend())}
-        | {name: version(name) for name in ("keras", "numpy")},
+        "versions": _versions(),
     }
-    write_whole(str(out / "history.csv"), progress.as_csv(history))
-    write_whole(str(out / "curves.png"), plots.curves(history, title=f"{network} on {dataset.name}, {recipe.name}"))
+    write_whole(str(out / "history.csv"), progress.as_csv(done.rows))
+    write_whole(str(out / "curves.png"), plots.curves(done.rows, title=f"{network} on {dataset.name}, {recipe.name}"))
     write_whole(str(out / "predictions.png"), plots.predictions(dataset.test, answers, dataset.class_names))
-    progress.write_events(history, str(out / "tensorboard"), started=started_at)
+    write_whole(str(out / "network.png"), plots.network(model))
+    _write_events(done.rows, out, started=time.time() - done.seconds)
     checkpoint.Checkpoint(
         network=network,
         data=dataset.name,
@@ -84,7 +92,13 @@ def train(network: str, dataset: Dataset, recipe: Recipe, out: Path) -> dict[str
         weights=checkpoint.weights_of(model),
     ).save(out)
     write_whole(str(out / RESULT), json.dumps(figures, indent=2).encode() + b"\n")
+    keeper.forget()
     return figures
+
+
+def begun(out: Path) -> bool:
+    """Whether `out` holds a run, finished or not."""
+    return (out / RESULT).exists() or (out / standing.FILE).exists()
 
 
 def sentence(figures: dict[str, Any]) -> str:
@@ -96,14 +110,28 @@ def sentence(figures: dict[str, Any]) -> str:
     )
 
 
-def _prove_writable(out: Path) -> None:
-    """Make the run folder, and find out before the minutes of training whether it takes files. Raises StorageError."""
+@contextmanager
+def _alone_in(out: Path) -> Iterator[None]:
+    """The run folder, made, proved to take files, cleared of what a kill left, and held against a second training.
+
+    Raises StorageError before the minutes of training, not after; UsageError where another process trains there.
+    """
     probe = out / ".probe"
     write_whole(str(probe), b"")
     probe.unlink(missing_ok=True)
+    handle = os.open(out, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        for left in out.glob(".*.partial"):
+            shutil.rmtree(left) if left.is_dir() else left.unlink(missing_ok=True)
+        yield
+    except BlockingIOError:
+        raise UsageError(f"another process is training in {out}; wait for it, or choose an --out") from None
+    finally:
+        os.close(handle)
 
 
-def _finished(out: Path, *, network: str, dataset: Dataset, recipe: Recipe) -> dict[str, Any] | None:
+def _finished(out: Path, this: dict[str, Any]) -> dict[str, Any] | None:
     if not (out / RESULT).exists():
         return None
     try:
@@ -111,16 +139,39 @@ def _finished(out: Path, *, network: str, dataset: Dataset, recipe: Recipe) -> d
     except (InputError, InputMissing):
         print(f"{out} holds a {RESULT} without a whole {checkpoint.FILE}; training again", file=sys.stderr)
         return None
-    found = (there.network, there.data_digest, there.recipe)
-    if found != (network, dataset.digest, recipe):
-        raise UsageError(f"{out} holds another run ({_differences(there, network=network, recipe=recipe)}); choose an --out")
+    found = {"network": there.network, "data": there.data_digest, "recipe": dataclasses.asdict(there.recipe)}
+    _refuse_another(found, this, out)
     print(f"{out} holds this run already; nothing to train", file=sys.stderr)
     return there.figures
 
 
-def _differences(there: checkpoint.Checkpoint, *, network: str, recipe: Recipe) -> str:
-    if there.network != network:
-        return f"of {there.network}"
-    before, now = dataclasses.asdict(there.recipe), dataclasses.asdict(recipe)
-    odd = [f"{name.replace('_', '-')} {before[name]}, not {now[name]}" for name in now if before[name] != now[name]]
+def _refuse_another(found: dict[str, Any], this: dict[str, Any], out: Path) -> None:
+    if found != this:
+        raise UsageError(f"{out} holds another run ({_differences(found, this)}); choose an --out")
+
+
+def _differences(found: dict[str, Any], this: dict[str, Any]) -> str:
+    if found["network"] != this["network"]:
+        return f"of {found['network']}"
+    before, now = found["recipe"], this["recipe"]
+    odd = [f"{name.replace('_', '-')} {before.get(name)}, not {now[name]}" for name in now if before.get(name) != now[name]]
     return ", ".join(odd) or "on other data"
+
+
+def _write_events(rows: list, out: Path, *, started: float) -> None:
+    from train import progress
+
+    partial, final = out / ".tensorboard.partial", out / "tensorboard"
+    try:
+        progress.write_events(rows, str(partial), started=started)
+        shutil.rmtree(final, ignore_errors=True)
+        partial.rename(final)
+    except OSError as error:
+        raise StorageError(f"{final}: cannot be written: {error.strerror or error}") from None
+
+
+def _versions() -> dict[str, str]:
+    import keras
+
+    backend = keras.backend.backend()
+    return {"python": platform.python_version()} | {name: version(name) for name in (backend, "keras", "numpy")}

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from edge.errors import Refused
-from tests.train.test_recipes import flags
-from train import datasets, evaluate, recipes
+from tests.train.test_recipes import chosen, flags
+from train import datasets, evaluate
 from train.architectures import architecture
 from train.fit import fit, loss, optimizer
 from train.recipes import USUAL_RATES, Recipe
@@ -37,12 +37,25 @@ def test_one_cycle_warms_up_for_a_fifth_and_ends_at_zero():
     assert float(rate(1000)) == pytest.approx(0, abs=1e-6)
 
 
+def test_the_steps_schedule_falls_to_a_tenth_at_half_and_a_hundredth_at_three_quarters():
+    rate = optimizer(Recipe(learning_rate=0.1, schedule="steps"), n_steps=400)._learning_rate
+    assert [float(rate(step)) for step in (1, 200, 201, 300, 301)] == pytest.approx([0.1, 0.1, 0.01, 0.01, 0.001])
+
+
+def test_weight_decay_leaves_biases_and_norms_alone():
+    model = architecture("resnet8").build()
+    made = optimizer(Recipe(weight_decay=0.1), n_steps=10)
+    made.build(model.trainable_variables)
+    decayed = {v.path.split("/")[-1] for v in model.trainable_variables if made._use_weight_decay(v)}
+    assert decayed == {"kernel"}
+
+
 @pytest.mark.parametrize("name", USUAL_RATES)
 def test_every_optimizer_learns_the_digits_at_the_rate_the_flags_give(name):
-    digits = datasets.load_digits()
-    recipe = recipes.from_flags("lenet5-relu", "digits", flags("--optimizer", name, "--epochs", "25", "--held-out", "0.2"))
-    model = architecture("lenet5-relu").build(initialization=recipe.initialization)
-    rows = fit(model, digits.train, recipe)
+    digits = datasets.digits.load()
+    recipe = chosen("lenet5-relu", "digits", flags("--optimizer", name, "--epochs", "25", "--held-out", "0.2"))
+    model = architecture("lenet5-relu").build(recipe)
+    rows = fit(model, digits.train, recipe).rows
     assert rows[-1].validation_accuracy == evaluate.top1(
         evaluate.logits(model, digits.train.images[958:]), digits.train.labels[958:]
     )
@@ -50,10 +63,10 @@ def test_every_optimizer_learns_the_digits_at_the_rate_the_flags_give(name):
 
 
 def test_the_average_of_the_weights_replaces_the_last_ones():
-    digits = datasets.load_digits()
+    digits = datasets.digits.load()
     ends = []
     for averaging in (0.0, 0.5):
-        model = architecture("lenet5-relu").build(seed=1)
+        model = architecture("lenet5-relu").build(Recipe(seed=1))
         fit(model, digits.train, Recipe(steps=6, averaging=averaging, learning_rate=1e-3, schedule="constant"))
         ends.append(model.get_weights()[0])
     assert not np.array_equal(*ends) and np.allclose(*ends, atol=5e-3)
@@ -63,11 +76,11 @@ def test_a_loss_that_is_not_finite_ends_the_training_at_its_row():
     model = architecture("lenet5-relu").build()
     model.get_layer("logits").bias.assign(np.full(10, np.nan, np.float32))
     with pytest.raises(Refused, match=r"^the loss is nan at step 5; try a --learning-rate below 0\.001$"):
-        fit(model, datasets.load_digits().train, Recipe(learning_rate=1e-3, steps=1000, log_every=5))
+        fit(model, datasets.digits.load().train, Recipe(learning_rate=1e-3, steps=1000, log_every=5))
 
 
 def test_weights_that_are_not_finite_behind_a_finite_loss_end_it_too():
-    model = architecture("lenet5-relu").build(seed=0)
+    model = architecture("lenet5-relu").build()
     recipe = Recipe(optimizer="sgd", learning_rate=3e38, schedule="constant", steps=1, loss_reduction="sum")
     with pytest.raises(Refused, match=r"^the weights are not finite at step 1; try a --learning-rate below 3e\+38$"):
-        fit(model, datasets.load_digits().train, recipe)
+        fit(model, datasets.digits.load().train, recipe)

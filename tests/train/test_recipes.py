@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 from edge.errors import UsageError
-from train import recipes
+from train import recipe_book, recipes
 from train.batches import Batches, augment
 from train.datasets import Split
-from train.recipes import RECIPES, Recipe
+from train.recipe_book import RECIPES
+from train.recipes import Recipe
 
 
 def flags(*given: str, recipe: str = "modern") -> argparse.Namespace:
@@ -32,7 +33,7 @@ def test_documented_lenet5_relu_is_300_steps_of_gradient_descent_on_the_summed_l
 
 
 def test_a_flag_replaces_the_recipes_value_and_nothing_else():
-    recipe = recipes.from_flags("deep-mnist", "mnist", flags("--optimizer", "momentum", "--seed", "7", recipe="documented"))
+    recipe = chosen("deep-mnist", "mnist", flags("--optimizer", "momentum", "--seed", "7", recipe="documented"))
     assert (recipe.optimizer, recipe.seed, recipe.steps, recipe.rate) == ("momentum", 7, 20_000, 1e-4)
 
 
@@ -41,14 +42,14 @@ def test_a_flag_replaces_the_recipes_value_and_nothing_else():
 def test_the_modern_rate_follows_the_optimizer_unless_it_is_given(network, optimizer):
     base = RECIPES[network]["modern"]
     usual = base.rate if optimizer == base.optimizer else recipes.USUAL_RATES[optimizer]
-    assert recipes.from_flags(network, "mnist", flags("--optimizer", optimizer)).rate == usual
-    assert recipes.from_flags(network, "mnist", flags("--optimizer", optimizer, "--learning-rate", "0.5")).rate == 0.5
+    assert chosen(network, "mnist", flags("--optimizer", optimizer)).rate == usual
+    assert chosen(network, "mnist", flags("--optimizer", optimizer, "--learning-rate", "0.5")).rate == 0.5
 
 
 def test_epochs_replace_documented_steps_and_the_digits_take_more_epochs():
-    assert recipes.from_flags("deep-mnist", "mnist", flags("--epochs", "2", recipe="documented")).n_steps(1000) == 40
-    assert recipes.from_flags("deep-mnist", "digits", flags()).epochs == recipes.DIGITS_EPOCHS
-    assert recipes.from_flags("deep-mnist", "digits", flags("--epochs", "3")).epochs == 3
+    assert chosen("deep-mnist", "mnist", flags("--epochs", "2", recipe="documented")).n_steps(1000) == 40
+    assert chosen("deep-mnist", "digits", flags()).epochs == recipe_book.DIGITS_EPOCHS
+    assert chosen("deep-mnist", "digits", flags("--epochs", "3")).epochs == 3
 
 
 @pytest.mark.parametrize(
@@ -69,7 +70,11 @@ def test_epochs_replace_documented_steps_and_the_digits_take_more_epochs():
 )
 def test_what_makes_no_sense_is_a_usage_error(given, says):
     with pytest.raises(UsageError, match=says):
-        recipes.from_flags("deep-mnist", "mnist", flags(*given))
+        chosen("deep-mnist", "mnist", flags(*given))
+
+
+def chosen(network: str, data: str, given: argparse.Namespace) -> Recipe:
+    return recipes.from_flags(recipe_book.recipe(network, given.recipe, data=data), given)
 
 
 def numbered(n: int) -> Split:

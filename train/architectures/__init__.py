@@ -7,9 +7,10 @@ import importlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from edge.contract import DIGIT, InputContract
+from edge.contract import CIFAR, DIGIT, InputContract
 from edge.errors import UsageError
 from edge.quiet import NativeChatterHidden
+from train.recipes import Recipe
 
 if TYPE_CHECKING:
     import keras
@@ -17,32 +18,62 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Architecture:
-    """One network: `build` makes it, with exactly `n_parameters`."""
+    """One network: `build` makes it, with exactly `n_parameters`.
+
+    `options` names the fields of a recipe, besides the initialization, that the network leaves open.
+    """
 
     name: str
     builder: str  # module.function; Keras is imported when a network is built, not when one is named
     n_parameters: int
     contract: InputContract
+    options: tuple[str, ...] = ()
 
-    def build(self, *, initialization: str = "documented", seed: int = 0, batch_size: int | None = None) -> "keras.Model":
-        """A fresh network, float32 [N, H, W, C] pixels 0 to 255 → float32 [N, K] logits. Seeds all of Keras with `seed`."""
+    def build(self, recipe: Recipe = Recipe(), *, batch_size: int | None = None) -> "keras.Model":  # noqa: B008 (frozen)
+        """A fresh network as `recipe` says: float32 [N, H, W, C] pixels 0 to 255 → float32 [N, K] logits.
+
+        Seeds all of Keras with the recipe's seed. Raises UsageError where the recipe chooses what the network does not
+        leave open.
+        """
+        self.check(recipe)
         module, function = self.builder.split(".")
+        chosen = {option: getattr(recipe, option) for option in self.options}
         # TensorFlow's first import and its look for a GPU write a screenful.
         with NativeChatterHidden():
             import keras
 
             build = getattr(importlib.import_module(f"{__name__}.{module}"), function)
-            keras.utils.set_random_seed(seed)
-            return build(initialization=initialization, batch_size=batch_size)
+            keras.utils.set_random_seed(recipe.seed)
+            return build(initialization=recipe.initialization, batch_size=batch_size, **chosen)
+
+    def check(self, recipe: Recipe) -> None:
+        """Raises UsageError where `recipe` chooses what this network does not leave open."""
+        for option in _OPTIONS - set(self.options):
+            if getattr(recipe, option) != getattr(Recipe, option):
+                raise UsageError(f"--{option} {getattr(recipe, option)}: {self.name} leaves no choice of {option}")
 
 
+_OPTIONS = {"activation", "standardization", "dropout", "l2"}
 ARCHITECTURES = {
     a.name: a
     for a in (
         Architecture("deep-mnist", "deep_mnist.build", 3_274_634, DIGIT),
+        Architecture("deep-mnist-conv", "deep_mnist.build_conv", 3_274_634, DIGIT),
+        Architecture("keras-cnn", "keras_cnn.build", 1_886_250, DIGIT, options=("activation",)),
+        Architecture("lenet5-1998", "lenet5_1998.build", 60_850, DIGIT),
+        Architecture("lenet5-sigmoid", "lenet5.build_sigmoid", 521_982, DIGIT, options=("activation",)),
         Architecture("lenet5-relu", "lenet5.build_relu", 97_982, DIGIT),
+        Architecture("lenet5-wide", "lenet5.build_wide", 3_274_634, DIGIT),
+        Architecture("mnist-tiny", "mnist_tiny.build", 7_714, DIGIT),
+        Architecture("cifar-lrn", "cifar_lrn.build", 1_068_298, CIFAR, options=("standardization", "dropout", "l2")),
+        Architecture("resnet8", "resnet8.build", 78_666, CIFAR),
     )
 }
+
+
+def networks_for(contract: InputContract) -> tuple[str, ...]:
+    """The names of the networks that take such pictures."""
+    return tuple(a.name for a in ARCHITECTURES.values() if a.contract == contract)
 
 
 def architecture(name: str) -> Architecture:

@@ -5,7 +5,7 @@ from typing import Any
 from keras import initializers
 
 
-def weights(initialization: str, *, stddev: float, bias: float) -> dict[str, Any]:
+def weights(initialization: str, *, stddev: float = 0.1, bias: float = 0.1) -> dict[str, Any]:
     """Keyword arguments for a layer: the document's truncated normal and constant bias, or He et al. (2015) with zeros."""
     if initialization == "he":
         return {"kernel_initializer": initializers.HeNormal(), "bias_initializer": "zeros"}

@@ -1,0 +1,183 @@
+"""Trainings that are killed, interrupted, or find something odd in their run folder. Real processes, real signals."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from conftest import ROOT, run
+from edge.errors import Interrupted
+from train import checkpoint, datasets, standing
+from train.architectures import architecture
+from train.batches import Batches
+from train.fit import fit
+from train.keeper import Keeper
+from train.recipes import Recipe
+
+COMMAND = (
+    sys.executable,
+    "-m",
+    "train.mnist",
+    "--data",
+    "digits",
+    "--arch",
+    "lenet5-relu",
+    "--steps",
+    "900",
+    "--deterministic",
+)
+RUN = "runs/lenet5-relu-digits-modern"
+
+
+def begun(folder: Path, *flags: str) -> subprocess.Popen:
+    """The command in `folder`, running and once saved."""
+    process = subprocess.Popen(
+        [*COMMAND, "--save-every", "0.1", *flags], cwd=folder, env=os.environ | {"PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    while not (folder / RUN / "training.npz").exists():
+        assert process.poll() is None, process.stderr.read()
+        time.sleep(0.01)
+    return process
+
+
+def train(folder: Path, *flags: str) -> subprocess.CompletedProcess:
+    return run(*COMMAND, *flags, cwd=folder, PYTHONPATH=str(ROOT))
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("undisturbed")
+    done = train(folder)
+    assert done.returncode == 0, done.stderr
+    return folder / RUN
+
+
+def same_weights(one: Path, other: Path) -> bool:
+    a, b = (checkpoint.load(folder).weights for folder in (one, other))
+    return a.keys() == b.keys() and all(a[name].tobytes() == b[name].tobytes() for name in a)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL")
+def test_after_kill_9_the_same_command_ends_with_the_weights_of_an_undisturbed_run(tmp_path, undisturbed):
+    process = begun(tmp_path)
+    process.kill()
+    process.wait()
+    assert not (tmp_path / RUN / "result.json").exists()
+    done = train(tmp_path)
+    assert done.returncode == 0 and re.search(r"^going on at step [\d,]+$", done.stderr, re.M)
+    assert same_weights(tmp_path / RUN, undisturbed)
+    assert {p.name for p in (tmp_path / RUN).iterdir()} == {p.name for p in undisturbed.iterdir()}
+    history, whole = ((folder / "history.csv").read_text().splitlines() for folder in (tmp_path / RUN, undisturbed))
+    assert [row.split(",")[:2] for row in history] == [row.split(",")[:2] for row in whole]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs SIGINT")
+def test_ctrl_c_saves_says_how_to_go_on_and_ends_with_130(tmp_path, undisturbed):
+    process = begun(tmp_path)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate()
+    assert process.returncode == 130 and out == ""
+    said = err.splitlines()[-1]
+    step = re.fullmatch(r"train\.mnist: interrupted; step ([\d,]+) of 400 is saved; the same command goes on", said)[1]
+    again = train(tmp_path, "--resume")
+    assert again.returncode == 0 and f"going on at step {step}\n" in again.stderr
+    assert same_weights(tmp_path / RUN, undisturbed)
+
+
+def test_a_folder_in_which_another_process_trains_is_refused(tmp_path):
+    process = begun(tmp_path)
+    try:
+        done = train(tmp_path)
+        assert done.returncode == 2
+        assert done.stderr.endswith(f"another process is training in {RUN}; wait for it, or choose an --out\n")
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_a_run_half_done_is_not_overwritten_by_another(tmp_path):
+    process = begun(tmp_path)
+    process.kill()
+    process.communicate()
+    before = (tmp_path / RUN / "training.npz").read_bytes()
+    done = train(tmp_path, "--seed", "3")
+    assert done.returncode == 2 and done.stderr.endswith("holds another run (seed 0, not 3); choose an --out\n")
+    assert (tmp_path / RUN / "training.npz").read_bytes() == before
+
+
+def test_resume_without_a_run_to_go_on_with_is_one_line(tmp_path):
+    done = train(tmp_path, "--resume")
+    assert (done.returncode, done.stdout) == (66, "")
+    assert done.stderr == f"train.mnist: {RUN}: no interrupted run to go on with; leave out --resume to begin one\n"
+    assert not list(tmp_path.iterdir())
+
+
+class Leaves(Keeper):
+    """Is interrupted when it has seen `n_steps` steps."""
+
+    def __init__(self, folder, run, *, n_steps):
+        super().__init__(folder, run, every_s=1e9)
+        self.n_steps = n_steps
+
+    def on_train_batch_end(self, batch, logs=None):
+        self._interrupted = batch + 1 == self.n_steps
+        super().on_train_batch_end(batch, logs)
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "momentum", "adadelta"])
+def test_left_between_two_rows_and_taken_up_a_run_has_the_same_weights_and_the_same_history(optimizer, tmp_path):
+    digits = datasets.digits.load().train
+    recipe = Recipe(steps=12, log_every=5, optimizer=optimizer, averaging=0.9, batch=32)
+    whole = architecture("deep-mnist").build(recipe)  # it has a dropout, whose random state must come along
+    rows = fit(whole, digits, recipe).rows
+    with pytest.raises(Interrupted, match=r"^interrupted; step 7 of 12 is saved"):
+        fit(architecture("deep-mnist").build(recipe), digits, recipe, Leaves(tmp_path, {}, n_steps=7))
+    later = architecture("deep-mnist").build(recipe)
+    stood = fit(later, digits, recipe, Keeper(tmp_path, {}, every_s=1e9))
+    assert [row.step for row in stood.rows] == [row.step for row in rows] == [5, 10, 12]
+    for ours, theirs in zip(stood.rows, rows, strict=True):
+        # Means of float32 means.
+        assert (ours.loss, ours.accuracy) == pytest.approx((theirs.loss, theirs.accuracy), rel=1e-5)
+    for ours, theirs in zip(later.get_weights(), whole.get_weights(), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_a_run_killed_after_its_last_step_trains_no_further(tmp_path):
+    digits = datasets.digits.load().train
+    recipe = Recipe(steps=3, batch=32)
+    fit(architecture("lenet5-relu").build(recipe), digits, recipe, Keeper(tmp_path, {}, every_s=1e9))
+    later = architecture("lenet5-relu").build(Recipe(seed=9))
+    assert fit(later, digits, recipe, Keeper(tmp_path, {}, every_s=1e9)).step == 3
+    assert len(Batches(digits, recipe, first=3)) == 0
+
+
+def test_a_damaged_state_is_said_and_trained_again_from_the_beginning(tmp_path, capsys):
+    (tmp_path / standing.FILE).write_bytes(b"PK\3\4 half a file")
+    assert standing.load(tmp_path) is None
+    assert re.fullmatch(r".*training\.npz: damaged \(.*\); training from the beginning\n", capsys.readouterr().err)
+    assert standing.run_in(tmp_path) is None
+
+
+def test_a_state_of_other_variables_is_said_and_trained_again_from_the_beginning(tmp_path, capsys):
+    standing.save(tmp_path, {}, standing.Standing(step=2), [np.zeros(3)])
+    model = architecture("lenet5-relu").build()
+    model.compile("adam")
+    assert Keeper(tmp_path, {}, every_s=1).restored(model) == standing.Standing()
+    assert "of another version of Keras; training from the beginning" in capsys.readouterr().err
+
+
+def test_what_a_kill_left_of_a_save_is_cleared_away(tmp_path, undisturbed):
+    folder = tmp_path / "run"
+    folder.mkdir()
+    (folder / ".training.npz.123.partial").write_bytes(b"half")
+    (folder / ".tensorboard.partial").mkdir()
+    done = train(tmp_path, "--steps", "2", "--out", "run")
+    assert done.returncode == 0, done.stderr
+    assert {p.name for p in folder.iterdir()} == {p.name for p in undisturbed.iterdir()}

@@ -1,0 +1,53 @@
+"""What every training command shares: its flags, and the way from them to a finished run."""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+from edge.errors import InputMissing, UsageError
+from train import recipe_book, recipes, run
+from train.architectures import architecture
+from train.datasets import Dataset
+from train.recipes import Recipe
+
+
+def parser(program: str, *, networks: tuple[str, ...], description: str) -> argparse.ArgumentParser:
+    """The flags every training command has."""
+    flags = argparse.ArgumentParser(prog=program, description=description)
+    flags.add_argument("--arch", choices=networks, default=networks[0], help="the network (default: %(default)s)")
+    flags.add_argument("--recipe", choices=("modern", "documented"), default="modern", help="default: %(default)s")
+    flags.add_argument("--data-dir", metavar="DIR", help="folder with the data set; else $EDGEPROOF_DATA, cache, download")
+    flags.add_argument("--out", metavar="RUN", help="run folder (default: runs/NETWORK-DATA-RECIPE)")
+    flags.add_argument("--resume", action="store_true", help="go on with an interrupted run, or say that there is none")
+    flags.add_argument("--save-every", type=float, metavar="S", default=30.0, help="seconds between saves (default: 30)")
+    flags.add_argument("--deterministic", action="store_true", help="the same command gives the same weights, bit for bit")
+    recipes.add_flags(flags)
+    return flags
+
+
+def chosen(flags: argparse.Namespace, *, data: str) -> Recipe:
+    """The recipe the flags ask for on the data set `data`. Raises UsageError, without looking for the data."""
+    if not flags.save_every >= 0:
+        raise UsageError(f"--save-every {flags.save_every} is out of range")
+    recipe = recipes.from_flags(recipe_book.recipe(flags.arch, flags.recipe, data=data), flags)
+    architecture(flags.arch).check(recipe)
+    return recipe
+
+
+def train(flags: argparse.Namespace, dataset: Dataset) -> None:
+    """Train on `dataset` as the flags say, and print the figures."""
+    recipe = chosen(flags, data=dataset.name)
+    out = Path(flags.out or f"runs/{flags.arch}-{dataset.name}-{recipe.name}")
+    if flags.deterministic:
+        _be_deterministic()
+    if flags.resume and not run.begun(out):
+        raise InputMissing(f"{out}: no interrupted run to go on with; leave out --resume to begin one")
+    print(f"{flags.arch} on {dataset.name} ({len(dataset.train):,} pictures), {recipe.name} recipe -> {out}", file=sys.stderr)
+    print(run.sentence(run.train(flags.arch, dataset, recipe, out, save_every_s=flags.save_every)))
+
+
+def _be_deterministic() -> None:
+    # Read when a backend starts, which it has not: Keras is imported where a network is built.
+    os.environ["TF_DETERMINISTIC_OPS"] = "1"
+    os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_gpu_deterministic_ops=true".strip()
