@@ -53,7 +53,7 @@ RECIPES: dict[str, dict[str, Recipe]] = {
         "documented": dataclasses.replace(_LENET_DOCUMENTED, steps=1_000, log_every=2),
     },
     "mnist-tiny": {
-        "modern": Recipe(epochs=30, learning_rate=1e-2, batch=128, shift=2, turn=10, stretch=0.1),
+        "modern": Recipe(epochs=15, learning_rate=1e-2, turn=10, stretch=0.1),
     },
     "cifar-lrn": {
         "modern": Recipe(
@@ -78,3 +78,17 @@ def recipe(network: str, name: str, *, data: str) -> Recipe:
     if data == "digits" and base.name == "modern":
         return dataclasses.replace(base, epochs=DIGITS_EPOCHS)
     return base
+
+
+# Top-1 in percent on the test split as the documents report it (CIFAR-10's on the original pictures), for `python -m train`.
+REPORTED = {
+    "deep-mnist": "99.23",
+    "keras-cnn": "99.35",
+    "cifar-lrn": "73, 86 after 256 epochs",
+    "resnet8": "85, MLPerf Tiny's target",
+}
+# The same as we measured it: means over the seeds in docs/results/, to which a test holds them. CIFAR-10's on a JPEG copy.
+MEASURED = {
+    ("deep-mnist", "documented"): 99.24,
+    ("cifar-lrn", "documented"): 69.22,
+}

@@ -64,7 +64,7 @@ ARCHITECTURES = {
         Architecture("lenet5-sigmoid", "lenet5.build_sigmoid", 521_982, DIGIT, options=("activation",)),
         Architecture("lenet5-relu", "lenet5.build_relu", 97_982, DIGIT),
         Architecture("lenet5-wide", "lenet5.build_wide", 3_274_634, DIGIT),
-        Architecture("mnist-tiny", "mnist_tiny.build", 7_714, DIGIT),
+        Architecture("mnist-tiny", "mnist_tiny.build", 7_426, DIGIT),
         Architecture("cifar-lrn", "cifar_lrn.build", 1_068_298, CIFAR, options=("standardization", "dropout", "l2")),
         Architecture("resnet8", "resnet8.build", 78_666, CIFAR),
     )
