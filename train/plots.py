@@ -1,6 +1,7 @@
-"""The pictures of a run: its curves, six test pictures with the answers, and the network."""
+"""The pictures of a run: its curves, six test pictures with the answers, and the network; and of several, their curves."""
 
 import io
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -27,6 +28,17 @@ def curves(rows: list[Row], *, title: str) -> bytes:
         right.plot([r.step for r in validated], [r.validation_accuracy for r in validated], "o-", label="validation")
     right.set(xlabel="step", ylabel="accuracy")
     right.legend(loc="lower right")
+    return _png(figure)
+
+
+def compared(runs: Mapping[str, Sequence[Row]], *, of: str, title: str) -> bytes:
+    """The training `of` ("loss" or "accuracy") of several runs over the steps, a line each by its name, as a PNG."""
+    figure = Figure(figsize=(7, 4.4), layout="constrained")
+    axes = figure.subplots()
+    axes.set(title=title, xlabel="step", ylabel=f"training {of}", yscale="log" if of == "loss" else "linear")
+    for name, rows in runs.items():
+        axes.plot([row.step for row in rows], [getattr(row, of) for row in rows], label=name, linewidth=1.2)
+    axes.legend()
     return _png(figure)
 
 

@@ -1,0 +1,106 @@
+"""Make one of the documents' comparisons: train its legs, print the table, and write it as Markdown beside the plot."""
+
+import argparse
+import sys
+import textwrap
+from pathlib import Path
+from typing import Any
+
+from edge import errors
+from edge.errors import Refused
+from edge.files import write_whole
+from train.compare import activations, legs, optimizers, widths
+from train.compare.legs import Comparison, Outcome
+from train.datasets import Dataset, digits, mnist
+
+COMPARISONS = {
+    "optimizers": optimizers.COMPARISON,
+    "activations": activations.COMPARISON,
+    "widths": widths.COMPARISON,
+}
+
+
+def main() -> int:
+    flags = _parser().parse_args()
+    comparison = COMPARISONS[flags.comparison]
+    wanted = comparison.legs(flags)  # before a download, what makes no sense on any data
+    dataset = digits.load() if flags.data == "digits" else mnist.load_or_digits(flags.data_dir)
+    out = Path(flags.out or f"runs/compare/{flags.comparison}")
+    outcomes = []
+    for i, leg in enumerate(wanted, 1):
+        print(f"leg {i} of {len(wanted)}: {leg.name} ({leg.network} on {dataset.name}) -> {out / leg.name}", file=sys.stderr)
+        outcomes.append(legs.train(leg, dataset, out / leg.name))
+    if not any(outcome.finished for outcome in outcomes):
+        raise Refused("every leg diverged; there is nothing to compare")
+    rows = table(comparison, outcomes, dataset)
+    write_whole(str(out / f"{flags.comparison}.md"), page(comparison, outcomes, dataset, rows).encode())
+    write_whole(str(out / f"{flags.comparison}.png"), _plot(comparison, outcomes, dataset))
+    print(rows)
+    return 0
+
+
+def table(comparison: Comparison, outcomes: list[Outcome], dataset: Dataset) -> str:
+    """A Markdown table with a row a leg; a leg that diverged has no more to show."""
+    found = [comparison.measured(outcome, dataset) if outcome.finished else {} for outcome in outcomes]
+    columns = next(cells for cells in found if cells)
+    lines = [
+        ["leg", "learning rate", "steps", *columns],
+        ["---", "--:", "--:", *("--:" for _ in columns)],
+        *([*_leg(o), *(cells.get(column, "–") for column in columns)] for o, cells in zip(outcomes, found, strict=True)),
+    ]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def page(comparison: Comparison, outcomes: list[Outcome], dataset: Dataset, rows: str) -> str:
+    """The comparison as a Markdown page: what is compared, what was found, the table, the circumstances."""
+    recipe = outcomes[0].leg.recipe
+    n_training = recipe.n_training(len(dataset.train))
+    n_held_out = len(dataset.train) - n_training
+    kept = f", the last {n_held_out:,} of the training split held out for the accuracy" if n_held_out else ""
+    # More than one where the command went on elsewhere.
+    places = dict.fromkeys(_place(outcome.figures) for outcome in outcomes if outcome.finished)
+    circumstances = (
+        f"Machine: {'; or '.join(places)}. Data: {dataset.name}, {n_training:,} pictures to train on{kept}; the test split "
+        f"chooses nothing here. One run each, seed {recipe.seed}."
+    )
+    said = f"{comparison.about} {comparison.finding(outcomes, dataset)}"
+    return f"# {comparison.title}\n\n{_wrapped(said)}\n\n{rows}\n\n{_wrapped(circumstances)}\n"
+
+
+def _wrapped(text: str) -> str:
+    # A number and its sign stay on one line.
+    joined = text.replace(" %", "\u00a0%")
+    return textwrap.fill(joined, width=128, break_on_hyphens=False, break_long_words=False).replace("\u00a0", " ")
+
+
+def _place(figures: dict[str, Any]) -> str:
+    return ", ".join([figures["machine"], *(f"{name} {version}" for name, version in figures["versions"].items())])
+
+
+def _leg(outcome: Outcome) -> list[str]:
+    steps = f"{outcome.figures['steps']:,}" if outcome.finished else f"diverged at step {outcome.diverged_at:,}"
+    return [outcome.leg.name, f"{outcome.leg.recipe.rate:g}", steps]
+
+
+def _plot(comparison: Comparison, outcomes: list[Outcome], dataset: Dataset) -> bytes:
+    from train import plots
+
+    lines = {o.leg.name if o.finished else f"{o.leg.name} (diverged)": o.rows for o in outcomes}
+    return plots.compared(lines, of=comparison.curve, title=f"{comparison.title}, on {dataset.name}")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m train.compare", description=__doc__)
+    names = parser.add_subparsers(dest="comparison", required=True)
+    for name, comparison in COMPARISONS.items():
+        flags = names.add_parser(name, help=comparison.title, description=comparison.about)
+        comparison.add_flags(flags)
+        flags.add_argument("--seed", type=int, metavar="N", help="of every leg (default: 0)")
+        flags.add_argument("--data", choices=("mnist", "digits"), default="mnist", help="default: %(default)s")
+        flags.add_argument("--data-dir", metavar="DIR", help="folder with the data set; else $EDGEPROOF_DATA, cache, download")
+        flags.add_argument("--out", metavar="DIR", help=f"the legs' run folders, table, plot (default: runs/compare/{name})")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(errors.run(main, "train.compare"))

@@ -1,0 +1,116 @@
+"""ReLU in place of the sigmoid, at the documented learning rate and at smaller ones."""
+
+import argparse
+import functools
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from train import checkpoint, recipe_book
+from train.compare.legs import HELD_OUT, Comparison, Leg, Outcome, accuracy, against, held_out, leg, margin, percent
+from train.datasets import Dataset
+from train.evaluate import BATCH
+
+if TYPE_CHECKING:
+    import keras
+
+NETWORK = "lenet5-sigmoid"
+# The documented rate is divided by these. The document's weights, of σ 1, want a far smaller rate than its ReLU networks have.
+DIVISORS = (1, 10, 100, 1_000, 10_000)
+N_PROBED = 1_000  # held-out pictures among which a unit must answer one not to be dead
+
+
+def add_flags(flags: argparse.ArgumentParser) -> None:
+    flags.add_argument("--steps", type=int, default=1_000, metavar="N", help="steps of each leg (default: %(default)s)")
+
+
+def legs(flags: argparse.Namespace) -> list[Leg]:
+    base = recipe_book.recipe(NETWORK, "documented", data=flags.data)
+    given = {"steps": flags.steps, "seed": flags.seed, "held_out": HELD_OUT}
+    rates = [base.rate / divisor for divisor in DIVISORS]
+    relu = [leg(f"relu-{rate:g}", NETWORK, base, activation="relu", learning_rate=rate, **given) for rate in rates]
+    return [leg(f"sigmoid-{base.rate:g}", NETWORK, base, **given), *relu]
+
+
+def dead_units(model: "keras.Model", images: np.ndarray) -> dict[str, tuple[int, int]]:
+    """For each ReLU layer of `model`: how many of its units are dead, of how many.
+
+    A unit is a neuron or a kernel; a dead one is zero, a kernel in every place, for each of `images` (uint8 [N, H, W, C]).
+    """
+    import keras
+
+    layers = [layer for layer in model.layers if getattr(layer, "activation", None) is keras.activations.relu]
+    if not layers:
+        return {}
+    probe = keras.Model(model.inputs[0], [layer.output for layer in layers])
+    alive = [np.zeros(layer.output.shape[-1], bool) for layer in layers]
+    for start in range(0, len(images), BATCH):
+        for answered, output in zip(alive, probe(images[start : start + BATCH].astype(np.float32)), strict=True):
+            values = keras.ops.convert_to_numpy(output)
+            answered |= (values > 0).any(axis=tuple(range(values.ndim - 1)))
+    return {layer.name: (int((~answered).sum()), len(answered)) for layer, answered in zip(layers, alive, strict=True)}
+
+
+def measured(outcome: Outcome, dataset: Dataset) -> dict[str, str]:
+    dead = _dead(outcome, dataset)
+    return {
+        f"held-out accuracy (n = {len(held_out(outcome.leg, dataset)):,})": percent(accuracy(outcome, dataset)),
+        "dead units": _share(dead) or "–",
+        "dead, by layer": ", ".join(f"{name} {n} of {of}" for name, (n, of) in dead.items()) or "–",
+        "seconds": f"{outcome.figures['seconds']:.1f}",
+    }
+
+
+def finding(outcomes: list[Outcome], dataset: Dataset) -> str:
+    sigmoid, unchanged, *smaller = outcomes
+    n = len(held_out(sigmoid.leg, dataset))
+    base, swapped = accuracy(sigmoid, dataset), accuracy(unchanged, dataset)
+    best = max(smaller, key=lambda o: accuracy(o, dataset))
+    top = accuracy(best, dataset)
+    helps = swapped - base > margin(swapped, base, n=n)
+    mends = top - swapped > margin(top, swapped, n=n)
+    said = [
+        _reached(sigmoid, dataset),
+        *(f"{_reached(o, dataset)}{_compared(o, base, dataset)}" for o in (unchanged, *smaller)),
+        f"So at the unchanged rate the swap {'helps' if helps else 'does not help'} here; "
+        + (f"the smaller rate of {best.leg.name} mends it" if mends else "no smaller rate mends it"),
+    ]
+    return f"{'. '.join(said)}."
+
+
+def _reached(outcome: Outcome, dataset: Dataset) -> str:
+    if not outcome.finished:
+        return f"{outcome.leg.name} diverged (found at step {outcome.diverged_at:,})"
+    return f"{outcome.leg.name} reaches {percent(accuracy(outcome, dataset))}"
+
+
+def _compared(outcome: Outcome, base: float, dataset: Dataset) -> str:
+    if not outcome.finished:
+        return ""
+    compared = against(accuracy(outcome, dataset), base, n=len(held_out(outcome.leg, dataset)))
+    return f", {compared} the sigmoid, with {_share(_dead(outcome, dataset))} of its units dead"
+
+
+@functools.cache  # for the table and for the finding
+def _dead(outcome: Outcome, dataset: Dataset) -> dict[str, tuple[int, int]]:
+    return dead_units(checkpoint.load(outcome.folder).build(), held_out(outcome.leg, dataset).images[:N_PROBED])
+
+
+def _share(dead: dict[str, tuple[int, int]]) -> str:
+    return percent(sum(n for n, _ in dead.values()) / sum(of for _, of in dead.values())) if dead else ""
+
+
+COMPARISON = Comparison(
+    title="ReLU in place of the sigmoid",
+    about=(
+        f"`{NETWORK}` by its documented recipe, and with ReLU at the same rate and at smaller ones. The document claims that "
+        "the swap does not help at an unchanged rate, because units die, and that a smaller rate mends it: here, that it beats "
+        "the unchanged one beyond chance, one that diverged counting as guesses. A unit (a neuron or a kernel) is called dead "
+        f"where it is zero for each of the first {N_PROBED:,} held-out pictures."
+    ),
+    curve="accuracy",
+    add_flags=add_flags,
+    legs=legs,
+    measured=measured,
+    finding=finding,
+)

@@ -1,0 +1,77 @@
+"""The narrow network against the wide one: what a step teaches, and what it costs."""
+
+import argparse
+
+from train import recipe_book
+from train.compare.legs import Comparison, Leg, Outcome, against, leg, percent
+from train.datasets import Dataset
+from train.standing import Row
+
+NARROW, WIDE = "lenet5-relu", "lenet5-wide"
+
+
+def add_flags(flags: argparse.ArgumentParser) -> None:
+    flags.add_argument("--steps", type=int, default=300, metavar="N", help="steps of each leg (default: %(default)s)")
+
+
+def legs(flags: argparse.Namespace) -> list[Leg]:
+    # Nothing is held out: a validation would count as a step's cost, and in the first epoch every picture is new anyway.
+    given = {"steps": flags.steps, "seed": flags.seed, "log_every": min(10, max(flags.steps // 3, 1))}
+    return [leg(name, name, recipe_book.recipe(name, "documented", data=flags.data), **given) for name in (NARROW, WIDE)]
+
+
+def ms_a_step(rows: tuple[Row, ...]) -> float:
+    """Milliseconds a step takes, from the first row on: the steps before it compile the network."""
+    first, last = rows[0], rows[-1]
+    if first is last:
+        return 1000 * last.seconds / last.step
+    return 1000 * (last.seconds - first.seconds) / (last.step - first.step)
+
+
+def measured(outcome: Outcome, dataset: Dataset) -> dict[str, str]:
+    thirds = {f"training accuracy at step {row.step:,}": percent(row.accuracy) for row in _thirds(outcome)}
+    return {
+        "parameters": f"{outcome.figures['n_parameters']:,}",
+        **thirds,
+        "milliseconds a step": f"{ms_a_step(outcome.rows):.1f}",
+    }
+
+
+def finding(outcomes: list[Outcome], dataset: Dataset) -> str:
+    if gone := [o.leg.name for o in outcomes if not o.finished]:
+        return f"{' and '.join(gone)} diverged, so there is nothing to hold the other against."
+    narrow, wide = outcomes
+    n = narrow.leg.recipe.batch * narrow.leg.recipe.log_every
+    ahead = "; ".join(
+        f"at step {a.step:,}, {against(a.accuracy, b.accuracy, n=n)}"
+        for a, b in zip(_thirds(wide), _thirds(narrow), strict=True)
+    )
+    cost = ms_a_step(wide.rows), ms_a_step(narrow.rows)
+    goal = narrow.rows[-1]
+    reached = next((row for row in wide.rows if row.accuracy >= goal.accuracy), None)
+    catches_up = f"first at step {reached.step:,}, after {reached.seconds:.1f} s" if reached else "nowhere"
+    return (
+        f"In training accuracy, {WIDE} against {NARROW} is: {ahead} it. A step takes it {cost[0]:.1f} ms and the narrow one "
+        f"{cost[1]:.1f} ms, {cost[0] / cost[1]:.1f} times as long. What {NARROW} has at step {goal.step:,}, after "
+        f"{goal.seconds:.1f} s ({percent(goal.accuracy)}), {WIDE} has {catches_up}."
+    )
+
+
+def _thirds(outcome: Outcome) -> list[Row]:
+    n = len(outcome.rows)
+    return [outcome.rows[i] for i in sorted({max(n * third // 3, 1) - 1 for third in (1, 2, 3)})]
+
+
+COMPARISON = Comparison(
+    title="Narrow against wide",
+    about=(
+        f"`{NARROW}` (6 and 16 kernels, 120 neurons) against `{WIDE}` (32 and 64 kernels, 1,024 neurons), both by the "
+        "documented recipe. The document claims that more kernels and neurons learn in fewer steps, and that each step costs "
+        "more. A training accuracy is the mean of the batches since the row before in history.csv, each judged before its step."
+    ),
+    curve="accuracy",
+    add_flags=add_flags,
+    legs=legs,
+    measured=measured,
+    finding=finding,
+)
