@@ -10,7 +10,10 @@ RUN := $(BIN)/python
 ARCH ?= deep-mnist
 DEMO_FLAGS ?=
 
-.PHONY: help demo test test-arm benchmarks cold-start lint shipped-model examples constraints clean
+# Trainings side by side.
+LANES ?= 1
+
+.PHONY: help demo test test-arm benchmarks cold-start results check-full lint shipped-model examples constraints clean
 
 # List the targets.
 help:
@@ -46,6 +49,15 @@ cold-start: $(VENV)/installed
 	$(RUN) -m benchmarks.cold_start --device .venv-device/bin
 	$(RUN) -m benchmarks.phases --device .venv-device/bin
 	$(RUN) -m benchmarks.warm
+
+# Train every line of the table in docs/results.md that is not done (hours; LANES=2 runs two at a time; needs EDGEPROOF_DATA).
+results: $(VENV)/installed
+	$(RUN) -m benchmarks.training --lanes $(LANES)
+
+# Kill a small training at random moments, 200 times on JAX and 20 on TensorFlow (half an hour).
+check-full: $(VENV)/installed
+	$(RUN) -m tests.kills --kills 200 --backend jax
+	$(RUN) -m tests.kills --kills 20 --backend tensorflow
 
 # Check style, form and types.
 lint: $(VENV)/installed

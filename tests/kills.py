@@ -20,11 +20,13 @@ from pathlib import Path
 import numpy as np
 
 from conftest import ROOT
+from tests.train.test_idx import idx
+from train.datasets import digits
 
 # A dropout, whose random state must come along, and a moving average: all that a training's state is made of.
-COMMAND = (
-    sys.executable, "-m", "train.mnist", "--data", "digits", "--arch", "keras-cnn", "--batch", "16", "--steps", "40",
-    "--log-every", "7", "--averaging", "0.9", "--deterministic", "--save-every", "0", "--out",
+RECIPE = (
+    "--arch", "keras-cnn", "--batch", "16", "--steps", "12", "--log-every", "5", "--averaging", "0.5", "--deterministic",
+    "--save-every", "0",
 )  # fmt: skip
 
 
@@ -45,9 +47,9 @@ def main() -> int:
     parser.add_argument("--lanes", type=int, default=2, metavar="N", help="trainings side by side (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="of the moments (default: %(default)s)")
     flags = parser.parse_args()
-    os.environ["KERAS_BACKEND"] = flags.backend
     started = time.monotonic()
     with tempfile.TemporaryDirectory() as scratch, concurrent.futures.ThreadPoolExecutor(flags.lanes) as lanes:
+        prepare(Path(scratch), flags.backend)
         undisturbed = Path(scratch, "undisturbed")
         process = begun(undisturbed)
         first_save = time.monotonic()
@@ -69,6 +71,22 @@ def main() -> int:
     for e in failed:
         print(e.said, file=sys.stderr)
     return 1 if failed else 0
+
+
+def prepare(scratch: Path, backend: str) -> None:
+    """The environment of every training: the backend, the digits as IDX files, and a cache of what JAX compiles."""
+    data = digits.load()
+    (scratch / "data").mkdir()
+    for name, split in (("train", data.train), ("t10k", data.test)):
+        (scratch / "data" / f"{name}-images-idx3-ubyte").write_bytes(idx(split.images[..., 0]))
+        (scratch / "data" / f"{name}-labels-idx1-ubyte").write_bytes(idx(split.labels))
+    os.environ |= {
+        "KERAS_BACKEND": backend,
+        "EDGEPROOF_DATA": str(scratch / "data"),
+        "JAX_COMPILATION_CACHE_DIR": str(scratch / "jax"),
+        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+        "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "0",
+    }
 
 
 def ending(scratch: Path, numbers: "itertools.count[int]", moment: float, wanted: dict[str, bytes]) -> Ending:
@@ -96,7 +114,8 @@ def begun(folder: Path) -> "subprocess.Popen[bytes]":
 
 def started(folder: Path) -> "subprocess.Popen[bytes]":
     with folder.with_suffix(".log").open("ab") as output:
-        return subprocess.Popen([*COMMAND, str(folder)], cwd=ROOT, stdout=output, stderr=output)
+        command = [sys.executable, "-m", "train.mnist", *RECIPE, "--out", str(folder)]
+        return subprocess.Popen(command, cwd=ROOT, stdout=output, stderr=output)
 
 
 def weights(folder: Path) -> dict[str, bytes]:

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 
 from train.datasets import Split
+from train.distribution import ALONE, Share
 from train.recipes import Recipe
 
 
@@ -11,12 +12,12 @@ class Batches(keras.utils.PyDataset):
     """Item k is step `first` + k of the whole run: float32 [B, H, W, C] pixels 0 to 255 and uint8 [B] labels.
 
     Keras calls it from a thread of its own, so augmentation runs beside the training step; it is numpy's work, the same on
-    every backend.
+    every backend. One of several processes gets its `share` of the rows.
     """
 
-    def __init__(self, split: Split, recipe: Recipe, *, first: int = 0) -> None:
+    def __init__(self, split: Split, recipe: Recipe, *, first: int = 0, share: Share = ALONE) -> None:
         super().__init__(workers=1, max_queue_size=16)
-        self.split, self.recipe, self.first = split, recipe, first
+        self.split, self.recipe, self.first, self.share = split, recipe, first, share
         self._epoch, self._order = -1, np.empty(0, np.int64)
 
     def __len__(self) -> int:
@@ -26,7 +27,9 @@ class Batches(keras.utils.PyDataset):
         step = self.first + k
         which = self._drawn(step) if self.recipe.sampling == "replacement" else self._next(step)
         rng = np.random.default_rng([self.recipe.seed, 1, step])
-        return augment(self.split.images[which], self.recipe, rng), self.split.labels[which]
+        # The whole batch is augmented before it is shared out: together the processes see just what one alone would see.
+        mine = self.share.rows(len(which))
+        return augment(self.split.images[which], self.recipe, rng)[mine], self.split.labels[which][mine]
 
     def _drawn(self, step: int) -> np.ndarray:
         return np.random.default_rng([self.recipe.seed, 2, step]).integers(0, len(self.split), self.recipe.batch)

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from edge.errors import InputMissing, UsageError
-from train import recipe_book, recipes, run
+from train import distribution, recipe_book, recipes, run
 from train.architectures import architecture
 from train.datasets import Dataset
 from train.recipes import Recipe
@@ -22,6 +22,10 @@ def parser(program: str, *, networks: tuple[str, ...], description: str) -> argp
     flags.add_argument("--resume", action="store_true", help="go on with an interrupted run, or say that there is none")
     flags.add_argument("--save-every", type=float, metavar="S", default=30.0, help="seconds between saves (default: 30)")
     flags.add_argument("--deterministic", action="store_true", help="the same command gives the same weights, bit for bit")
+    together = flags.add_argument_group("several processes", "one training, with KERAS_BACKEND=jax; the same flags in each")
+    together.add_argument("--coordinator", metavar="HOST:PORT", help="where the others find process 0, which writes the run")
+    together.add_argument("--processes", type=int, metavar="N", help="how many there are; each takes its part of every batch")
+    together.add_argument("--index", type=int, metavar="I", help="which one this is, from 0 to N-1")
     recipes.add_flags(flags)
     return flags
 
@@ -32,19 +36,29 @@ def chosen(flags: argparse.Namespace, *, data: str) -> Recipe:
         raise UsageError(f"--save-every {flags.save_every} is out of range")
     recipe = recipes.from_flags(recipe_book.recipe(flags.arch, flags.recipe, data=data), flags)
     architecture(flags.arch).check(recipe)
+    _share(flags, recipe)
     return recipe
 
 
 def train(flags: argparse.Namespace, dataset: Dataset) -> None:
-    """Train on `dataset` as the flags say, and print the figures."""
+    """Train on `dataset` as the flags say, and print the figures, unless another process leads."""
     recipe = chosen(flags, data=dataset.name)
     out = Path(flags.out or f"runs/{flags.arch}-{dataset.name}-{recipe.name}")
     if flags.deterministic:
         _be_deterministic()
+    share = _share(flags, recipe)
+    if not share.leads:
+        run.follow(flags.arch, dataset, recipe, out, share=share)
+        return
     if flags.resume and not run.begun(out):
         raise InputMissing(f"{out}: no interrupted run to go on with; leave out --resume to begin one")
     print(f"{flags.arch} on {dataset.name} ({len(dataset.train):,} pictures), {recipe.name} recipe -> {out}", file=sys.stderr)
-    print(run.sentence(run.train(flags.arch, dataset, recipe, out, save_every_s=flags.save_every)))
+    figures = run.train(flags.arch, dataset, recipe, out, save_every_s=flags.save_every, share=share)
+    print(run.sentence(figures))
+
+
+def _share(flags: argparse.Namespace, recipe: Recipe) -> distribution.Share:
+    return distribution.share(flags.coordinator, flags.processes, flags.index, batch=recipe.batch)
 
 
 def _be_deterministic() -> None:

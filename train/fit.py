@@ -7,6 +7,7 @@ import keras
 from train import evaluate
 from train.batches import Batches
 from train.datasets import Split
+from train.distribution import ALONE, Share
 from train.keeper import Keeper
 from train.progress import Progress
 from train.recipes import Recipe
@@ -15,11 +16,12 @@ from train.standing import Standing
 _WARM_UP = 0.2  # share of the steps
 
 
-def fit(model: keras.Model, split: Split, recipe: Recipe, keeper: Keeper | None = None) -> Standing:
+def fit(model: keras.Model, split: Split, recipe: Recipe, keeper: Keeper | None = None, *, share: Share = ALONE) -> Standing:
     """Train `model` in place on `split` less what the recipe holds out, and return how far it came: all the way.
 
     `keeper` puts the training's state away now and then; where it has one, the training goes on from there.
     Raises Refused where the loss or a weight stops being finite, at the next row of the history, and Interrupted.
+    One of several processes trains on its `share` of every batch, as the others do at the same time on theirs.
     With `recipe.averaging` the model ends with the moving average of its weights, not the last ones.
     """
     n_train = recipe.n_training(len(split))
@@ -32,10 +34,11 @@ def fit(model: keras.Model, split: Split, recipe: Recipe, keeper: Keeper | None 
     model.compile(optimizer=optimizer(recipe, n_steps=n_steps), loss=loss(recipe), metrics=["accuracy"])
     model.optimizer.build(model.trainable_variables)
     standing = keeper.restored(model) if keeper else Standing()
-    progress = Progress(recipe, standing, n_train=n_train, validate=validation_accuracy if len(held_out) else None)
+    validate = validation_accuracy if len(held_out) else None
+    progress = Progress(recipe, standing, n_train=n_train, validate=validate, shown=share.leads)
     if standing.step < n_steps:
         callbacks = [progress, keeper.watching(progress)] if keeper else [progress]
-        batches = Batches(training, recipe, first=standing.step)
+        batches = Batches(training, recipe, first=standing.step, share=share)
         with keeper.listening() if keeper else nullcontext():
             # One Keras "epoch" is the whole run: batches are numbered by step, and a recipe's epochs may be fractions.
             model.fit(batches, epochs=1, shuffle=False, verbose=0, callbacks=callbacks)
@@ -56,7 +59,10 @@ def optimizer(recipe: Recipe, *, n_steps: int) -> keras.optimizers.Optimizer:
         # As He et al. 2016 (4.2) trained on CIFAR-10: a tenth at half, a hundredth at three quarters.
         bounds, rates = [n_steps // 2, n_steps * 3 // 4], [recipe.rate, recipe.rate / 10, recipe.rate / 100]
         rate = keras.optimizers.schedules.PiecewiseConstantDecay(bounds, rates)
-    settings = {"use_ema": True, "ema_momentum": recipe.averaging} if recipe.averaging else {}
+    settings = {}
+    if recipe.averaging:
+        # A decay of 1 - 1/k reaches back over k steps, more or less.
+        settings = {"use_ema": True, "ema_momentum": 1 - 1 / max(recipe.averaging * n_steps, 1)}
     if recipe.weight_decay:
         settings["weight_decay"] = recipe.weight_decay
     make = {

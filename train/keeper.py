@@ -13,34 +13,37 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 
 from edge.errors import Interrupted
-from train import standing
+from train import distribution, standing
+from train.distribution import ALONE, Share
 from train.progress import Progress
 from train.standing import Standing
 
 
 class Keeper(keras.callbacks.Callback):
-    """Saves the state of `run`, which says network, recipe and data, in `folder`: every `every_s` seconds and at Ctrl-C."""
+    """Saves the state of `run`, which says network, recipe and data, in `folder`: every `every_s` seconds and at Ctrl-C.
 
-    def __init__(self, folder: Path, run: dict[str, Any], *, every_s: float) -> None:
+    Of several processes only the one that leads reads and writes the folder; the others hear from it where the run stands.
+    """
+
+    def __init__(self, folder: Path, run: dict[str, Any], *, every_s: float, share: Share = ALONE) -> None:
         super().__init__()
-        self.folder, self.run, self.every_s = folder, run, every_s
+        self.folder, self.run, self.every_s, self.share = folder, run, every_s, share
         self._interrupted = False
 
     def restored(self, model: keras.Model) -> Standing:
         """Where the run stands; the variables of `model`, compiled, are then as they were."""
-        found = standing.load(self.folder)
-        if not found:
-            return Standing()
-        stood, values = found
         variables = _variables(model)
-        if [tuple(v.shape) for v in variables] != [v.shape for v in values]:
-            print(f"{self.folder / standing.FILE}: of another version of Keras; training from the beginning", file=sys.stderr)
-            return Standing()
+        stood, values = self._found(variables) if self.share.leads else (Standing(), [])
+        stood.step, values = distribution.from_the_first(self.share, stood.step, values, like=variables)
+        if not stood.step:
+            return stood
         for variable, value in zip(variables, values, strict=True):
             variable.assign(value)
-        print(f"going on at step {stood.step:,}", file=sys.stderr)
+        if self.share.leads:
+            print(f"going on at step {stood.step:,}", file=sys.stderr)
         return stood
 
     def watching(self, progress: Progress) -> "Keeper":
@@ -52,6 +55,8 @@ class Keeper(keras.callbacks.Callback):
         self._saved = time.monotonic()
 
     def on_train_batch_end(self, batch, logs=None) -> None:
+        if not self.share.leads:
+            return
         step, n_steps = self.progress.standing.step, self.progress.n_steps
         if self._interrupted or step == n_steps or time.monotonic() - self._saved >= self.every_s:
             self._save(logs)
@@ -60,7 +65,10 @@ class Keeper(keras.callbacks.Callback):
 
     @contextmanager
     def listening(self) -> Iterator[None]:
-        """Ctrl-C waits for the step to end, and for the save; a second one does not."""
+        """Ctrl-C waits for the step to end, and for the save; a second one does not.
+
+        The first one at a process that does not lead is left to the one that does: a terminal sends it to both.
+        """
         if threading.current_thread() is not threading.main_thread():  # where Python lets nobody listen
             yield
             return
@@ -70,14 +78,18 @@ class Keeper(keras.callbacks.Callback):
         finally:
             signal.signal(signal.SIGINT, before)
 
-    def forget(self) -> None:
-        """Remove what was saved: the run is done, or not worth going on with."""
-        (self.folder / standing.FILE).unlink(missing_ok=True)
-
     def _on_interrupt(self, number: int, frame: Any) -> None:
         if self._interrupted:
             raise KeyboardInterrupt
         self._interrupted = True
+
+    def _found(self, variables: list[Any]) -> tuple[Standing, list[np.ndarray]]:
+        """What lies in the folder and fits the `variables`; step 0 and no values where nothing does."""
+        stood, values = standing.load(self.folder) or (Standing(), [])
+        if values and [tuple(v.shape) for v in variables] != [v.shape for v in values]:
+            print(f"{self.folder / standing.FILE}: of another version of Keras; training from the beginning", file=sys.stderr)
+            return Standing(), []
+        return stood, values
 
     def _save(self, logs: Any) -> None:
         if keras.backend.backend() == "jax":

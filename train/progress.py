@@ -12,25 +12,26 @@ import keras
 import numpy as np
 from tensorboard.compat.proto.event_pb2 import Event
 from tensorboard.compat.proto.summary_pb2 import Summary
-from tensorboard.summary.writer.event_file_writer import EventFileWriter
+from tensorboard.summary.writer.record_writer import RecordWriter
 
-from edge.errors import Refused
 from train.recipes import Recipe
-from train.standing import Row, Standing
+from train.standing import Diverged, Row, Standing
 
 _BAR = 24
 
 
 class Progress(keras.callbacks.Callback):
-    """Keeps a `Row` every `recipe.log_every` steps in `standing`, and draws the bar on stderr.
+    """Keeps a `Row` every `recipe.log_every` steps in `standing`, and draws the bar on stderr where it is to be `shown`.
 
     `validate()` gives the validation accuracy; it is called once an epoch and at the end, or never where it is None.
-    A row at which the loss or a weight is not finite ends the training with Refused.
+    A row at which the loss or a weight is not finite ends the training with Diverged.
     """
 
-    def __init__(self, recipe: Recipe, standing: Standing, *, n_train: int, validate: Callable[[], float] | None) -> None:
+    def __init__(
+        self, recipe: Recipe, standing: Standing, *, n_train: int, validate: Callable[[], float] | None, shown: bool = True
+    ) -> None:
         super().__init__()
-        self.recipe, self.standing, self.n_train, self.validate = recipe, standing, n_train, validate
+        self.recipe, self.standing, self.n_train, self.validate, self.shown = recipe, standing, n_train, validate, shown
         self.n_steps = recipe.n_steps(n_train)
         # Left between two rows, a run brings along what the steps since the last one measured.
         self._carried = standing.step - standing.last_row, standing.loss_sum, standing.accuracy_sum
@@ -54,7 +55,7 @@ class Progress(keras.callbacks.Callback):
             self._keep(step, logs, validation)
             if trouble := self._trouble():
                 self._draw(step, last=True)
-                raise Refused(f"{trouble} at step {step}; try a --learning-rate below {self.recipe.rate:g}")
+                raise Diverged(f"{trouble} at step {step}; try a --learning-rate below {self.recipe.rate:g}", step=step)
         self._draw(step, last=last)
 
     def stand(self, logs) -> Standing:
@@ -88,7 +89,7 @@ class Progress(keras.callbacks.Callback):
     def _draw(self, step: int, *, last: bool) -> None:
         now = time.monotonic()
         on_screen = sys.stderr.isatty()
-        if not last and now - self._drawn < (0.2 if on_screen else 10.0):
+        if not self.shown or (not last and now - self._drawn < (0.2 if on_screen else 10.0)):
             return
         self._drawn = now
         # The first step compiles the network; it says nothing about the others.
@@ -110,17 +111,20 @@ def as_csv(rows: list[Row]) -> bytes:
     return text.getvalue().encode()
 
 
-def write_events(rows: list[Row], folder: str, *, started: float) -> None:
-    """TensorBoard scalars of `rows` in `folder`, through TensorBoard's own writer, which needs no TensorFlow.
+def as_events(rows: list[Row], *, started: float) -> bytes:
+    """TensorBoard scalars of `rows` as an event file, by TensorBoard's own record writer.
 
-    `started` is when training began, in seconds since 1970.
+    Its EventFileWriter would load TensorFlow where that is installed, seconds for a run on another backend. `started` is when
+    training began, in seconds since 1970.
     """
-    writer = EventFileWriter(folder)
+    file = io.BytesIO()
+    writer = RecordWriter(file)
+    writer.write(Event(wall_time=started, file_version="brain.Event:2").SerializeToString())
     for row in rows:
         values = {"loss": row.loss, "accuracy": row.accuracy, "validation_accuracy": row.validation_accuracy}
         summary = Summary(value=[Summary.Value(tag=t, simple_value=v) for t, v in values.items() if v is not None])
-        writer.add_event(Event(step=row.step, wall_time=started + row.seconds, summary=summary))
-    writer.close()
+        writer.write(Event(step=row.step, wall_time=started + row.seconds, summary=summary).SerializeToString())
+    return file.getvalue()
 
 
 def _clock(seconds: float) -> str:

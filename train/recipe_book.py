@@ -31,7 +31,7 @@ RECIPES: dict[str, dict[str, Recipe]] = {
         "documented": dataclasses.replace(_DEEP_DOCUMENTED, batch=100, steps=30_000),
     },
     "keras-cnn": {
-        "modern": Recipe(epochs=30, label_smoothing=0.1, averaging=0.998),
+        "modern": Recipe(epochs=30, label_smoothing=0.1, averaging=0.05),
         "documented": Recipe(
             name="documented", optimizer="adadelta", learning_rate=1.0, schedule="constant", batch=64, epochs=50,
             initialization="documented", shift=0, held_out=0.2,
@@ -57,7 +57,7 @@ RECIPES: dict[str, dict[str, Recipe]] = {
     },
     "cifar-lrn": {
         "modern": Recipe(
-            epochs=60, standardization="data-set", dropout=0.5, shift=4, flip=0.5, label_smoothing=0.1, averaging=0.999
+            epochs=60, standardization="data-set", dropout=0.3, shift=4, flip=0.5, label_smoothing=0.1, averaging=0.05
         ),
         "documented": Recipe(
             name="documented", optimizer="adam", learning_rate=1e-3, schedule="constant", batch=128, epochs=0, steps=3_000,
@@ -65,7 +65,7 @@ RECIPES: dict[str, dict[str, Recipe]] = {
         ),
     },
     "resnet8": {
-        "modern": Recipe(epochs=40, learning_rate=5e-3, weight_decay=1e-2, shift=4, flip=0.5, averaging=0.999),
+        "modern": Recipe(epochs=40, learning_rate=5e-3, weight_decay=1e-2, shift=4, flip=0.5, averaging=0.05),
     },
 }  # fmt: skip
 
@@ -90,5 +90,8 @@ REPORTED = {
 # The same as we measured it: means over the seeds in docs/results/, to which a test holds them. CIFAR-10's on a JPEG copy.
 MEASURED = {
     ("deep-mnist", "documented"): 99.24,
+    ("lenet5-relu", "documented"): 91.64,
+    ("lenet5-relu", "modern"): 99.31,
+    ("lenet5-wide", "documented"): 97.88,
     ("cifar-lrn", "documented"): 69.22,
 }

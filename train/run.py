@@ -3,61 +3,94 @@
 import dataclasses
 import fcntl
 import json
+import math
 import os
 import platform
 import resource
-import shutil
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from edge import host
-from edge.errors import InputError, InputMissing, Refused, StorageError, UsageError
+from edge.errors import InputError, InputMissing, Refused, UsageError
 from edge.files import write_whole
-from train import checkpoint, standing
+from train import checkpoint, distribution, standing
 from train.architectures import architecture
 from train.datasets import Dataset
+from train.distribution import ALONE, Share
 from train.recipes import Recipe
+
+if TYPE_CHECKING:
+    import keras
 
 RESULT = "result.json"
 
 
-def train(network: str, dataset: Dataset, recipe: Recipe, out: Path, *, save_every_s: float = 30.0) -> dict[str, Any]:
+def train(
+    network: str, dataset: Dataset, recipe: Recipe, out: Path, *, save_every_s: float = 30.0, share: Share = ALONE
+) -> dict[str, Any]:
     """Train `network` on `dataset`, fill the run folder `out`, and return the figures in its result.json.
 
     A folder that holds this very run is left as it is and its figures returned; one that holds it half done goes on;
     another run's is refused with UsageError. Raises Refused where the training diverges, Interrupted at Ctrl-C.
+    Of several processes the one that leads calls this; the others `follow`.
     """
     if not recipe.n_training(len(dataset.train)):
         raise UsageError(f"--held-out {recipe.held_out} of {len(dataset.train):,} pictures leaves none to train on")
-    this = {"network": network, "data": dataset.digest, "recipe": dataclasses.asdict(recipe)}
+    this = _this(network, dataset, recipe)
     with _alone_in(out):
         if finished := _finished(out, this):
             return finished
         if half_done := standing.run_in(out):
             _refuse_another(half_done, this, out)
-        return _fill(out, network, dataset, recipe, this=this, save_every_s=save_every_s)
+        return _fill(out, network, dataset, recipe, this=this, save_every_s=save_every_s, share=share)
+
+
+def follow(network: str, dataset: Dataset, recipe: Recipe, out: Path, *, share: Share) -> None:
+    """Train along with the process that leads, which alone touches `out`. Raises what `train` does."""
+    this = _this(network, dataset, recipe)
+    _trained(out, network, dataset, recipe, this=this, save_every_s=math.inf, share=share)
+
+
+def _this(network: str, dataset: Dataset, recipe: Recipe) -> dict[str, Any]:
+    return {"network": network, "data": dataset.digest, "recipe": dataclasses.asdict(recipe)}
+
+
+def _trained(
+    out: Path, network: str, dataset: Dataset, recipe: Recipe, *, this: dict[str, Any], save_every_s: float, share: Share
+) -> tuple["keras.Model", standing.Standing]:
+    """The trained network, and how far it came; nothing is left of the other processes by then."""
+    with distribution.joined(share, this, batch=recipe.batch):
+        model = architecture(network).build(recipe)
+        # They import Keras, which the line above had to quieten.
+        from train.fit import fit
+        from train.keeper import Keeper
+
+        keeper = Keeper(out, this, every_s=save_every_s, share=share)
+        done = fit(model, dataset.train, recipe, keeper, share=share)
+        distribution.check_same(share, model)
+        weights = model.get_weights()
+    if not share.alone:
+        # What was built among the others cannot be asked without them.
+        model = architecture(network).build(recipe)
+        model.set_weights(weights)
+    return model, done
 
 
 def _fill(
-    out: Path, network: str, dataset: Dataset, recipe: Recipe, *, this: dict[str, Any], save_every_s: float
+    out: Path, network: str, dataset: Dataset, recipe: Recipe, *, this: dict[str, Any], save_every_s: float, share: Share
 ) -> dict[str, Any]:
-    model = architecture(network).build(recipe)
-    # They import Keras, which the line above had to quieten.
-    from train import evaluate, plots, progress
-    from train.fit import fit
-    from train.keeper import Keeper
-
-    keeper = Keeper(out, this, every_s=save_every_s)
     try:
-        done = fit(model, dataset.train, recipe, keeper)
+        model, done = _trained(out, network, dataset, recipe, this=this, save_every_s=save_every_s, share=share)
     except Refused:
-        keeper.forget()
+        _forget(out)
         raise
+    from train import evaluate, plots, progress
+
     answers = evaluate.logits(model, dataset.test.images)
     here = host.read()
     figures = {
@@ -75,13 +108,15 @@ def _fill(
         "examples_per_second": round(done.step * recipe.batch / done.seconds),
         "peak_rss_mib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
         "machine": f"{here.machine}, {here.cpu_model}, {here.n_cpus} cores",
+        "processes": share.n_processes,
         "versions": _versions(),
     }
     write_whole(str(out / "history.csv"), progress.as_csv(done.rows))
     write_whole(str(out / "curves.png"), plots.curves(done.rows, title=f"{network} on {dataset.name}, {recipe.name}"))
     write_whole(str(out / "predictions.png"), plots.predictions(dataset.test, answers, dataset.class_names))
     write_whole(str(out / "network.png"), plots.network(model))
-    _write_events(done.rows, out, started=time.time() - done.seconds)
+    events = progress.as_events(done.rows, started=time.time() - done.seconds)
+    write_whole(str(out / "tensorboard" / "events.out.tfevents.edgeproof"), events)
     checkpoint.Checkpoint(
         network=network,
         data=dataset.name,
@@ -92,7 +127,7 @@ def _fill(
         weights=checkpoint.weights_of(model),
     ).save(out)
     write_whole(str(out / RESULT), json.dumps(figures, indent=2).encode() + b"\n")
-    keeper.forget()
+    _forget(out)
     return figures
 
 
@@ -122,8 +157,8 @@ def _alone_in(out: Path) -> Iterator[None]:
     handle = os.open(out, os.O_RDONLY)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        for left in out.glob(".*.partial"):
-            shutil.rmtree(left) if left.is_dir() else left.unlink(missing_ok=True)
+        for left in out.rglob(".*.partial"):
+            left.unlink(missing_ok=True)
         yield
     except BlockingIOError:
         raise UsageError(f"another process is training in {out}; wait for it, or choose an --out") from None
@@ -158,16 +193,9 @@ def _differences(found: dict[str, Any], this: dict[str, Any]) -> str:
     return ", ".join(odd) or "on other data"
 
 
-def _write_events(rows: list, out: Path, *, started: float) -> None:
-    from train import progress
-
-    partial, final = out / ".tensorboard.partial", out / "tensorboard"
-    try:
-        progress.write_events(rows, str(partial), started=started)
-        shutil.rmtree(final, ignore_errors=True)
-        partial.rename(final)
-    except OSError as error:
-        raise StorageError(f"{final}: cannot be written: {error.strerror or error}") from None
+def _forget(out: Path) -> None:
+    """Remove what was saved of a run on the way: it is done, or not worth going on with."""
+    (out / standing.FILE).unlink(missing_ok=True)
 
 
 def _versions() -> dict[str, str]:

@@ -15,11 +15,20 @@ from typing import Any
 
 import numpy as np
 
+from edge.errors import Refused
 from edge.files import write_whole
 
 FILE = "training.npz"
 _ABOUT = "about.json"
 _DAMAGE = (zipfile.BadZipFile, KeyError, TypeError, ValueError, EOFError)
+
+
+class Diverged(Refused):
+    """A loss or a weight is not finite any more, as was found at `step`."""
+
+    def __init__(self, message: str, *, step: int) -> None:
+        super().__init__(message)
+        self.step = step
 
 
 @dataclass(frozen=True)

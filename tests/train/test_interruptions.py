@@ -20,18 +20,8 @@ from train.fit import fit
 from train.keeper import Keeper
 from train.recipes import Recipe
 
-COMMAND = (
-    sys.executable,
-    "-m",
-    "train.mnist",
-    "--data",
-    "digits",
-    "--arch",
-    "lenet5-relu",
-    "--steps",
-    "900",
-    "--deterministic",
-)
+RECIPE = ("--data", "digits", "--arch", "lenet5-relu", "--steps", "400", "--deterministic")
+COMMAND = (sys.executable, "-m", "train.mnist", *RECIPE)
 RUN = "runs/lenet5-relu-digits-modern"
 
 
@@ -175,9 +165,9 @@ def test_a_state_of_other_variables_is_said_and_trained_again_from_the_beginning
 
 def test_what_a_kill_left_of_a_save_is_cleared_away(tmp_path, undisturbed):
     folder = tmp_path / "run"
-    folder.mkdir()
-    (folder / ".training.npz.123.partial").write_bytes(b"half")
-    (folder / ".tensorboard.partial").mkdir()
+    (folder / "tensorboard").mkdir(parents=True)
+    for left in (".training.npz.123.partial", "tensorboard/.events.123.partial"):
+        (folder / left).write_bytes(b"half")
     done = train(tmp_path, "--steps", "2", "--out", "run")
     assert done.returncode == 0, done.stderr
-    assert {p.name for p in folder.iterdir()} == {p.name for p in undisturbed.iterdir()}
+    assert {p.name for p in folder.rglob("*")} == {p.name for p in undisturbed.rglob("*")}

@@ -128,12 +128,13 @@ def test_with_stderr_closed_the_answer_stands_alone_on_stdout(finished):
 def test_tensorboard_events_stand_at_the_time_they_were_made(tmp_path):
     from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
 
-    from train.progress import write_events
+    from train.progress import as_events
     from train.standing import Row
 
-    write_events([Row(5, 0.1, 2.5, 0.7, 0.8, None)], str(tmp_path), started=1.7e9)
-    *_, event = EventFileLoader(str(next(tmp_path.iterdir()))).Load()
+    (tmp_path / "events").write_bytes(as_events([Row(5, 0.1, 2.5, 0.7, 0.8, None)], started=1.7e9))
+    *_, event = EventFileLoader(str(tmp_path / "events")).Load()
     assert (event.step, event.wall_time) == (5, 1.7e9 + 2.5)
+    assert {value.tag for value in event.summary.value} == {"loss", "accuracy"}
 
 
 def test_a_folder_without_mnist_is_one_line_and_leaves_nothing(tmp_path):

@@ -14,15 +14,15 @@ def build(*, initialization: str, batch_size: int | None, standardization: str, 
     """float32 [N, 32, 32, 3] pixels 0 to 255 → float32 [N, 10] logits, from the central 24x24 pixels.
 
     The document's random 24x24 crop is a shift by at most 4 pixels before the central one. `standardization` is by image
-    unless named; `dropout` stands before each dense layer; `l2` weighs on the two wide ones.
+    unless named; `dropout` stands before each of the two wide dense layers, `l2` weighs on them.
     """
 
     def start(*, stddev, bias):
         return weights(initialization, stddev=stddev, bias=bias)
 
-    def dense(units, *, name, **more):
+    def wide_dense(units, *, name):
         drop = [layers.Dropout(dropout, name=f"{name}-dropout")] if dropout else []
-        return [*drop, layers.Dense(units, name=name, **more)]
+        return [*drop, layers.Dense(units, name=name, **wide)]
 
     wide = start(stddev=0.04, bias=0.1) | {"activation": "relu"}
     if l2:
@@ -39,9 +39,9 @@ def build(*, initialization: str, batch_size: int | None, standardization: str, 
             LocalResponseNormalization(name="lrn2"),
             layers.MaxPooling2D(3, strides=2, padding="same", name="pool2"),
             layers.Flatten(name="flatten"),
-            *dense(384, name="dense1", **wide),
-            *dense(192, name="dense2", **wide),
-            *dense(10, name="logits", **start(stddev=1 / 192, bias=0.0)),
+            *wide_dense(384, name="dense1"),
+            *wide_dense(192, name="dense2"),
+            layers.Dense(10, name="logits", **start(stddev=1 / 192, bias=0.0)),
         ],
         name="cifar-lrn",
     )

@@ -53,7 +53,7 @@ class Subsampling(layers.Layer):
         self.bias = self.add_weight(shape=shape, initializer="zeros", name="bias")
 
     def call(self, x):
-        return ops.sigmoid(4 * ops.average_pool(x, 2) * self.coefficient + self.bias)
+        return ops.sigmoid(4 * ops.average_pool(x, 2, strides=2) * self.coefficient + self.bias)
 
 
 class PartialConv2D(layers.Layer):

@@ -4,19 +4,18 @@ import argparse
 import csv
 import dataclasses
 import math
-import re
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edge.errors import InputError, Refused, UsageError, missing
+from edge.errors import InputError, UsageError, missing
 from train import recipes, run
 from train.architectures import architecture
 from train.datasets import Dataset, Split
 from train.recipes import Recipe
-from train.standing import Row
+from train.standing import Diverged, Row
 
 # Share of the training pictures that a comparison is judged by: the test split is not for choosing.
 HELD_OUT = 1 / 6
@@ -80,12 +79,9 @@ def train(leg: Leg, dataset: Dataset, folder: Path) -> Outcome:
         raise UsageError(f"{dataset.name} has {len(dataset.train)} training pictures: too few to hold some out")
     try:
         figures = run.train(leg.network, dataset, leg.recipe, folder)
-    except Refused as error:
-        found = re.search(r" at step (\d+)", str(error))
-        if not found:
-            raise
+    except Diverged as error:
         print(f"{leg.name}: {error}", file=sys.stderr)
-        return Outcome(leg, folder, diverged_at=int(found[1]))
+        return Outcome(leg, folder, diverged_at=error.step)
     return Outcome(leg, folder, figures, tuple(history(folder / "history.csv")))
 
 

@@ -1,0 +1,89 @@
+"""`make results`: what is run, what is not run again, and the table."""
+
+import dataclasses
+import json
+import statistics
+
+import pytest
+
+from benchmarks import training
+from benchmarks.training import LINES, MARKS, Line
+from conftest import ROOT
+from edge.errors import InputMissing, ToolchainError
+from train.recipe_book import MEASURED, RECIPES
+
+
+@pytest.fixture
+def elsewhere(tmp_path, monkeypatch, own_mnist):
+    """Runs, figures and page of its own, and forty pictures."""
+    monkeypatch.setenv("EDGEPROOF_DATA", str(own_mnist))
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+SMALL = Line("lenet5-relu", "modern", seeds=(4, 5), changes={"steps": 2, "epochs": 0}, label="small", goal="50")
+
+
+def test_a_line_is_trained_once_a_seed_and_its_figures_kept_with_their_circumstances(elsewhere):
+    line = dataclasses.replace(SMALL, changes={"steps": 2})
+    training.measure(line, 4, threads=1)
+    kept = json.loads((elsewhere / "docs/results/lenet5-relu-modern-small-4.json").read_text())
+    assert (kept["network"], kept["seed"], kept["steps"], kept["threads"]) == ("lenet5-relu", 4, 2, 1)
+    assert {"top1", "n_images", "seconds", "epochs", "versions", "machine", "data", "recipe"} <= kept.keys()
+    assert training.figures(line, 4) == kept and training.figures(line, 5) is None
+    another = dataclasses.replace(line, changes={"steps": 3})
+    assert training.figures(another, 4) is None and another.folder(4) != line.folder(4)
+
+
+def test_a_run_that_fails_says_where_its_log_lies(elsewhere):
+    with pytest.raises(ToolchainError, match=r"^lenet5-relu-modern-small, seed 4: ended with 2; runs/.*\.log says why$"):
+        training.measure(dataclasses.replace(SMALL, changes={"batch": 0}), 4, threads=1)
+    assert not (elsewhere / "docs").exists()
+
+
+def test_a_row_has_the_mean_over_its_seeds_and_says_how_many_there_are(elsewhere):
+    folder = elsewhere / "docs/results"
+    folder.mkdir(parents=True)
+    for seed, top1 in ((4, 0.98), (5, 0.99)):
+        figures = {
+            "top1": top1, "recipe": dataclasses.asdict(SMALL.recipe_for(seed)), "n_parameters": 97_982, "epochs": 1.5,
+            "seconds": 10 * seed, "threads": 1, "examples_per_second": 1234, "peak_rss_mib": 700 + seed, "data": "custom",
+        }  # fmt: skip
+        (folder / f"{SMALL.name}-{seed}.json").write_text(json.dumps(figures))
+    row = training.table([SMALL]).splitlines()[2]
+    assert row == (
+        "| `lenet5-relu` | modern small |  | 50 | 98.50 | 0.71 | 2 of 2 | 97,982 | 1.5 | 45 | 1 | 1,234 | 705 | custom |"
+    )
+
+
+def test_the_page_keeps_what_stands_around_the_table(tmp_path):
+    page = tmp_path / "results.md"
+    page.write_text(f"before\n{MARKS[0]}\nold\n{MARKS[1]}\nafter\n")
+    training.write_page(page, "new")
+    assert page.read_text() == f"before\n{MARKS[0]}\nnew\n{MARKS[1]}\nafter\n"
+    page.write_text("no marks")
+    with pytest.raises(InputMissing, match="the marks are gone"):
+        training.write_page(page, "new")
+
+
+def test_every_recipe_of_the_book_has_a_line_or_is_the_shape_of_another():
+    lines = {(line.network, line.recipe) for line in LINES}
+    missing = {(network, recipe) for network in RECIPES for recipe in RECIPES[network]} - lines
+    assert missing == {("deep-mnist-conv", "modern"), ("lenet5-sigmoid", "modern"), ("lenet5-wide", "modern")}
+    assert len({line.name for line in LINES}) == len(LINES)
+
+
+def test_the_figures_a_user_is_shown_are_those_that_were_measured(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    found = {}
+    for line in LINES:
+        top1 = [100 * kept["top1"] for seed in line.seeds if (kept := training.figures(line, seed))]
+        if len(top1) == len(line.seeds) and not line.label:
+            found[line.network, line.recipe] = round(statistics.mean(top1), 2)
+    assert found == MEASURED
+
+
+def test_the_page_in_the_repository_is_made_from_the_figures_in_the_repository(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    assert training.table(LINES) in (ROOT / "docs/results.md").read_text()
