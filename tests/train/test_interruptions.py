@@ -171,3 +171,20 @@ def test_what_a_kill_left_of_a_save_is_cleared_away(tmp_path, undisturbed):
     done = train(tmp_path, "--steps", "2", "--out", "run")
     assert done.returncode == 0, done.stderr
     assert {p.name for p in folder.rglob("*")} == {p.name for p in undisturbed.rglob("*")}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a limit on a file's size stands in for a full disk")
+def test_a_full_disk_ends_with_74_in_one_line_and_the_state_saved_before_stays(tmp_path, undisturbed):
+    process = begun(tmp_path)
+    process.kill()
+    process.communicate()
+    saved = (tmp_path / RUN / "training.npz").read_bytes()
+    full = run(
+        "bash", "-c", 'ulimit -f 64; exec "$0" "$@"', *COMMAND, "--save-every", "0.1", cwd=tmp_path, PYTHONPATH=str(ROOT)
+    )
+    assert (full.returncode, full.stdout) == (74, "")
+    assert full.stderr.splitlines()[-1] == f"train.mnist: {RUN}/training.npz: cannot be written: File too large"
+    assert (tmp_path / RUN / "training.npz").read_bytes() == saved
+    assert {p.name for p in (tmp_path / RUN).iterdir()} == {"training.npz"}
+    assert train(tmp_path).returncode == 0
+    assert same_weights(tmp_path / RUN, undisturbed)
