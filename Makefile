@@ -13,7 +13,7 @@ DEMO_FLAGS ?=
 # Trainings side by side.
 LANES ?= 1
 
-.PHONY: help demo test test-arm benchmarks cold-start results check-full lint shipped-model examples constraints clean
+.PHONY: help demo test test-arm benchmarks cold-start results gate-errors check-full lint shipped-model examples constraints clean
 
 # List the targets.
 help:
@@ -53,6 +53,10 @@ cold-start: $(VENV)/installed
 # Train every line of the table in docs/results.md that is not done (hours; LANES=2 runs two at a time; needs EDGEPROOF_DATA).
 results: $(VENV)/installed
 	$(RUN) -m benchmarks.training --lanes $(LANES)
+
+# Simulate how often the gate is wrong and write the tables in docs/gate.md (half a minute).
+gate-errors: $(VENV)/installed
+	$(RUN) -m benchmarks.gate_errors --write docs/gate.md
 
 # Kill a small training at random moments, 200 times on JAX and 20 on TensorFlow (half an hour).
 check-full: $(VENV)/installed

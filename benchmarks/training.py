@@ -17,9 +17,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from benchmarks import pages
 from edge import errors
 from edge.contract import DIGIT
-from edge.errors import InputMissing, ToolchainError
+from edge.errors import ToolchainError
 from edge.files import write_whole
 from train import recipe_book
 from train.architectures import architecture
@@ -28,7 +29,6 @@ from train.recipes import Recipe
 RUNS = Path("runs/results")
 FIGURES = Path("docs/results")
 PAGE = Path("docs/results.md")
-MARKS = ("<!-- written by `make results` -->", "<!-- end of what `make results` writes -->")
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ def main() -> int:
         threads = max(1, (os.cpu_count() or 1) // flags.lanes)
         with concurrent.futures.ThreadPoolExecutor(flags.lanes) as lanes:
             list(lanes.map(lambda run: measure(*run, threads=threads), todo))
-    write_page(PAGE, table(LINES))
+    pages.write(PAGE, table(LINES))
     print(table(chosen))
     return 0
 
@@ -164,15 +164,6 @@ def _row(line: Line) -> tuple[str, ...]:
         f"{first['n_parameters']:,}", f"{first['epochs']:.1f}", mean("seconds"), str(first["threads"]),
         mean("examples_per_second"), f"{max(kept['peak_rss_mib'] for kept in found):,}", first["data"],
     )  # fmt: skip
-
-
-def write_page(page: Path, text: str) -> None:
-    """Put `text` between the marks on `page`. Raises InputMissing where they are not there."""
-    before, begin, rest = page.read_text().partition(MARKS[0])
-    _, end, after = rest.partition(MARKS[1])
-    if not begin or not end:
-        raise InputMissing(f"{page}: the marks are gone between which the table stands: {MARKS[0]}")
-    write_whole(str(page), f"{before}{MARKS[0]}\n{text}\n{MARKS[1]}{after}".encode())
 
 
 def _flags() -> argparse.Namespace:

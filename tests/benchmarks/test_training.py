@@ -7,9 +7,9 @@ import statistics
 import pytest
 
 from benchmarks import training
-from benchmarks.training import LINES, MARKS, Line
+from benchmarks.training import LINES, Line
 from conftest import ROOT
-from edge.errors import InputMissing, ToolchainError
+from edge.errors import ToolchainError
 from train.recipe_book import MEASURED, RECIPES
 
 
@@ -55,16 +55,6 @@ def test_a_row_has_the_mean_over_its_seeds_and_says_how_many_there_are(elsewhere
     assert row == (
         "| `lenet5-relu` | modern small |  | 50 | 98.50 | 0.71 | 2 of 2 | 97,982 | 1.5 | 45 | 1 | 1,234 | 705 | custom |"
     )
-
-
-def test_the_page_keeps_what_stands_around_the_table(tmp_path):
-    page = tmp_path / "results.md"
-    page.write_text(f"before\n{MARKS[0]}\nold\n{MARKS[1]}\nafter\n")
-    training.write_page(page, "new")
-    assert page.read_text() == f"before\n{MARKS[0]}\nnew\n{MARKS[1]}\nafter\n"
-    page.write_text("no marks")
-    with pytest.raises(InputMissing, match="the marks are gone"):
-        training.write_page(page, "new")
 
 
 def test_every_recipe_of_the_book_has_a_line_or_is_the_shape_of_another():

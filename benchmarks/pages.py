@@ -1,0 +1,17 @@
+"""Pages under docs/ that hold a table a command writes, between two marks."""
+
+from pathlib import Path
+
+from edge.errors import InputMissing
+from edge.files import write_whole
+
+BEGIN, END = "<!-- written by a command, not by hand -->", "<!-- end of what the command writes -->"
+
+
+def write(page: Path, text: str) -> None:
+    """Put `text` between the marks on `page`. Raises InputMissing where they are not there."""
+    before, begin, rest = page.read_text().partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise InputMissing(f"{page}: the marks are gone between which the table stands: {BEGIN}")
+    write_whole(str(page), f"{before}{BEGIN}\n{text.rstrip()}\n{END}{after}".encode())
