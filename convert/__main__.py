@@ -15,13 +15,14 @@ from convert.report import Row
 from convert.verify import verify
 from edge import errors
 from edge.errors import Refused
-from edge.files import write_whole
+from edge.files import clear_partials, write_whole
 from train import checkpoint, datasets, evaluate
 from train.checkpoint import Checkpoint
 
 
 def main() -> int:
     settings = flags.parse()
+    clear_partials(settings.out)
     trained = flags.distinct([checkpoint.load(run) for run in flags.runs(settings.checkpoint)])
     rows = [row for network in trained for row in convert_one(network, settings)]
     report.write(rows, Path(settings.out))

@@ -1,8 +1,11 @@
 """Files that are whole or not there: written beside their place, flushed to the disk, then renamed."""
 
+import contextlib
 import os
 
 from edge.errors import StorageError, one_line
+
+_PARTIAL = ".partial"
 
 
 def write_whole(path: str, data: bytes) -> None:
@@ -11,7 +14,7 @@ def write_whole(path: str, data: bytes) -> None:
     Raises `StorageError` with the path and the system's reason; the partial file is removed.
     """
     folder, name = os.path.split(os.path.abspath(path))
-    partial = os.path.join(folder, f".{name}.{os.getpid()}.partial")
+    partial = os.path.join(folder, f".{name}.{os.getpid()}{_PARTIAL}")
     try:
         os.makedirs(folder, exist_ok=True)
         with open(partial, "wb") as file:
@@ -30,3 +33,32 @@ def write_whole(path: str, data: bytes) -> None:
     finally:
         if os.path.exists(partial):
             os.unlink(partial)
+
+
+def clear_partials(folder: str) -> None:
+    """Remove from `folder` what killed processes left there half written; a living process's files stay.
+
+    Called before this process writes there: a file that bears its number is then a dead namesake's. What cannot be
+    listed or removed is left.
+    """
+    try:
+        names = os.listdir(folder)
+    except OSError:
+        return
+    for name in names:
+        process = name.removesuffix(_PARTIAL).rpartition(".")[2]
+        if name.startswith(".") and name.endswith(_PARTIAL) and process.isdecimal() and _is_gone(int(process)):
+            with contextlib.suppress(OSError):
+                os.unlink(os.path.join(folder, name))
+
+
+def _is_gone(process: int) -> bool:
+    if process == os.getpid():
+        return True
+    if os.name != "posix":
+        return False  # elsewhere signal 0 is no question
+    try:
+        os.kill(process, 0)
+    except (OSError, OverflowError) as error:
+        return isinstance(error, ProcessLookupError)  # the others: another user's process, no process's number
+    return False

@@ -1,0 +1,130 @@
+"""One form for equal ONNX graphs: the same bytes from every process, and names a person can read.
+
+tf2onnx numbers what it makes with a counter of the process, some of it in the order of a Python set, and ONNX Runtime's
+quantizer sorts nodes by those names. Here order and names follow from the graph and the network's layers alone:
+`conv1/Conv` is the convolution of layer conv1, `conv1/Conv/W` its weights, `conv1/Conv/QuantizeLinear` codes its output.
+A node that computes several layers at once bears the name of one of them.
+"""
+
+import re
+from collections.abc import Collection, Iterable
+
+import onnx
+from onnx import helper, numpy_helper
+
+_CODE, _DECODE = "QuantizeLinear", "DequantizeLinear"
+
+
+def canonical(model: onnx.ModelProto, *, name: str, layers: Collection[str]) -> onnx.ModelProto:
+    """`model` in its one form, as the graph `name`: what its outputs need and nothing else, the numbers untouched.
+
+    Inputs and outputs keep their names; `layers` are looked for in the names the converters gave. Raises onnx's
+    ValidationError where the result is no ONNX model.
+    """
+    graph = model.graph
+    nodes = _in_order(graph)
+    constants = {tensor.name: tensor for tensor in graph.initializer}
+    shapes = {value.name: value.type for value in graph.value_info}
+    names, titles = _names(graph, nodes, constants, layers)
+    renamed = helper.make_graph(
+        [_renamed(node, names, titles) for node in nodes],
+        name,
+        graph.input,
+        graph.output,
+        [numpy_helper.from_array(numpy_helper.to_array(constants[old]), names[old]) for old in names if old in constants],
+        value_info=[helper.make_value_info(names[old], shapes[old]) for old in names if old in shapes],
+    )
+    domains = {node.domain for node in nodes}
+    result = helper.make_model(
+        renamed,
+        ir_version=model.ir_version,
+        producer_name=model.producer_name,
+        opset_imports=sorted((used for used in model.opset_import if used.domain in domains), key=lambda used: used.domain),
+    )
+    onnx.checker.check_model(result)
+    return result
+
+
+def _in_order(graph: onnx.GraphProto) -> list[onnx.NodeProto]:
+    """The nodes that the outputs need, each behind those it takes from, first input first."""
+    makers = {tensor: number for number, node in enumerate(graph.node) for tensor in node.output}
+    order: dict[int, onnx.NodeProto] = {}
+    wanted = [makers[value.name] for value in reversed(graph.output)]
+    while wanted:
+        node = graph.node[wanted[-1]]
+        before = [makers[tensor] for tensor in node.input if tensor in makers and makers[tensor] not in order]
+        if before:
+            wanted.append(before[0])
+        else:
+            order[wanted.pop()] = node
+    return list(order.values())
+
+
+def _names(
+    graph: onnx.GraphProto, nodes: list[onnx.NodeProto], constants: Collection[str], layers: Collection[str]
+) -> tuple[dict[str, str], dict[str, str]]:
+    """New names: of tensors by old name, in the order of their naming, and of nodes by their first output's old name."""
+    names = {value.name: value.name for value in graph.input} | {"": ""}  # "" is an input left out
+    outputs = {value.name for value in graph.output}
+    taken = {*names, *outputs}
+    titles: dict[str, str] = {}
+    # What a node makes of constants alone is one more constant: a weight, decoded.
+    decoders: dict[str, onnx.NodeProto] = {}
+    for node in nodes:
+        if all(tensor in constants or tensor in decoders for tensor in node.input):
+            decoders[node.output[0]] = node
+
+    def free(name: str) -> str:
+        number, chosen = 1, name
+        while chosen in taken:
+            number += 1
+            chosen = f"{name}_{number}"
+        taken.add(chosen)
+        return chosen
+
+    def name_constants(node: onnx.NodeProto, title: str) -> None:
+        for position, tensor in enumerate(node.input):
+            if tensor not in names:
+                names[tensor] = free(f"{title}/{_formal(node, position)}")
+                if tensor in decoders:
+                    titles[tensor] = names[tensor]
+                    name_constants(decoders[tensor], names[tensor])
+
+    for node in nodes:
+        if node.output[0] in decoders:
+            continue  # named by the node that takes it
+        title = titles[node.output[0]] = free(_title(node, names, layers))
+        for position, tensor in enumerate(node.output):
+            kept = tensor in outputs or not tensor
+            names[tensor] = tensor if kept else title if position == 0 else free(f"{title}:{position}")
+        name_constants(node, title)
+    return names, titles
+
+
+def _title(node: onnx.NodeProto, names: dict[str, str], layers: Collection[str]) -> str:
+    source = next(names[tensor] for tensor in node.input if tensor in names).removesuffix(f"/{_CODE}")
+    if node.op_type in (_CODE, _DECODE):
+        return f"{source}/{node.op_type}"
+    weights = [tensor for tensor in node.input if tensor not in names]
+    layer = _layer([node.name, *weights, *node.output], layers) or source.split("/")[0]
+    return f"{layer}/{node.op_type}"
+
+
+def _layer(texts: Iterable[str], layers: Collection[str]) -> str | None:
+    """The first layer named in `texts`, paths like `lenet5_1/conv1_1/Relu:0`; the numbers are TensorFlow's."""
+    parts = [part for text in texts for part in text.split("/")]
+    named = (known for part in parts for known in (re.sub(r"_\d+$", "", part), part) if known in layers)
+    return next(named, None)
+
+
+def _formal(node: onnx.NodeProto, position: int) -> str:
+    """What the ONNX standard calls this input: `W`, `y_scale`."""
+    inputs = onnx.defs.get_schema(node.op_type, node.domain).inputs
+    return str(inputs[min(position, len(inputs) - 1)].name)  # the last may stand for many
+
+
+def _renamed(node: onnx.NodeProto, names: dict[str, str], titles: dict[str, str]) -> onnx.NodeProto:
+    inputs, outputs = ([names[tensor] for tensor in side] for side in (node.input, node.output))
+    renamed = helper.make_node(node.op_type, inputs, outputs, titles[node.output[0]], domain=node.domain)
+    renamed.attribute.extend(sorted(node.attribute, key=lambda attribute: attribute.name))
+    return renamed
