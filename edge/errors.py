@@ -10,10 +10,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-# Libraries a device does not need, and the extra of pyproject.toml that brings each.
-EXTRAS = dict.fromkeys(("keras", "matplotlib", "sklearn", "tensorboard", "tensorflow"), "train") | dict.fromkeys(
-    ("onnx", "onnxruntime", "tf2onnx"), "convert"
-)
+# Libraries a device does not need, and what pip is told to get each.
+EXTRAS = dict.fromkeys(("keras", "matplotlib", "sklearn", "tensorboard", "tensorflow"), "edgeproof[train]")
+EXTRAS |= dict.fromkeys(("onnx", "onnxruntime", "tf2onnx"), "edgeproof[convert]")
+EXTRAS |= {"jax": "jax"}  # for KERAS_BACKEND=jax
 
 
 class ToolchainError(Exception):
@@ -89,12 +89,17 @@ def missing(path: str, error: OSError) -> InputMissing:
 
 
 def say(program: str, text: object) -> None:
-    """One line on stderr, as every program of ours begins its own. Where nobody listens, nothing."""
+    """One line on stderr, as every program of ours begins its own."""
+    note(f"{program}: {text}")
+
+
+def note(text: str, *, end: str = "\n") -> None:
+    """`text` on stderr; where nobody listens, nothing, and the work goes on."""
     try:
         if sys.stderr is not None:  # None where the shell closed it; print would then take stdout
-            print(f"{program}: {text}", file=sys.stderr, flush=True)
+            print(text, file=sys.stderr, end=end, flush=True)
     except OSError:
-        pass
+        _unheard(2)
 
 
 def run(main: "Callable[[], int | None]", program: str) -> int:
@@ -118,7 +123,7 @@ def _called(main: "Callable[[], int | None]", program: str) -> int:
         library = (error.name or "").split(".")[0]
         if library not in EXTRAS:
             return _defect(program)
-        say(program, f"{library} is not installed: pip install 'edgeproof[{EXTRAS[library]}]'")
+        say(program, f"{library} is not installed: pip install '{EXTRAS[library]}'")
         return EngineMissing.exit_code
     except MemoryError:
         say(program, "out of memory")
@@ -146,11 +151,15 @@ def _flushed(code: int, program: str) -> int:
             sys.stdout.flush()
         return code
     except OSError as error:
-        # Or Python would try once more at its end, fail, and change the exit code.
-        import os
-
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        _unheard(1)
         if isinstance(error, BrokenPipeError):
             return code
         say(program, f"stdout: {error.strerror}")
         return code or 74
+
+
+def _unheard(stream: int) -> None:
+    """Let nothing more be said on `stream`, or Python would try once more at its end, fail, and change the exit code."""
+    import os
+
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream)

@@ -65,7 +65,7 @@ def main() -> int:
     failed = [e for e in endings if not (e.resumed and e.equal)]
     print(
         f"{flags.backend}: {len(endings)} kills, {sum(e.inside_a_save for e in endings)} of them inside a save: "
-        f"{sum(not e.resumed for e in endings)} failed resumes, 0 manual steps, {sum(e.equal for e in endings)} equal endings; "
+        f"{sum(not e.resumed for e in endings)} failed resumes, {sum(e.equal for e in endings)} equal endings; "
         f"{time.monotonic() - started:.0f} s, seed {flags.seed}"
     )
     for e in failed:
@@ -96,8 +96,11 @@ def ending(scratch: Path, numbers: "itertools.count[int]", moment: float, wanted
         process = begun(folder)
         time.sleep(moment)
         process.send_signal(signal.SIGKILL)
-        if process.wait() == -signal.SIGKILL and not (folder / "result.json").exists():
+        code = process.wait()
+        if code == -signal.SIGKILL:
             break
+        if code:
+            return Ending(False, False, False, log(folder))
         moment *= 0.9
     inside = any(folder.glob(".*.partial"))
     resumed = started(folder).wait() == 0

@@ -1,5 +1,6 @@
 """List the networks, their parameters as built, and what to expect of each recipe."""
 
+import argparse
 import sys
 
 from edge import errors
@@ -9,6 +10,7 @@ from train.recipe_book import MEASURED, RECIPES, REPORTED
 
 
 def main() -> int:
+    argparse.ArgumentParser(prog="python -m train", description=__doc__).parse_args()
     head = ("network", "trained by", "parameters", "top-1 %: reported", "documented, ours", "modern, ours")
     rows = [head, *(_row(name) for name in ARCHITECTURES)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(head))]

@@ -1,5 +1,7 @@
 """The batches of a run: batch k is a pure function of the recipe and k, so a run can be taken up at any step."""
 
+import functools
+
 import keras
 import numpy as np
 
@@ -11,14 +13,13 @@ from train.recipes import Recipe
 class Batches(keras.utils.PyDataset):
     """Item k is step `first` + k of the whole run: float32 [B, H, W, C] pixels 0 to 255 and uint8 [B] labels.
 
-    Keras calls it from a thread of its own, so augmentation runs beside the training step; it is numpy's work, the same on
+    Keras calls it from threads of its own, so augmentation runs beside the training step; it is numpy's work, the same on
     every backend. One of several processes gets its `share` of the rows.
     """
 
     def __init__(self, split: Split, recipe: Recipe, *, first: int = 0, share: Share = ALONE) -> None:
-        super().__init__(workers=1, max_queue_size=16)
+        super().__init__(workers=2, max_queue_size=16)  # with one, Keras on JAX would call from the training's own thread
         self.split, self.recipe, self.first, self.share = split, recipe, first, share
-        self._epoch, self._order = -1, np.empty(0, np.int64)
 
     def __len__(self) -> int:
         return self.recipe.n_steps(len(self.split)) - self.first
@@ -47,10 +48,12 @@ class Batches(keras.utils.PyDataset):
     def _shuffled(self, start: int, stop: int) -> np.ndarray:
         """Positions `start` up to `stop` or the epoch's end, in an endless row of shuffled epochs."""
         n = len(self.split)
-        if start // n != self._epoch:
-            self._epoch = start // n
-            self._order = np.random.default_rng([self.recipe.seed, 0, self._epoch]).permutation(n)
-        return self._order[start % n : start % n + stop - start]
+        return _permutation(self.recipe.seed, start // n, n)[start % n : start % n + stop - start]
+
+
+@functools.lru_cache(maxsize=2)  # batches are made side by side, and about an epoch's end of two epochs
+def _permutation(seed: int, epoch: int, n: int) -> np.ndarray:
+    return np.random.default_rng([seed, 0, epoch]).permutation(n)
 
 
 def augment(images: np.ndarray, recipe: Recipe, rng: np.random.Generator) -> np.ndarray:
@@ -120,7 +123,8 @@ def _contrasted(images: np.ndarray, recipe: Recipe, rng: np.random.Generator) ->
 def _erase(images: np.ndarray, side: int, rng: np.random.Generator) -> None:
     """Cutout (DeVries, Taylor 2017): in place, a square about a random pixel becomes the picture's mean colour."""
     n, height, width, _ = images.shape
-    rows = np.abs(np.arange(height) - rng.integers(0, height, (n, 1)) + 0.5) < side / 2
-    columns = np.abs(np.arange(width) - rng.integers(0, width, (n, 1)) + 0.5) < side / 2
+    down = np.arange(height) - rng.integers(0, height, (n, 1)) + side // 2
+    across = np.arange(width) - rng.integers(0, width, (n, 1)) + side // 2
+    rows, columns = (down >= 0) & (down < side), (across >= 0) & (across < side)
     means = images.mean(axis=(1, 2), keepdims=True)
     np.copyto(images, means, where=(rows[:, :, None] & columns[:, None, :])[..., None])

@@ -4,9 +4,6 @@ Read without pickle, and built from our own architecture by name, so the file ca
 """
 
 import dataclasses
-import io
-import json
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edge.contract import InputContract
-from edge.errors import InputError, InputMissing, missing
-from edge.files import write_whole
+from edge.errors import InputError, InputMissing
+from train import npz
 from train.architectures import architecture
 from train.recipes import Recipe
 
@@ -23,7 +20,6 @@ if TYPE_CHECKING:
     import keras
 
 FILE = "checkpoint.npz"
-_ABOUT = "about.json"
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,11 +57,7 @@ class Checkpoint:
     def save(self, folder: Path) -> None:
         """Write `folder`/checkpoint.npz, whole or not at all."""
         about = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name != "weights"}
-        about["recipe"] = dataclasses.asdict(self.recipe)
-        buffer = io.BytesIO()
-        arrays: dict[str, Any] = {_ABOUT: np.array(json.dumps(about)), **self.weights}
-        np.savez(buffer, **arrays)
-        write_whole(str(folder / FILE), buffer.getvalue())
+        npz.write(folder / FILE, about | {"recipe": dataclasses.asdict(self.recipe)}, self.weights)
 
 
 def weights_of(model: "keras.Model") -> dict[str, np.ndarray]:
@@ -76,18 +68,12 @@ def weights_of(model: "keras.Model") -> dict[str, np.ndarray]:
 def load(folder: Path) -> Checkpoint:
     """The checkpoint in run folder `folder`. Raises InputMissing, or InputError where it is damaged."""
     path = folder / FILE
+    if not path.exists():
+        raise InputMissing(f"{path}: no such file; train first: python -m train.mnist")
+    about, weights = npz.read(path)
     try:
-        data = path.read_bytes()
-    except FileNotFoundError:
-        raise InputMissing(f"{path}: no such file; train first: python -m train.mnist") from None
-    except OSError as error:
-        raise missing(str(path), error) from None
-    try:
-        with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
-            weights = {name: arrays[name] for name in arrays.files}
-        about = json.loads(str(weights.pop(_ABOUT)))
         about["recipe"] = Recipe(**about["recipe"])
         about["class_names"] = tuple(about["class_names"])
         return Checkpoint(**about, weights=weights)
-    except (zipfile.BadZipFile, KeyError, TypeError, ValueError, EOFError, OSError) as error:
-        raise InputError(f"{path}: damaged checkpoint ({error}); train again") from None
+    except (KeyError, TypeError) as error:
+        raise InputError(f"{path}: not a checkpoint of this version of edgeproof ({error})") from None

@@ -2,10 +2,9 @@
 
 import argparse
 import os
-import sys
 from pathlib import Path
 
-from edge.errors import InputMissing, UsageError
+from edge.errors import InputMissing, UsageError, note
 from train import distribution, recipe_book, recipes, run
 from train.architectures import architecture
 from train.datasets import Dataset
@@ -32,6 +31,9 @@ def parser(program: str, *, networks: tuple[str, ...], description: str) -> argp
 
 def chosen(flags: argparse.Namespace, *, data: str) -> Recipe:
     """The recipe the flags ask for on the data set `data`. Raises UsageError, without looking for the data."""
+    backend = os.environ["KERAS_BACKEND"]
+    if backend not in ("tensorflow", "jax"):
+        raise UsageError(f"KERAS_BACKEND={backend}: not a backend that was tried; set tensorflow or jax")
     if not flags.save_every >= 0:
         raise UsageError(f"--save-every {flags.save_every} is out of range")
     recipe = recipes.from_flags(recipe_book.recipe(flags.arch, flags.recipe, data=data), flags)
@@ -48,12 +50,15 @@ def train(flags: argparse.Namespace, dataset: Dataset) -> None:
         _be_deterministic()
     share = _share(flags, recipe)
     if not share.leads:
-        run.follow(flags.arch, dataset, recipe, out, share=share)
+        run.follow(flags.arch, dataset, recipe, out, deterministic=flags.deterministic, share=share)
         return
-    if flags.resume and not run.begun(out):
-        raise InputMissing(f"{out}: no interrupted run to go on with; leave out --resume to begin one")
-    print(f"{flags.arch} on {dataset.name} ({len(dataset.train):,} pictures), {recipe.name} recipe -> {out}", file=sys.stderr)
-    figures = run.train(flags.arch, dataset, recipe, out, save_every_s=flags.save_every, share=share)
+    with distribution.leading(share):
+        if flags.resume and not run.begun(out):
+            raise InputMissing(f"{out}: no interrupted run to go on with; leave out --resume to begin one")
+        note(f"{flags.arch} on {dataset.name} ({len(dataset.train):,} pictures), {recipe.name} recipe -> {out}")
+        figures = run.train(
+            flags.arch, dataset, recipe, out, save_every_s=flags.save_every, deterministic=flags.deterministic, share=share
+        )
     print(run.sentence(figures))
 
 

@@ -1,6 +1,7 @@
 """Fit a network to a training split as a recipe says."""
 
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 
 import keras
 
@@ -28,7 +29,8 @@ def fit(model: keras.Model, split: Split, recipe: Recipe, keeper: Keeper | None 
     training, held_out = split[:n_train], split[n_train:]
 
     def validation_accuracy() -> float:
-        return evaluate.top1(evaluate.logits(model, held_out.images), held_out.labels)
+        with _averaged(model, recipe):
+            return evaluate.top1(evaluate.logits(model, held_out.images), held_out.labels)
 
     n_steps = recipe.n_steps(n_train)
     model.compile(optimizer=optimizer(recipe, n_steps=n_steps), loss=loss(recipe), metrics=["accuracy"])
@@ -45,6 +47,21 @@ def fit(model: keras.Model, split: Split, recipe: Recipe, keeper: Keeper | None 
     if recipe.averaging:
         model.optimizer.finalize_variable_values(model.trainable_variables)
     return standing
+
+
+@contextmanager
+def _averaged(model: keras.Model, recipe: Recipe) -> Iterator[None]:
+    """Where `model` has the weights it would end with now: with `recipe.averaging`, the moving average of its weights."""
+    if not recipe.averaging:
+        yield
+        return
+    last = [keras.ops.convert_to_numpy(variable) for variable in model.trainable_variables]
+    model.optimizer.finalize_variable_values(model.trainable_variables)
+    try:
+        yield
+    finally:
+        for variable, value in zip(model.trainable_variables, last, strict=True):
+            variable.assign(value)
 
 
 def optimizer(recipe: Recipe, *, n_steps: int) -> keras.optimizers.Optimizer:

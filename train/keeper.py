@@ -4,7 +4,6 @@
 """
 
 import signal
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -15,7 +14,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from edge.errors import Interrupted
+from edge.errors import Interrupted, note
 from train import distribution, standing
 from train.distribution import ALONE, Share
 from train.progress import Progress
@@ -43,7 +42,7 @@ class Keeper(keras.callbacks.Callback):
         for variable, value in zip(variables, values, strict=True):
             variable.assign(value)
         if self.share.leads:
-            print(f"going on at step {stood.step:,}", file=sys.stderr)
+            note(f"going on at step {stood.step:,}")
         return stood
 
     def watching(self, progress: Progress) -> "Keeper":
@@ -87,7 +86,7 @@ class Keeper(keras.callbacks.Callback):
         """What lies in the folder and fits the `variables`; step 0 and no values where nothing does."""
         stood, values = standing.load(self.folder) or (Standing(), [])
         if values and [tuple(v.shape) for v in variables] != [v.shape for v in values]:
-            print(f"{self.folder / standing.FILE}: of another version of Keras; training from the beginning", file=sys.stderr)
+            note(f"{self.folder / standing.FILE}: of another version of Keras; training from the beginning")
             return Standing(), []
         return stood, values
 

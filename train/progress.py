@@ -14,6 +14,7 @@ from tensorboard.compat.proto.event_pb2 import Event
 from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.summary.writer.record_writer import RecordWriter
 
+from edge.errors import note
 from train.recipes import Recipe
 from train.standing import Diverged, Row, Standing
 
@@ -98,7 +99,7 @@ class Progress(keras.callbacks.Callback):
         rows = self.standing.rows
         latest = f"  loss {rows[-1].loss:.4f}  accuracy {rows[-1].accuracy:.4f}" if rows else ""
         line = f"[{bar:<{_BAR}}] step {step}/{self.n_steps}{latest}  {_clock(left)} left"
-        print(f"\r{line}\x1b[K" if on_screen else line, end="\n" if last or not on_screen else "", file=sys.stderr, flush=True)
+        note(f"\r{line}\x1b[K" if on_screen else line, end="\n" if last or not on_screen else "")
 
 
 def as_csv(rows: list[Row]) -> bytes:

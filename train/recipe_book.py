@@ -53,7 +53,7 @@ RECIPES: dict[str, dict[str, Recipe]] = {
         "documented": dataclasses.replace(_LENET_DOCUMENTED, steps=1_000, log_every=2),
     },
     "mnist-tiny": {
-        "modern": Recipe(epochs=15, learning_rate=1e-2, turn=10, stretch=0.1),
+        "modern": Recipe(epochs=24, learning_rate=1e-2, turn=10, stretch=0.1),
     },
     "cifar-lrn": {
         "modern": Recipe(

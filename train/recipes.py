@@ -110,8 +110,9 @@ def _check(recipe: Recipe) -> None:
     # NaN fails every comparison, infinity the upper bound.
     for name, holds in {
         "batch": recipe.batch >= 1,
+        # A documented recipe may count steps and no epochs.
+        "steps": 0 <= recipe.steps <= 1e9 and (recipe.steps > 0 or recipe.epochs != 0),
         "epochs": recipe.steps > 0 or 0 < recipe.epochs <= 1e6,
-        "steps": recipe.steps >= 0,
         "learning-rate": 0 <= recipe.learning_rate < math.inf,
         "weight-decay": 0 <= recipe.weight_decay < 1,
         "dropout": 0 <= recipe.dropout < 1,

@@ -7,7 +7,6 @@ import math
 import os
 import platform
 import resource
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,8 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edge import host
-from edge.errors import InputError, InputMissing, Refused, UsageError
-from edge.files import write_whole
+from edge.errors import Refused, UsageError, note
+from edge.files import clear_partials, write_whole
 from train import checkpoint, distribution, standing
 from train.architectures import architecture
 from train.datasets import Dataset
@@ -31,17 +30,19 @@ RESULT = "result.json"
 
 
 def train(
-    network: str, dataset: Dataset, recipe: Recipe, out: Path, *, save_every_s: float = 30.0, share: Share = ALONE
-) -> dict[str, Any]:
+    network: str, dataset: Dataset, recipe: Recipe, out: Path, *,
+    save_every_s: float = 30.0, deterministic: bool = False, share: Share = ALONE,
+) -> dict[str, Any]:  # fmt: skip
     """Train `network` on `dataset`, fill the run folder `out`, and return the figures in its result.json.
 
     A folder that holds this very run is left as it is and its figures returned; one that holds it half done goes on;
     another run's is refused with UsageError. Raises Refused where the training diverges, Interrupted at Ctrl-C.
-    Of several processes the one that leads calls this; the others `follow`.
+    `deterministic` says that the backend was told to be; of several processes the one that leads calls this, the others
+    `follow`.
     """
     if not recipe.n_training(len(dataset.train)):
         raise UsageError(f"--held-out {recipe.held_out} of {len(dataset.train):,} pictures leaves none to train on")
-    this = _this(network, dataset, recipe)
+    this = _this(network, dataset, recipe, deterministic)
     with _alone_in(out):
         if finished := _finished(out, this):
             return finished
@@ -50,14 +51,21 @@ def train(
         return _fill(out, network, dataset, recipe, this=this, save_every_s=save_every_s, share=share)
 
 
-def follow(network: str, dataset: Dataset, recipe: Recipe, out: Path, *, share: Share) -> None:
+def follow(network: str, dataset: Dataset, recipe: Recipe, out: Path, *, deterministic: bool = False, share: Share) -> None:
     """Train along with the process that leads, which alone touches `out`. Raises what `train` does."""
-    this = _this(network, dataset, recipe)
+    this = _this(network, dataset, recipe, deterministic)
     _trained(out, network, dataset, recipe, this=this, save_every_s=math.inf, share=share)
 
 
-def _this(network: str, dataset: Dataset, recipe: Recipe) -> dict[str, Any]:
-    return {"network": network, "data": dataset.digest, "recipe": dataclasses.asdict(recipe)}
+def _this(network: str, dataset: Dataset, recipe: Recipe, deterministic: bool) -> dict[str, Any]:
+    """What makes a run this run: with any of it changed, its weights would be others."""
+    return {
+        "network": network,
+        "data": dataset.digest,
+        "recipe": dataclasses.asdict(recipe),
+        "backend": os.environ["KERAS_BACKEND"],
+        "deterministic": deterministic,
+    }
 
 
 def _trained(
@@ -87,7 +95,7 @@ def _fill(
     try:
         model, done = _trained(out, network, dataset, recipe, this=this, save_every_s=save_every_s, share=share)
     except Refused:
-        _forget(out)
+        standing.forget(out)
         raise
     from train import evaluate, plots, progress
 
@@ -109,6 +117,8 @@ def _fill(
         "peak_rss_mib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
         "machine": f"{here.machine}, {here.cpu_model}, {here.n_cpus} cores",
         "processes": share.n_processes,
+        "backend": this["backend"],
+        "deterministic": this["deterministic"],
         "versions": _versions(),
     }
     write_whole(str(out / "history.csv"), progress.as_csv(done.rows))
@@ -127,7 +137,7 @@ def _fill(
         weights=checkpoint.weights_of(model),
     ).save(out)
     write_whole(str(out / RESULT), json.dumps(figures, indent=2).encode() + b"\n")
-    _forget(out)
+    standing.forget(out)
     return figures
 
 
@@ -156,12 +166,13 @@ def _alone_in(out: Path) -> Iterator[None]:
     probe.unlink(missing_ok=True)
     handle = os.open(out, os.O_RDONLY)
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        for left in out.rglob(".*.partial"):
-            left.unlink(missing_ok=True)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UsageError(f"another process is training in {out}; wait for it, or choose an --out") from None
+        for folder in (out, out / "tensorboard"):
+            clear_partials(str(folder))
         yield
-    except BlockingIOError:
-        raise UsageError(f"another process is training in {out}; wait for it, or choose an --out") from None
     finally:
         os.close(handle)
 
@@ -169,33 +180,33 @@ def _alone_in(out: Path) -> Iterator[None]:
 def _finished(out: Path, this: dict[str, Any]) -> dict[str, Any] | None:
     if not (out / RESULT).exists():
         return None
-    try:
-        there = checkpoint.load(out)
-    except (InputError, InputMissing):
-        print(f"{out} holds a {RESULT} without a whole {checkpoint.FILE}; training again", file=sys.stderr)
+    if not (out / checkpoint.FILE).exists():
+        note(f"{out} holds a {RESULT} without a {checkpoint.FILE}; training again")
         return None
+    there = checkpoint.load(out)
     found = {"network": there.network, "data": there.data_digest, "recipe": dataclasses.asdict(there.recipe)}
+    found |= {name: there.figures[name] for name in ("backend", "deterministic") if name in there.figures}
     _refuse_another(found, this, out)
-    print(f"{out} holds this run already; nothing to train", file=sys.stderr)
+    standing.forget(out)  # a kill may have come between the last two steps of a run
+    note(f"{out} holds this run already; nothing to train")
     return there.figures
 
 
 def _refuse_another(found: dict[str, Any], this: dict[str, Any], out: Path) -> None:
-    if found != this:
-        raise UsageError(f"{out} holds another run ({_differences(found, this)}); choose an --out")
+    # What an older version did not know of was at its usual value.
+    usual = {"recipe": dataclasses.asdict(Recipe()), "backend": this["backend"], "deterministic": False}
+    before = usual | found | {"recipe": usual["recipe"] | found["recipe"]}
+    if before != this:
+        raise UsageError(f"{out} holds another run ({_differences(before, this)}); choose an --out")
 
 
-def _differences(found: dict[str, Any], this: dict[str, Any]) -> str:
-    if found["network"] != this["network"]:
-        return f"of {found['network']}"
-    before, now = found["recipe"], this["recipe"]
-    odd = [f"{name.replace('_', '-')} {before.get(name)}, not {now[name]}" for name in now if before.get(name) != now[name]]
+def _differences(before: dict[str, Any], now: dict[str, Any]) -> str:
+    if before["network"] != now["network"]:
+        return f"of {before['network']}"
+    settings = [(name, before["recipe"].get(name), value) for name, value in now["recipe"].items()]
+    settings += [(name, before[name], now[name]) for name in ("backend", "deterministic")]
+    odd = [f"{name.replace('_', '-')} {was}, not {value}" for name, was, value in settings if was != value]
     return ", ".join(odd) or "on other data"
-
-
-def _forget(out: Path) -> None:
-    """Remove what was saved of a run on the way: it is done, or not worth going on with."""
-    (out / standing.FILE).unlink(missing_ok=True)
 
 
 def _versions() -> dict[str, str]:

@@ -5,22 +5,16 @@
 """
 
 import dataclasses
-import io
-import json
-import sys
-import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from edge.errors import Refused
-from edge.files import write_whole
+from edge.errors import InputError, Refused, note
+from train import npz
 
 FILE = "training.npz"
-_ABOUT = "about.json"
-_DAMAGE = (zipfile.BadZipFile, KeyError, TypeError, ValueError, EOFError)
 
 
 class Diverged(Refused):
@@ -63,35 +57,34 @@ class Standing:
 
 def save(folder: Path, run: dict[str, Any], standing: Standing, values: list[np.ndarray]) -> None:
     """Put the variables' `values` and the `standing` of `run` into `folder`/training.npz, whole or not at all."""
-    arrays: dict[str, Any] = {str(i): value for i, value in enumerate(values)}
-    about = json.dumps({"run": run, "standing": dataclasses.asdict(standing)})
-    buffer = io.BytesIO()
-    np.savez(buffer, **{_ABOUT: np.array(about)}, **arrays)
-    write_whole(str(folder / FILE), buffer.getvalue())
+    about = {"run": run, "standing": dataclasses.asdict(standing)}
+    npz.write(folder / FILE, about, {str(i): value for i, value in enumerate(values)})
 
 
 def load(folder: Path) -> tuple[Standing, list[np.ndarray]] | None:
     """What `save` put there; None where there is nothing, or where it is damaged, which stderr says."""
+    if not (folder / FILE).exists():
+        return None
     try:
-        about, values = _contents(folder)
+        about, arrays = npz.read(folder / FILE)
         found = Standing(**about["standing"])
         found.rows = [Row(**row) for row in about["standing"]["rows"]]
-    except FileNotFoundError:
+        return found, [arrays[str(i)] for i in range(len(arrays))]
+    except (InputError, KeyError, TypeError) as error:
+        note(f"{error}; training from the beginning")
         return None
-    except _DAMAGE as error:
-        print(f"{folder / FILE}: damaged ({error}); training from the beginning", file=sys.stderr)
-        return None
-    return found, values
 
 
 def run_in(folder: Path) -> dict[str, Any] | None:
     """Which run lies half done in `folder`; None where there is none, or a damaged one."""
+    if not (folder / FILE).exists():
+        return None
     try:
-        return _contents(folder)[0]["run"]
-    except (FileNotFoundError, *_DAMAGE):
+        return npz.read(folder / FILE)[0]["run"]
+    except (InputError, KeyError):
         return None
 
 
-def _contents(folder: Path) -> tuple[dict[str, Any], list[np.ndarray]]:
-    with np.load(io.BytesIO((folder / FILE).read_bytes()), allow_pickle=False) as arrays:
-        return json.loads(str(arrays[_ABOUT])), [arrays[str(i)] for i in range(len(arrays.files) - 1)]
+def forget(folder: Path) -> None:
+    """Remove what `save` put there: the run is done, or not worth going on with."""
+    (folder / FILE).unlink(missing_ok=True)

@@ -9,7 +9,7 @@ import pytest
 from benchmarks import training
 from benchmarks.training import LINES, Line
 from conftest import ROOT
-from edge.errors import ToolchainError
+from edge.errors import InputMissing, ToolchainError
 from train.recipe_book import MEASURED, RECIPES
 
 
@@ -25,7 +25,8 @@ def elsewhere(tmp_path, monkeypatch, own_mnist):
 SMALL = Line("lenet5-relu", "modern", seeds=(4, 5), changes={"steps": 2, "epochs": 0}, label="small", goal="50")
 
 
-def test_a_line_is_trained_once_a_seed_and_its_figures_kept_with_their_circumstances(elsewhere):
+def test_a_line_is_trained_once_a_seed_and_its_figures_kept_with_their_circumstances(elsewhere, monkeypatch):
+    monkeypatch.setattr(training, "DATA", ("custom",))
     line = dataclasses.replace(SMALL, changes={"steps": 2})
     training.measure(line, 4, threads=1)
     kept = json.loads((elsewhere / "docs/results/lenet5-relu-modern-small-4.json").read_text())
@@ -34,6 +35,14 @@ def test_a_line_is_trained_once_a_seed_and_its_figures_kept_with_their_circumsta
     assert training.figures(line, 4) == kept and training.figures(line, 5) is None
     another = dataclasses.replace(line, changes={"steps": 3})
     assert training.figures(another, 4) is None and another.folder(4) != line.folder(4)
+
+
+def test_other_pictures_than_the_table_is_about_make_no_figure(elsewhere):
+    with pytest.raises(
+        InputMissing, match=r"^lenet5-relu-modern-small: trained on custom, wanted mnist, cifar10, cifar10-jpeg"
+    ):
+        training.measure(dataclasses.replace(SMALL, changes={"steps": 2}), 4, threads=1)
+    assert not (elsewhere / "docs").exists()
 
 
 def test_a_run_that_fails_says_where_its_log_lies(elsewhere):

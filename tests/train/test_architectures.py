@@ -101,6 +101,41 @@ def test_documented_weights_start_as_the_document_says():
     assert set(bias) == {np.float32(0.1)}
 
 
+def test_lenet5_sigmoid_starts_its_biases_as_its_weights():
+    kernel, bias = architecture("lenet5-sigmoid").build(Recipe(initialization="documented")).get_layer("dense1").get_weights()
+    for values in (kernel, bias):
+        assert np.abs(values).max() <= 2 and values.std() == pytest.approx(0.88, abs=0.15)
+
+
+def test_cifar_lrn_starts_and_is_penalized_as_its_document_says():
+    model = architecture("cifar-lrn").build(Recipe(initialization="documented", l2=0.004))
+    spread = {
+        "conv1": (0.05, 0.0),
+        "conv2": (0.05, 0.1),
+        "dense1": (0.04, 0.1),
+        "dense2": (0.04, 0.1),
+        "logits": (1 / 192, 0.0),
+    }
+    for name, (stddev, bias) in spread.items():
+        kernel, biases = model.get_layer(name).get_weights()
+        assert np.abs(kernel).max() <= 2 * stddev and kernel.std() == pytest.approx(0.88 * stddev, rel=0.05), name
+        assert set(biases) == {np.float32(bias)}, name
+    # 0.004 · Σw²/2 over the two wide layers, and nothing else.
+    squares = sum(float((model.get_layer(name).kernel.numpy() ** 2).sum()) for name in ("dense1", "dense2"))
+    assert sum(map(float, model.losses)) == pytest.approx(0.002 * squares, rel=1e-5)
+
+
+def test_a_network_that_no_document_starts_refuses_a_documented_start():
+    with pytest.raises(UsageError, match=r"^--initialization documented: resnet8 leaves no choice of initialization$"):
+        architecture("resnet8").build(Recipe(initialization="documented"))
+
+
+def test_c3_of_lenet5_1998_starts_by_the_number_of_its_inputs():
+    kernel = architecture("lenet5-1998").build().get_layer("C3").get_weights()[0]
+    # 60 kernels of 25 lead to 16 maps: He's deviation is the root of 2/93.75.
+    assert kernel.std() == pytest.approx((2 / 93.75) ** 0.5, rel=0.05)
+
+
 def test_the_same_seed_starts_with_the_same_weights():
     first, second, other = (architecture("lenet5-relu").build(Recipe(seed=seed)).get_weights()[0] for seed in (3, 3, 4))
     np.testing.assert_array_equal(first, second)

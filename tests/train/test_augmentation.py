@@ -53,6 +53,12 @@ def test_erase_blanks_one_square_with_the_mean_colour():
     np.testing.assert_allclose(erased[k][changed[k]], np.tile(images[k].mean(axis=(0, 1)), (64, 1)), rtol=1e-5)
 
 
+@pytest.mark.parametrize("side", [1, 3, 5])
+def test_an_odd_square_is_erased_whole(side):
+    erased = augment(pictures(), Recipe(shift=0, erase=side), by()) != pictures()
+    assert erased.any(axis=-1).sum(axis=(1, 2)).max() == side * side
+
+
 def test_a_warp_of_nothing_is_nothing_and_a_shift_is_a_shift():
     image = pictures(1, channels=1)
     np.testing.assert_allclose(augment(image, Recipe(shift=0, turn=1e-9), by()), image, atol=1e-2)

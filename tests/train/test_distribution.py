@@ -3,11 +3,13 @@
 import hashlib
 import os
 import re
+import signal
 import socket
 import subprocess
 import sys
 import threading
 import time
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +17,11 @@ import pytest
 
 from conftest import ROOT, run
 from edge.errors import UsageError
-from train import checkpoint, datasets, distribution
+from train import checkpoint, datasets, distribution, rollcall
 from train.batches import Batches
-from train.distribution import ALONE, Parted, Share
+from train.distribution import ALONE, Share
 from train.recipes import Recipe
+from train.rollcall import Ended, Parted
 
 COMMAND = (sys.executable, "-m", "train.mnist", "--data", "digits", "--arch", "lenet5-relu", "--held-out", "0.1")
 TOLERANCE = 1e-5
@@ -125,24 +128,58 @@ def test_each_process_reads_the_same_weights_from_its_own_model(tmp_path):
 def test_weights_that_differ_are_refused_in_every_process(tmp_path):
     for code, _, err in both(tmp_path):
         assert code == 1
-        assert err.endswith("Refused: the weights of process 1 differ from those of process 0; nothing is written\n")
+        assert err.endswith(": the weights of process 1 differ from those of process 0; nothing is written\n")
+
+
+def once_saved(folder: Path, *flags: str) -> list[subprocess.Popen]:
+    """The two processes of a training, running and once saved."""
+    processes = begun(folder, "--save-every", "0.1", *flags)
+    while not (folder / "0" / "training.npz").exists():
+        assert processes[0].poll() is None, processes[0].stderr.read()
+        time.sleep(0.01)
+    return processes
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL")
 def test_where_one_is_killed_the_other_ends_in_one_line_and_the_same_commands_go_on(tmp_path):
-    flags = ("--steps", "100", "--save-every", "0.1")
-    processes = begun(tmp_path, *flags)
-    while not (tmp_path / "0" / "training.npz").exists():
-        assert processes[0].poll() is None, processes[0].stderr.read()
-        time.sleep(0.01)
+    processes = once_saved(tmp_path, "--steps", "100")
     processes[1].kill()
     (code, out, err), _ = ended(processes)
     assert (code, out) == (74, "")
     assert re.fullmatch(r"train\.mnist: lost the other processes: .*", err.splitlines()[-1])
-    (code, out, err), (other, *_) = ended(begun(tmp_path, *flags))
+    (code, out, err), (other, *_) = ended(begun(tmp_path, "--steps", "100"))
     assert (code, other) == (0, 0), err
     assert re.search(r"^going on at step \d+$", err, re.M) and "2 processes end with the same weights" in err
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL")
+@pytest.mark.parametrize(
+    ("number", "code", "said"),
+    [
+        ("SIGKILL", 74, r"lost process 0 at \S+; the same commands go on from the last save"),
+        ("SIGINT", 130, r"process 0 at \S+ ended: interrupted; step [\d,]+ of 9,000 is saved; the same command goes on"),
+    ],
+    ids=["SIGKILL", "SIGINT"],
+)
+def test_where_the_first_ends_the_other_ends_in_one_line(number, code, said, tmp_path):
+    processes = once_saved(tmp_path, "--steps", "9000")
+    processes[0].send_signal(getattr(signal, number))
+    _, (found, out, err) = ended(processes)
+    assert (found, out) == (code, ""), err
+    assert re.fullmatch(rf"train\.mnist: {said}\n", err)
+
+
+@pytest.mark.slow
+def test_the_other_hears_that_the_run_is_finished_or_refused(together):
+    folder, _ = together
+    (code, out, _), (other, _, err) = ended(begun(folder, "--steps", "40"))
+    assert (code, other) == (0, 0) and out.startswith("lenet5-relu on digits: top-1 ")
+    assert re.fullmatch(r"train\.mnist: process 0 at \S+ ended: the run is finished; there is nothing to train\n", err)
+    (code, *_), (other, _, err) = ended(begun(folder, "--steps", "41"))
+    assert (code, other) == (2, 2)
+    assert re.fullmatch(r"train\.mnist: process 0 at \S+ ended: \S+ holds another run \(.*\); choose an --out\n", err)
 
 
 @pytest.mark.parametrize(
@@ -152,6 +189,7 @@ def test_where_one_is_killed_the_other_ends_in_one_line_and_the_same_commands_go
         (None, None, 0, "--coordinator, --processes and --index go together; give all three or none"),
         ("a", 2, 0, "--coordinator a: not HOST:PORT"),
         ("a:70000", 2, 0, "--coordinator a:70000: not HOST:PORT"),
+        ("::1:9", 2, 0, "--coordinator ::1:9: an IPv6 address goes in brackets, [::1]:9"),
         ("a:1", 1, 0, "--processes 1: fewer than two; leave out all three flags to train in one"),
         ("a:1", 3, 3, "--index 3: 3 processes are counted from 0 to 2"),
         ("a:1", 3, -1, "--index -1: 3 processes are counted from 0 to 2"),
@@ -173,7 +211,9 @@ def test_another_backend_is_a_usage_error_before_the_data_is_looked_for(tmp_path
 
 
 def test_a_coordinator_that_is_not_there_is_given_up_on(port):
-    with pytest.raises(Parted, match=rf"^process 0 was not found at 127\.0\.0\.1:{port} within 0\.3 s: Connection refused$"):
+    with pytest.raises(
+        Parted, match=rf"^process 0 was not found at 127\.0\.0\.1:{port} within 0\.3 s \(Connection refused\); "
+    ):
         join(Share(1, 2, f"127.0.0.1:{port}"), {}, wait_s=0.3)
     assert Parted.exit_code == 74
 
@@ -184,20 +224,44 @@ def test_the_first_process_says_who_did_not_come(port):
 
 
 def test_processes_that_were_asked_for_different_runs_are_refused(port):
+    why = "process 1 was asked for another run; give all of them the same flags and data"
+    with answering(f"127.0.0.1:{port}") as said, pytest.raises(UsageError, match=f"^{why}$"):
+        join(Share(0, 2, f"127.0.0.1:{port}"), {"seed": 0})
+    assert said == [(2, f"process 0 at 127.0.0.1:{port} ended: {why}")]
+
+
+def test_a_first_process_that_refuses_before_the_roll_tells_the_others_that_wait(port):
+    share = Share(0, 2, f"127.0.0.1:{port}")
+    with answering(share.coordinator) as said, pytest.raises(UsageError), distribution.leading(share):
+        raise UsageError("another process is training in run")
+    assert said == [(2, f"process 0 at {share.coordinator} ended: another process is training in run")]
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "[::1]", "localhost"])
+def test_a_loopback_coordinator_is_found_and_listens_on_no_other_address(host, port):
+    if host == "[::1]" and not socket.has_dualstack_ipv6():
+        pytest.skip("needs IPv6")
+    with rollcall._door(f"{host}:{port}") as door:
+        assert door.getsockname()[0] in ("127.0.0.1", "::1")
+    with answering(f"{host}:{port}") as said:
+        rollcall.turn_away(f"{host}:{port}", 0, "done", n_processes=2)
+    assert said == [(0, f"process 0 at {host}:{port} ended: done")]
+
+
+@contextmanager
+def answering(coordinator: str):
+    """Process 1 of 2, which comes to `coordinator`; gives the exit code and the line it ends with, once it has."""
     said = []
 
     def other():
-        with pytest.raises(Parted) as error:
-            join(Share(1, 2, f"127.0.0.1:{port}"), {"seed": 1})
-        said.append(str(error.value))
+        with pytest.raises(Ended) as error:
+            join(Share(1, 2, coordinator), {"seed": 1})
+        said.append((error.value.exit_code, str(error.value)))
 
     thread = threading.Thread(target=other)
     thread.start()
-    why = "process 1 was asked for another run; give all of them the same flags and data"
-    with pytest.raises(UsageError, match=f"^{why}$"):
-        join(Share(0, 2, f"127.0.0.1:{port}"), {"seed": 0})
+    yield said
     thread.join()
-    assert said == [f"process 0 at 127.0.0.1:{port} does not go on: {why}"]
 
 
 def join(share: Share, asked: dict, *, wait_s: float = 20) -> None:

@@ -1,5 +1,6 @@
 """The loss and the schedules, against figures worked by hand; and that every optimizer learns."""
 
+import dataclasses
 import math
 
 import numpy as np
@@ -60,6 +61,19 @@ def test_every_optimizer_learns_the_digits_at_the_rate_the_flags_give(name):
         evaluate.logits(model, digits.train.images[958:]), digits.train.labels[958:]
     )
     assert rows[-1].validation_accuracy > 0.93
+
+
+def test_validation_judges_the_average_the_model_ends_with_and_training_goes_on_from_the_last_weights():
+    digits = datasets.digits.load()
+    recipe = Recipe(steps=40, averaging=0.5, held_out=0.2, learning_rate=3e-3, schedule="constant", batch=32)
+    model = architecture("lenet5-relu").build(recipe)
+    rows = fit(model, digits.train, recipe).rows
+    held_out = digits.train[recipe.n_training(len(digits.train)) :]
+    assert rows[-1].validation_accuracy == evaluate.top1(evaluate.logits(model, held_out.images), held_out.labels)
+    unseen = architecture("lenet5-relu").build(recipe)
+    fit(unseen, digits.train[: len(digits.train) - len(held_out)], dataclasses.replace(recipe, held_out=0.0))
+    for ours, theirs in zip(model.get_weights(), unseen.get_weights(), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
 
 
 def test_the_average_of_the_weights_replaces_the_last_ones():

@@ -166,7 +166,7 @@ def test_a_state_of_other_variables_is_said_and_trained_again_from_the_beginning
 def test_what_a_kill_left_of_a_save_is_cleared_away(tmp_path, undisturbed):
     folder = tmp_path / "run"
     (folder / "tensorboard").mkdir(parents=True)
-    for left in (".training.npz.123.partial", "tensorboard/.events.123.partial"):
+    for left in (".training.npz.4194305.partial", "tensorboard/.events.4194305.partial"):
         (folder / left).write_bytes(b"half")
     done = train(tmp_path, "--steps", "2", "--out", "run")
     assert done.returncode == 0, done.stderr

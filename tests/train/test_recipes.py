@@ -32,6 +32,36 @@ def test_documented_lenet5_relu_is_300_steps_of_gradient_descent_on_the_summed_l
     assert recipe.n_steps(60_000) == 300
 
 
+# Optimizer, rate, batch, steps or epochs, loss, held out: as NETWORKS has them.
+DOCUMENTED = {
+    "deep-mnist": ("adam", 1e-4, 50, 20_000, "mean", 55_000),
+    "deep-mnist-conv": ("adam", 1e-4, 100, 30_000, "mean", 55_000),
+    "keras-cnn": ("adadelta", 1.0, 64, 37_500, "mean", 48_000),
+    "lenet5-sigmoid": ("sgd", 1e-3, 200, 20_000, "sum", 60_000),
+    "lenet5-relu": ("sgd", 1e-4, 200, 300, "sum", 60_000),
+    "lenet5-wide": ("sgd", 1e-4, 200, 1_000, "sum", 60_000),
+    "cifar-lrn": ("adam", 1e-3, 128, 3_000, "mean", 50_000),
+}
+
+
+def test_every_documented_recipe_has_the_numbers_of_its_document():
+    found = {}
+    for network in RECIPES:
+        if "documented" in RECIPES[network]:
+            r = RECIPES[network]["documented"]
+            n = r.n_training(50_000 if network == "cifar-lrn" else 60_000)
+            found[network] = (r.optimizer, r.rate, r.batch, r.n_steps(n), r.loss_reduction, n)
+            assert (r.schedule, r.label_smoothing, r.averaging, r.initialization) == ("constant", 0, 0, "documented")
+    assert found == DOCUMENTED
+    lrn = RECIPES["cifar-lrn"]["documented"]
+    assert (lrn.shift, lrn.flip, lrn.brightness, lrn.contrast, lrn.l2) == (4, 0.5, 63, 0.8, 0.004)
+
+
+def test_a_recipe_without_steps_and_epochs_is_a_usage_error():
+    with pytest.raises(UsageError, match="--steps 0 is out of range"):
+        chosen("deep-mnist", "mnist", flags("--steps", "0", recipe="documented"))
+
+
 def test_a_flag_replaces_the_recipes_value_and_nothing_else():
     recipe = chosen("deep-mnist", "mnist", flags("--optimizer", "momentum", "--seed", "7", recipe="documented"))
     assert (recipe.optimizer, recipe.seed, recipe.steps, recipe.rate) == ("momentum", 7, 20_000, 1e-4)
@@ -57,6 +87,8 @@ def test_epochs_replace_documented_steps_and_the_digits_take_more_epochs():
     [
         (("--epochs", "1", "--steps", "9"), "--epochs and --steps say the same thing twice"),
         (("--batch", "0"), "--batch 0 is out of range"),
+        (("--steps", "-5"), "--steps -5 is out of range"),
+        (("--steps", "99999999999999999999"), "--steps 99999999999999999999 is out of range"),
         (("--held-out", "1"), "--held-out 1.0 is out of range"),
         (("--learning-rate", "-1"), "--learning-rate -1.0 is out of range"),
         (("--learning-rate", "inf"), "--learning-rate inf is out of range"),

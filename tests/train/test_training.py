@@ -74,7 +74,7 @@ def test_a_damaged_or_missing_checkpoint_is_one_line(finished, tmp_path):
     shutil.copy(finished / "checkpoint.npz", tmp_path)
     data = (tmp_path / "checkpoint.npz").read_bytes()
     (tmp_path / "checkpoint.npz").write_bytes(data[: len(data) // 2])
-    with pytest.raises(InputError, match="damaged checkpoint"):
+    with pytest.raises(InputError, match=r"checkpoint\.npz: damaged"):
         checkpoint.load(tmp_path)
 
 
@@ -87,7 +87,7 @@ def test_a_checkpoint_that_cannot_be_read_is_not_called_damaged(tmp_path):
 def test_a_result_without_a_whole_checkpoint_is_trained_again(finished, tmp_path):
     shutil.copy(finished / "result.json", tmp_path)
     done = train("--data", "digits", "--arch", "lenet5-relu", "--steps", "2", "--out", ".", cwd=tmp_path)
-    assert done.returncode == 0 and "without a whole checkpoint.npz; training again" in done.stderr
+    assert done.returncode == 0 and "without a checkpoint.npz; training again" in done.stderr
     assert checkpoint.load(tmp_path).figures == json.loads((tmp_path / "result.json").read_text())
 
 
@@ -153,5 +153,72 @@ def test_a_run_folder_that_cannot_be_made_is_one_line(tmp_path):
     assert " left" not in done.stderr  # found out before the training, not after
 
 
-def train(*flags, cwd):
-    return run(sys.executable, "-m", "train.mnist", *flags, cwd=cwd, PYTHONPATH=str(ROOT))
+def test_a_finished_run_whose_checkpoint_is_damaged_is_not_trained_over(finished, tmp_path):
+    folder = tmp_path / "run"
+    shutil.copytree(finished, folder)
+    data = (folder / "checkpoint.npz").read_bytes()
+    (folder / "checkpoint.npz").write_bytes(data[: len(data) // 2])
+    done = train("--data", "digits", "--arch", "lenet5-relu", "--out", "run", cwd=tmp_path)
+    assert done.returncode == 65 and done.stderr.splitlines()[-1].startswith("train.mnist: run/checkpoint.npz: damaged (")
+    assert (folder / "checkpoint.npz").read_bytes() == data[: len(data) // 2]
+
+
+def test_what_a_kill_left_beside_a_finished_run_is_cleared_away(finished, tmp_path):
+    folder = tmp_path / "run"
+    shutil.copytree(finished, folder)
+    (folder / "training.npz").write_bytes(b"left")
+    assert train("--data", "digits", "--arch", "lenet5-relu", "--out", "run", cwd=tmp_path).returncode == 0
+    assert not (folder / "training.npz").exists()
+
+
+def test_a_finished_run_is_not_passed_off_as_a_deterministic_one(finished):
+    done = train("--data", "digits", "--arch", "lenet5-relu", "--deterministic", cwd=finished.parents[1])
+    assert done.returncode == 2
+    assert done.stderr.endswith("holds another run (deterministic False, not True); choose an --out\n")
+
+
+@pytest.mark.parametrize("which", ["checkpoint", "training"])
+def test_no_flipped_bit_is_more_than_one_line(which, finished, tmp_path):
+    from train import npz
+
+    path = tmp_path / "small.npz"
+    npz.write(path, {"run": 1}, {"a": np.arange(3.0), "b": np.zeros((2, 2), np.float32)})
+    data = path.read_bytes()
+    rng, refused = np.random.default_rng(0 if which == "checkpoint" else 1), 0
+    for _ in range(1500):
+        damaged = bytearray(data)
+        for at in rng.integers(0, 8 * len(data), 1 if which == "checkpoint" else 3):
+            damaged[at // 8] ^= 1 << (at % 8)
+        path.write_bytes(damaged)
+        try:
+            npz.read(path)
+        except InputError as error:
+            refused += 1
+            assert "\n" not in str(error)
+    assert refused > 1000  # the others flipped what nobody reads, such as a date
+
+
+def test_progress_that_nobody_reads_does_not_stop_a_training(tmp_path):
+    command = (
+        f"set -o pipefail; {sys.executable} -m train.mnist --data digits --arch lenet5-relu --steps 30 2>&1 >answer | head -c 0"
+    )
+    done = run("bash", "-c", command, cwd=tmp_path, PYTHONPATH=str(ROOT))
+    assert done.returncode == 0
+    assert (tmp_path / "answer").read_text().startswith("lenet5-relu on digits: top-1")
+
+
+def test_a_backend_that_is_not_there_is_one_line(tmp_path):
+    done = train("--data", "digits", cwd=tmp_path, KERAS_BACKEND="nope")
+    assert (done.returncode, done.stderr) == (
+        2, "train.mnist: KERAS_BACKEND=nope: not a backend that was tried; set tensorflow or jax\n",
+    )  # fmt: skip
+    gone = "import sys; sys.modules['jax'] = None\nfrom train.mnist import errors, main; sys.exit(errors.run(main, 'x'))"
+    done = run(
+        sys.executable, "-c", gone, "--data", "digits", "--arch", "lenet5-relu", cwd=tmp_path, PYTHONPATH=str(ROOT),
+        KERAS_BACKEND="jax",
+    )  # fmt: skip
+    assert (done.returncode, done.stderr.splitlines()[-1]) == (69, "x: jax is not installed: pip install 'jax'")
+
+
+def train(*flags, cwd, **environment):
+    return run(sys.executable, "-m", "train.mnist", *flags, cwd=cwd, PYTHONPATH=str(ROOT), **environment)

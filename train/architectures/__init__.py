@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 class Architecture:
     """One network: `build` makes it, with exactly `n_parameters`.
 
-    `options` names the fields of a recipe, besides the initialization, that the network leaves open.
+    `options` names the fields of a recipe that the network leaves open.
     """
 
     name: str
     builder: str  # module.function; Keras is imported when a network is built, not when one is named
     n_parameters: int
     contract: InputContract
-    options: tuple[str, ...] = ()
+    options: tuple[str, ...] = ("initialization",)
 
     def build(self, recipe: Recipe = Recipe(), *, batch_size: int | None = None) -> "keras.Model":  # noqa: B008 (frozen)
         """A fresh network as `recipe` says: float32 [N, H, W, C] pixels 0 to 255 → float32 [N, K] logits.
@@ -44,7 +44,7 @@ class Architecture:
 
             build = getattr(importlib.import_module(f"{__name__}.{module}"), function)
             keras.utils.set_random_seed(recipe.seed)
-            return build(initialization=recipe.initialization, batch_size=batch_size, **chosen)
+            return build(batch_size=batch_size, **chosen)
 
     def check(self, recipe: Recipe) -> None:
         """Raises UsageError where `recipe` chooses what this network does not leave open."""
@@ -53,22 +53,23 @@ class Architecture:
                 raise UsageError(f"--{option} {getattr(recipe, option)}: {self.name} leaves no choice of {option}")
 
 
-_OPTIONS = {"activation", "standardization", "dropout", "l2"}
+_OPTIONS = {"initialization", "activation", "standardization", "dropout", "l2"}
 ARCHITECTURES = {
     a.name: a
     for a in (
         Architecture("deep-mnist", "deep_mnist.build", 3_274_634, DIGIT),
         Architecture("deep-mnist-conv", "deep_mnist.build_conv", 3_274_634, DIGIT),
-        Architecture("keras-cnn", "keras_cnn.build", 1_886_250, DIGIT, options=("activation",)),
+        Architecture("keras-cnn", "keras_cnn.build", 1_886_250, DIGIT, options=("initialization", "activation")),
         Architecture("lenet5-1998", "lenet5_1998.build", 60_850, DIGIT),
-        Architecture("lenet5-sigmoid", "lenet5.build_sigmoid", 521_982, DIGIT, options=("activation",)),
+        Architecture("lenet5-sigmoid", "lenet5.build_sigmoid", 521_982, DIGIT, options=("initialization", "activation")),
         Architecture("lenet5-relu", "lenet5.build_relu", 97_982, DIGIT),
         Architecture("lenet5-wide", "lenet5.build_wide", 3_274_634, DIGIT),
-        Architecture("mnist-tiny", "mnist_tiny.build", 7_426, DIGIT),
-        Architecture("cifar-lrn", "cifar_lrn.build", 1_068_298, CIFAR, options=("standardization", "dropout", "l2")),
-        Architecture("resnet8", "resnet8.build", 78_666, CIFAR),
+        Architecture("mnist-tiny", "mnist_tiny.build", 7_426, DIGIT, options=()),
+        Architecture("cifar-lrn", "cifar_lrn.build", 1_068_298, CIFAR,
+                     options=("initialization", "standardization", "dropout", "l2")),
+        Architecture("resnet8", "resnet8.build", 78_666, CIFAR, options=()),
     )
-}
+}  # fmt: skip
 
 
 def networks_for(contract: InputContract) -> tuple[str, ...]:

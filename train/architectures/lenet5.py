@@ -1,14 +1,14 @@
 """The LeNet-5 family on 28x28 pictures: with sigmoids, with ReLUs, and wide."""
 
 import keras
-from keras import layers
+from keras import initializers, layers
 
 from train.architectures.weights import weights
 
 
 def build_sigmoid(*, initialization: str, batch_size: int | None, activation: str) -> keras.Model:
     """float32 [N, 28, 28, 1] pixels 0 to 255 → float32 [N, 10] logits. `activation` is the sigmoid unless named."""
-    w = weights(initialization, stddev=1.0, bias=1.0)
+    w = weights(initialization, stddev=1.0, bias=initializers.TruncatedNormal(stddev=1.0))
     a = {"activation": activation or "sigmoid"}
     return keras.Sequential(
         [

@@ -7,8 +7,6 @@ import keras
 import numpy as np
 from keras import initializers, layers, ops
 
-from train.architectures.weights import weights
-
 # Table I of the paper: the S2 maps each C3 map sees. Six see three neighbours, six four, three two pairs, one all.
 CONNECTIONS = (
     *(tuple((first + k) % 6 for k in range(3)) for first in range(6)),
@@ -20,7 +18,7 @@ CONNECTIONS = (
 
 def build(*, initialization: str, batch_size: int | None) -> keras.Model:
     """float32 [N, 28, 28, 1] pixels 0 to 255 → float32 [N, 10] logits. 60,000 parameters up to F6."""
-    w = _uniform if initialization == "documented" else lambda fan_in: weights("he")
+    w = _uniform if initialization == "documented" else _he
     return keras.Sequential(
         [
             keras.Input((28, 28, 1), batch_size=batch_size, name="pixels"),
@@ -28,7 +26,8 @@ def build(*, initialization: str, batch_size: int | None) -> keras.Model:
             layers.Rescaling(1.275 / 255, offset=-0.1, name="scale"),  # the paper's: ground -0.1, ink 1.175
             layers.Conv2D(6, 5, activation=scaled_tanh, name="C1", **w(25)),
             Subsampling(name="S2"),
-            PartialConv2D(CONNECTIONS, 5, activation=scaled_tanh, name="C3", **w(100)),
+            # 60 kernels of 25 weights lead to 16 maps.
+            PartialConv2D(CONNECTIONS, 5, activation=scaled_tanh, name="C3", **w(60 * 25 / 16)),
             Subsampling(name="S4"),
             layers.Conv2D(120, 5, activation=scaled_tanh, name="C5", **w(400)),
             layers.Flatten(name="flatten"),
@@ -81,6 +80,12 @@ class PartialConv2D(layers.Layer):
     def call(self, x):
         kernel = ops.reshape(ops.matmul(self.kernel, self.place), self.whole)
         return self.activation(ops.conv(x, kernel, padding="valid") + self.bias)
+
+
+def _he(fan_in):
+    """He et al. (2015), by the number of inputs said here: Keras would not find C3's in the shape of its kernel."""
+    stddev = (2 / fan_in) ** 0.5
+    return {"kernel_initializer": initializers.RandomNormal(stddev=stddev), "bias_initializer": "zeros"}
 
 
 def _uniform(fan_in):

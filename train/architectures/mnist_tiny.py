@@ -9,7 +9,7 @@ from keras import layers
 from train.architectures.weights import weights
 
 
-def build(*, initialization: str, batch_size: int | None) -> keras.Model:
+def build(*, batch_size: int | None) -> keras.Model:
     """float32 [N, 28, 28, 1] pixels 0 to 255 → float32 [N, 10] logits."""
     return keras.Sequential(
         [

@@ -9,7 +9,7 @@ from keras import layers
 from train.architectures.weights import weights
 
 
-def build(*, initialization: str, batch_size: int | None) -> keras.Model:
+def build(*, batch_size: int | None) -> keras.Model:
     """float32 [N, 32, 32, 3] pixels 0 to 255 → float32 [N, 10] logits."""
     pixels = keras.Input((32, 32, 3), batch_size=batch_size, name="pixels")
     x = layers.Rescaling(1 / 127.5, offset=-1, name="scale")(pixels)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from edge import errors
-from edge.errors import Refused
+from edge.errors import Refused, note
 from edge.files import write_whole
 from train.compare import activations, legs, optimizers, widths
 from train.compare.legs import Comparison, Outcome
@@ -28,7 +28,7 @@ def main() -> int:
     out = Path(flags.out or f"runs/compare/{flags.comparison}")
     outcomes = []
     for i, leg in enumerate(wanted, 1):
-        print(f"leg {i} of {len(wanted)}: {leg.name} ({leg.network} on {dataset.name}) -> {out / leg.name}", file=sys.stderr)
+        note(f"leg {i} of {len(wanted)}: {leg.name} ({leg.network} on {dataset.name}) -> {out / leg.name}")
         outcomes.append(legs.train(leg, dataset, out / leg.name))
     if not any(outcome.finished for outcome in outcomes):
         raise Refused("every leg diverged; there is nothing to compare")

@@ -4,13 +4,12 @@ import argparse
 import csv
 import dataclasses
 import math
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edge.errors import InputError, UsageError, missing
+from edge.errors import InputError, UsageError, missing, note
 from train import recipes, run
 from train.architectures import architecture
 from train.datasets import Dataset, Split
@@ -80,7 +79,7 @@ def train(leg: Leg, dataset: Dataset, folder: Path) -> Outcome:
     try:
         figures = run.train(leg.network, dataset, leg.recipe, folder)
     except Diverged as error:
-        print(f"{leg.name}: {error}", file=sys.stderr)
+        note(f"{leg.name}: {error}")
         return Outcome(leg, folder, diverged_at=error.step)
     return Outcome(leg, folder, figures, tuple(history(folder / "history.csv")))
 

@@ -8,7 +8,6 @@ the data set's page, https://www.cs.toronto.edu/~kriz/cifar.html.
 import gzip
 import io
 import os
-import sys
 import tarfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -19,7 +18,7 @@ from typing import BinaryIO
 import numpy as np
 
 from edge.contract import CIFAR
-from edge.errors import InputError, InputMissing, missing, one_line
+from edge.errors import InputError, InputMissing, missing, note, one_line
 from train.datasets import published
 from train.datasets.dataset import Dataset, Split
 from train.datasets.pickled import parse_batch
@@ -73,13 +72,12 @@ def load(data_dir: str | None = None) -> Dataset:
     if is_published:
         return dataset
     if dataset.digest == JPEG_COPY_DIGEST:
-        print(
+        note(
             f"{named}: a JPEG copy of CIFAR-10: figures on it are a few points below the original's; "
-            "files say `cifar10-jpeg`, not `cifar10`.",
-            file=sys.stderr,
+            "files say `cifar10-jpeg`, not `cifar10`."
         )
         return replace(dataset, name="cifar10-jpeg")
-    print(f"{named}: not the published CIFAR-10; files and figures will say `custom`, not `cifar10`.", file=sys.stderr)
+    note(f"{named}: not the published CIFAR-10; files and figures will say `custom`, not `cifar10`.")
     return replace(dataset, name="custom")
 
 

@@ -1,14 +1,13 @@
 """Fetch a file from the first mirror that answers, and give up soon where there is no network."""
 
 import http.client
-import sys
 import threading
 import time
 import urllib.error
 import urllib.request
 from urllib.parse import urlsplit
 
-from edge.errors import InputMissing, one_line
+from edge.errors import InputMissing, note, one_line
 
 PATIENCE_S = 20.0
 _CHUNK = 1 << 16
@@ -56,7 +55,7 @@ class _Download:
         self.finished.set()
 
     def _read(self, url: str) -> bytes:
-        print(f"fetching {url}", file=sys.stderr)
+        note(f"fetching {url}")
         chunks = []
         with urllib.request.urlopen(url, timeout=self.silence_s) as answer:
             while chunk := answer.read(_CHUNK):

@@ -2,11 +2,10 @@
 
 import gzip
 import os
-import sys
 from pathlib import Path
 
 from edge.contract import DIGIT
-from edge.errors import InputError, InputMissing
+from edge.errors import InputError, InputMissing, note
 from train.datasets import digits, published
 from train.datasets.dataset import Dataset, Split
 from train.datasets.download import NoNetwork
@@ -43,7 +42,7 @@ def load(data_dir: str | None = None) -> Dataset:
     name = "mnist"
     if [published.sha256(content) for content in files.values()] != [digest for _, digest in FILES.values()]:
         name = "custom"
-        print(f"{named}: not the published MNIST; files and figures will say `custom`, not `mnist`.", file=sys.stderr)
+        note(f"{named}: not the published MNIST; files and figures will say `custom`, not `mnist`.")
     return Dataset(name, tuple("0123456789"), DIGIT, train, test)
 
 
@@ -52,10 +51,7 @@ def load_or_digits(data_dir: str | None = None) -> Dataset:
     try:
         return load(data_dir)
     except NoNetwork as error:
-        print(
-            f"{error}\nGoing on with scikit-learn's 1,797 scanned digits; files and figures will say `digits`, not `mnist`.",
-            file=sys.stderr,
-        )
+        note(f"{error}\nGoing on with scikit-learn's 1,797 scanned digits; files and figures will say `digits`, not `mnist`.")
         return digits.load()
 
 

@@ -3,12 +3,11 @@
 import contextlib
 import hashlib
 import os
-import sys
 import zlib
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from edge.errors import StorageError
+from edge.errors import StorageError, note
 from edge.files import write_whole
 from train.datasets import download
 
@@ -48,7 +47,7 @@ def files(
                 unkept = error
         contents[path] = content
     if unkept:
-        print(f"{unkept}; {title} is used and not kept", file=sys.stderr)
+        note(f"{unkept}; {title} is used and not kept")
     return contents
 
 

@@ -1,0 +1,44 @@
+"""Our .npz files: arrays by name and, as JSON beside them, what they are. Read without pickle, written whole or not at all."""
+
+import io
+import json
+import struct
+import tokenize
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edge.errors import InputError, missing
+from edge.files import write_whole
+
+_ABOUT = "about.json"
+# What a flipped bit was seen to raise, in the archive, in an array's header, in the text.
+_DAMAGE = (
+    EOFError, KeyError, NotImplementedError, OverflowError, RuntimeError, SyntaxError, TypeError, ValueError,
+    struct.error, tokenize.TokenError, zipfile.BadZipFile,
+)  # fmt: skip
+
+
+def write(path: Path, about: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
+    """Put `about` and the `arrays` into `path`. Raises StorageError."""
+    buffer = io.BytesIO()
+    everything: dict[str, Any] = {_ABOUT: np.array(json.dumps(about)), **arrays}
+    np.savez(buffer, **everything)
+    write_whole(str(path), buffer.getvalue())
+
+
+def read(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """What `write` put there. Raises InputMissing, or InputError where it is damaged."""
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise missing(str(path), error) from None
+    try:
+        with np.load(io.BytesIO(data), allow_pickle=False) as archive:
+            arrays = {name: archive[name] for name in archive.files}
+        about = json.loads(str(arrays.pop(_ABOUT)))
+    except (*_DAMAGE, OSError) as error:
+        raise InputError(f"{path}: damaged ({error})") from None
+    return about, arrays
