@@ -1,6 +1,7 @@
 """The batches of a run: batch k is a pure function of the recipe and k, so a run can be taken up at any step."""
 
 import functools
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import keras
 import numpy as np
@@ -9,23 +10,33 @@ from train.datasets import Split
 from train.distribution import ALONE, Share
 from train.recipes import Recipe
 
+_AHEAD = 8  # batches
+
 
 class Batches(keras.utils.PyDataset):
     """Item k is step `first` + k of the whole run: float32 [B, H, W, C] pixels 0 to 255 and uint8 [B] labels.
 
-    Keras calls it from threads of its own, so augmentation runs beside the training step; it is numpy's work, the same on
-    every backend. One of several processes gets its `share` of the rows.
+    The next few are made in a thread of our own, so augmentation runs beside the training step; it is numpy's work, the same
+    on every backend. Keras's own threads would not do: on JAX its queue loses the batch the model is built with, and the
+    order is then another one from run to run. One of several processes gets its `share` of the rows.
     """
 
     def __init__(self, split: Split, recipe: Recipe, *, first: int = 0, share: Share = ALONE) -> None:
-        super().__init__(workers=2, max_queue_size=16)  # with one, Keras on JAX would call from the training's own thread
+        super().__init__()
         self.split, self.recipe, self.first, self.share = split, recipe, first, share
+        self._maker = ThreadPoolExecutor(max_workers=1)
+        self._coming: dict[int, Future[tuple[np.ndarray, np.ndarray]]] = {}
 
     def __len__(self) -> int:
         return self.recipe.n_steps(len(self.split)) - self.first
 
     def __getitem__(self, k: int) -> tuple[np.ndarray, np.ndarray]:
-        step = self.first + k
+        for later in range(k, max(k + 1, min(k + _AHEAD, len(self)))):
+            if later not in self._coming:
+                self._coming[later] = self._maker.submit(self._made, self.first + later)
+        return self._coming.pop(k).result()
+
+    def _made(self, step: int) -> tuple[np.ndarray, np.ndarray]:
         which = self._drawn(step) if self.recipe.sampling == "replacement" else self._next(step)
         rng = np.random.default_rng([self.recipe.seed, 1, step])
         # The whole batch is augmented before it is shared out: together the processes see just what one alone would see.
@@ -51,7 +62,7 @@ class Batches(keras.utils.PyDataset):
         return _permutation(self.recipe.seed, start // n, n)[start % n : start % n + stop - start]
 
 
-@functools.lru_cache(maxsize=2)  # batches are made side by side, and about an epoch's end of two epochs
+@functools.lru_cache(maxsize=2)  # about an epoch's end a batch is of two
 def _permutation(seed: int, epoch: int, n: int) -> np.ndarray:
     return np.random.default_rng([seed, 0, epoch]).permutation(n)
 

@@ -1,6 +1,7 @@
 """Recipes: what the documents say, what flags change, what is refused."""
 
 import argparse
+import threading
 
 import numpy as np
 import pytest
@@ -114,6 +115,16 @@ def numbered(n: int) -> Split:
     images = np.zeros((n, 8, 8, 1), np.uint8)
     images[np.arange(n), 3, np.arange(n) % 8, 0] = 255
     return Split(images, np.arange(n, dtype=np.uint8))
+
+
+def test_batches_are_made_ahead_in_another_thread(monkeypatch):
+    made = []
+    monkeypatch.setattr(Batches, "_made", lambda self, step: made.append((step, threading.current_thread())) or step)
+    batches = Batches(numbered(10), Recipe(batch=4, epochs=9), first=2)
+    assert batches[0] == 2 and batches[1] == 3
+    batches._maker.shutdown()
+    assert [step for step, _ in made] == list(range(2, 11))
+    assert threading.main_thread() not in {thread for _, thread in made}
 
 
 def test_each_epoch_holds_every_picture_once_across_batches_that_do_not_divide_it():
