@@ -12,7 +12,8 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
+
+from edge.cold import measure
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 EXAMPLES = os.path.join(ROOT, "examples")
@@ -76,19 +77,6 @@ def commands(device: str, folder: str) -> dict[str, list[str]]:
         found["script: onnxruntime + numpy + Pillow"] = [sys.executable, "-c", ONNX_RUNTIME, ONNX, seven]
     found["script: tf.lite + numpy + Pillow"] = [sys.executable, "-c", TF_LITE, SHIPPED, seven]
     return found
-
-
-def measure(argv: list[str]) -> tuple[float, float]:
-    """Wall time in ms and peak memory in MiB of one run. Raises RuntimeError where the command fails."""
-    null = os.open(os.devnull, os.O_WRONLY)
-    started = time.perf_counter()
-    child = os.posix_spawn(argv[0], argv, dict(os.environ), file_actions=[(os.POSIX_SPAWN_DUP2, null, n) for n in (1, 2)])
-    _, status, usage = os.wait4(child, 0)
-    elapsed_ms = 1000 * (time.perf_counter() - started)
-    os.close(null)
-    if status:
-        raise RuntimeError(f"{argv} ended with {os.waitstatus_to_exitcode(status)}")
-    return elapsed_ms, usage.ru_maxrss / 1024
 
 
 def main(*, runs: int, device: str) -> None:

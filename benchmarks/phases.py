@@ -9,7 +9,8 @@ import os
 import subprocess
 import sys
 
-from benchmarks.cold_start import EXAMPLES, measure, settings
+from benchmarks.cold_start import EXAMPLES, settings
+from edge.cold import measure
 
 # The stages of `edge.cli.main` for the shipped model and a plain PNG, one after the other, each timed from inside.
 STAGES = """

@@ -3,7 +3,7 @@
 import argparse
 import sys
 
-from edge import doctor, errors, host, predictor, selftest
+from edge import bench, doctor, errors, host, install, predictor, selftest
 
 
 def main() -> int:
@@ -16,6 +16,9 @@ def main() -> int:
     verify.set_defaults(run=_verify)
     examine = commands.add_parser("doctor", help="is this device fit to run edgeproof, and what should its owner do?")
     doctor.add_flags(examine)
+    time = commands.add_parser("bench", help="how long does this device take for an answer, and each part of the way?")
+    bench.add_flags(time)
+    install.add_commands(commands)
     flags = parser.parse_args()
     return int(flags.run(flags))
 

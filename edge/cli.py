@@ -14,6 +14,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import TextIO
 
+    from edge.artifact import Artifact
     from edge.predictor import Prediction, Predictor
 
 HELP = """\
@@ -21,7 +22,8 @@ usage: edge-predict IMAGE... [options]
 
 Say what each picture shows. PNG, JPEG and BMP are read; of a folder, every such file in it, sorted by name.
 
-  --model FILE         an edgeproof model (default: $EDGEPROOF_MODEL, else the one that came with edgeproof)
+  --model FILE         an edgeproof model (default: $EDGEPROOF_MODEL, else the current one of those installed with
+                       python -m edge install, else the one that came with edgeproof)
   --top-k N            answers a picture, most probable first (default: 1)
   --json               one JSON object a line: path, label, index, probability, ranking; or path and error
   --engine NAME        litert-c, litert, tflite-runtime or onnxruntime (default: the fastest that may run the model)
@@ -39,6 +41,7 @@ Of several pictures the first failure's code is given; the others are still answ
 
 ENDINGS = (".png", ".jpg", ".jpeg", ".bmp")
 SHIPPED = "lenet5-relu-mnist-int8.tflite"
+MEND = "python -m edge rollback or start mends it"
 
 
 class Options:
@@ -96,21 +99,26 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"edge-predict {_version()}")
         return 0
     options = parse(given)
-    from edge import predictor
-
-    named = options.model or os.environ.get("EDGEPROOF_MODEL")
-    ready = predictor.load(
-        named or shipped_model(),
-        engine_name=options.engine,
-        threads=options.threads,
-        allow_unverified=options.allow_unverified,
-        trusted=options.trust or not named,
-    )
+    ready = _load(options)
     if options.verbose:
         _tell(ready)
     if not ready.artifact.contract:
         errors.say("edge-predict", f"{ready.artifact.path}: unverified: pixels from 0 to 255 are assumed")
     return answer_all(ready, options)
+
+
+def _load(options: Options) -> "Predictor":
+    from edge import artifact, engine, predictor
+
+    if named := options.model or os.environ.get("EDGEPROOF_MODEL"):
+        model = artifact.read(named, allow_unverified=options.allow_unverified)
+    elif current := current_model(store_folder()):
+        model = read_installed(*current)
+    else:
+        model = artifact.read(shipped_model())
+    # An installed model was verified when it was installed, the shipped one before it was shipped.
+    trusted = options.trust or not named
+    return predictor.Predictor(model, engine.load(model, name=options.engine, threads=options.threads, trusted=trusted))
 
 
 def answer_all(ready: "Predictor", options: Options) -> int:
@@ -171,6 +179,52 @@ def _tell(ready: "Predictor") -> None:
 def shipped_model() -> str:
     """The path of the model that came with edgeproof."""
     return os.path.join(os.path.dirname(__file__), "models", SHIPPED)
+
+
+def store_folder() -> str:
+    """Where installed models lie: $EDGEPROOF_STORE, else in the user's data folder; empty for a user without a home."""
+    if store := os.environ.get("EDGEPROOF_STORE"):
+        return store
+    data = os.environ.get("XDG_DATA_HOME", "")
+    if not os.path.isabs(data):  # which the XDG specification says to ignore
+        data = os.path.expanduser("~/.local/share")
+    return os.path.join(data, "edgeproof") if os.path.isabs(data) else ""
+
+
+def current_model(store: str) -> tuple[str, str] | None:
+    """The path and the digest of the model that `store` says is current; None where nothing is installed.
+
+    Raises InputMissing where that cannot be read, ModelError where it says nothing sensible. edge/install.py writes it.
+    """
+    path = os.path.join(store, "current")
+    if not store:
+        return None
+    try:
+        with open(path, "rb") as file:
+            line = file.readline(512)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise errors.missing(path, error) from None
+    fields = line.decode("ascii", "replace").split()
+    # Whatever a power cut left there, it leads to no file outside the store.
+    if len(fields) != 3 or len(fields[0]) != 64 or fields[0].strip("0123456789abcdef") or "/" in fields[1]:
+        raise errors.ModelError(f"{one_line(path)}: names no model (begins {line[:16]!r}); {MEND}")
+    digest, name, _ = fields
+    return os.path.join(store, "models", digest, name), digest
+
+
+def read_installed(path: str, digest: str) -> "Artifact":
+    """The model at `path`. Raises ModelError where it is no longer the one with `digest` that was installed there."""
+    from edge import artifact
+
+    try:
+        model = artifact.read(path)
+    except (InputMissing, errors.ModelError) as error:
+        raise errors.ModelError(f"{str(error).removesuffix('; copy the file again')}; {MEND}") from None
+    if model.digest != digest:
+        raise errors.ModelError(f"{model.path}: not the model that was installed there; {MEND}")
+    return model
 
 
 def _answer(path: str, prediction: "Prediction", options: Options) -> str:

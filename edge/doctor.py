@@ -63,7 +63,7 @@ def examine(device: Host) -> Iterator[Check]:
     yield Check("shipped model", "fail" if failure else "ok", failure or answer, advice)
     yield pillow(probe("Pillow", package="pillow", module="PIL._imaging"))
     yield from (cpu(device), governor(device), temperature(device), throttling(device), memory(device))
-    yield storage(os.path.join(os.environ.get("XDG_DATA_HOME") or os.path.expanduser("~/.local/share"), "edgeproof"))
+    yield storage(cli.store_folder())
 
 
 def python(device: Host, tflite: Library) -> Check:
@@ -156,12 +156,14 @@ def memory(device: Host) -> Check:
 
 
 def storage(folder: str) -> Check:
+    if not folder:
+        return Check("storage", "warn", "no home folder", "predicting works; for install set EDGEPROOF_STORE to a folder")
     above = os.path.abspath(folder)
     while not os.path.exists(above):
         above = os.path.dirname(above)
     if os.access(above, os.W_OK):
         return Check("storage", "ok", f"{errors.one_line(folder)} is writable")
-    advice = "predicting works; install needs a writable folder: remount it, or set XDG_DATA_HOME"
+    advice = "predicting works; install needs a writable folder: remount it, or set EDGEPROOF_STORE"
     return Check("storage", "warn", f"{errors.one_line(folder)} is read-only", advice)
 
 

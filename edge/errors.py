@@ -12,7 +12,8 @@ if TYPE_CHECKING:
 
 # Libraries a device does not need, and what pip is told to get each.
 EXTRAS = dict.fromkeys(("keras", "matplotlib", "sklearn", "tensorboard", "tensorflow"), "edgeproof[train]")
-EXTRAS |= dict.fromkeys(("onnx", "onnxruntime", "tf2onnx"), "edgeproof[convert]")
+EXTRAS |= dict.fromkeys(("flatbuffers", "litert_quantizer", "onnx", "onnxruntime", "tf2onnx"), "edgeproof[convert]")
+EXTRAS |= dict.fromkeys(("model_signing", "OpenSSL"), "edgeproof[signing]")  # model-signing 1.1 wants pyOpenSSL unsaid
 EXTRAS |= {"jax": "jax"}  # for KERAS_BACKEND=jax
 
 
@@ -54,6 +55,12 @@ class EngineMissing(ToolchainError):
 
 class EngineUnavailable(EngineMissing):
     """An engine that cannot run here, or not this model; another may."""
+
+
+class OutOfMemory(ToolchainError):
+    """A process we started ran out of memory, or was killed for want of it."""
+
+    exit_code = 71
 
 
 class StorageError(ToolchainError):
@@ -125,6 +132,12 @@ def _called(main: "Callable[[], int | None]", program: str) -> int:
             return _defect(program)
         say(program, f"{library} is not installed: pip install '{EXTRAS[library]}'")
         return EngineMissing.exit_code
+    except ImportError as error:
+        if not (error.path or "").endswith(".so"):
+            return _defect(program)
+        # A compiled module that is there but cannot be mapped: a failing card, or a half-copied installation.
+        say(program, one_line(f"{error}; check the disk, or install edgeproof and Python again"))
+        return StorageError.exit_code
     except MemoryError:
         say(program, "out of memory")
         return 71

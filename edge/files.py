@@ -22,17 +22,21 @@ def write_whole(path: str, data: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.replace(partial, path)
-        # The rename itself must reach the disk too.
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+        sync_folder(folder)  # the rename itself must reach the disk too
     except OSError as error:
         raise StorageError(one_line(f"{path}: cannot be written: {error.strerror or error}")) from None
     finally:
         if os.path.exists(partial):
             os.unlink(partial)
+
+
+def sync_folder(folder: str) -> None:
+    """Flush to the disk which names `folder` holds. Raises OSError."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def clear_partials(folder: str) -> None:

@@ -2,6 +2,7 @@
 
 import struct
 
+from edge.errors import ModelError
 from edge.predictor import Predictor
 
 # What an artifact allows that says nothing: between kernels a float differs in its last digits, an int8 by a step.
@@ -24,7 +25,10 @@ class Replay:
 
 
 def replay(predictor: Predictor) -> Replay:
-    """Run every golden of the predictor's artifact and compare with what is expected."""
+    """Run every golden of the predictor's artifact and compare with what is expected.
+
+    Raises ModelError where the model answers with more or fewer bytes than its contract says.
+    """
     n_exact, first = 0, None
     goldens = predictor.artifact.goldens()
     int8 = predictor.contract.output_dtype == "int8"
@@ -32,6 +36,8 @@ def replay(predictor: Predictor) -> Replay:
     unpack = struct.Struct(f"<{predictor.contract.n_classes}{'b' if int8 else 'f'}").unpack
     for number, (pixels, wanted) in enumerate(goldens):
         found = predictor.engine.run(pixels)
+        if len(found) != len(wanted):
+            raise ModelError(f"{predictor.artifact.path}: answers {len(found)} bytes; its contract says {len(wanted)}")
         n_exact += found == wanted
         # Written so that nan, which is not within anything, counts as different.
         within = all(abs(f - w) <= tolerance for f, w in zip(unpack(found), unpack(wanted), strict=True))

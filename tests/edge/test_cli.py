@@ -66,6 +66,39 @@ def test_the_model_may_come_from_the_environment(tflite):
     assert json.loads(done.stdout)["probability"] != json.loads(shipped.stdout)["probability"]
 
 
+def test_the_model_named_goes_before_the_environments_that_before_the_installed_and_that_before_the_shipped_one(tmp_path):
+    def used(*arguments, **environment) -> str:
+        done = predict(EXAMPLES / "seven.png", "--verbose", *arguments, **environment)
+        assert done.returncode == 0, done.stderr
+        return done.stderr.removeprefix("edge-predict: ").split(": ")[0]
+
+    named, environments = tmp_path / "named.tflite", tmp_path / "environments.tflite"
+    for copy in (named, environments):
+        copy.write_bytes(SHIPPED.read_bytes())
+    data = str(tmp_path / "data")
+    assert used(XDG_DATA_HOME=data) == str(SHIPPED)
+    assert run(sys.executable, "-m", "edge", "install", SHIPPED, XDG_DATA_HOME=data).returncode == 0
+    (installed,) = (tmp_path / "data" / "edgeproof" / "models").glob("*/*")
+    assert used(XDG_DATA_HOME=data) == used(EDGEPROOF_STORE=f"{data}/edgeproof") == str(installed)
+    assert used(XDG_DATA_HOME="data", HOME=str(tmp_path)) == str(SHIPPED)  # a relative folder is none
+    assert used(XDG_DATA_HOME=data, EDGEPROOF_MODEL=str(environments)) == str(environments)
+    assert used("--model", named, XDG_DATA_HOME=data, EDGEPROOF_MODEL=str(environments)) == str(named)
+
+
+def test_a_user_without_a_home_or_with_a_file_for_one_gets_the_shipped_model():
+    for home in ("unset HOME", "HOME=", "HOME=/dev/null"):
+        done = run("bash", "-c", f"unset XDG_DATA_HOME; {home}; {COMMAND} seven.png --verbose", cwd=EXAMPLES)
+        assert done.returncode == 0 and str(SHIPPED) in done.stderr, done
+
+
+def test_an_installed_model_is_found_without_a_further_import(tmp_path):
+    code = "import sys; from edge import cli; cli.main(sys.argv[1:]); print(sorted(sys.modules))"
+    command = (sys.executable, "-c", code, EXAMPLES / "seven.png")
+    shipped = run(*command, EDGEPROOF_STORE=str(tmp_path / "store"))
+    assert run(sys.executable, "-m", "edge", "install", SHIPPED, "--store", tmp_path / "store").returncode == 0
+    assert run(*command, EDGEPROOF_STORE=str(tmp_path / "store")).stdout == shipped.stdout != ""
+
+
 def test_onnx_runs_on_onnx_runtime(onnx):
     done = predict(EXAMPLES / "seven.png", "--model", onnx, "--engine", "onnxruntime", "--threads", "2")
     assert (done.returncode, done.stderr) == (0, "")

@@ -1,0 +1,36 @@
+"""Sign a published model, so that `python -m edge install --require-signature` can tell who made it."""
+
+import importlib
+import os
+import tempfile
+
+from edge import errors, files
+from edge.errors import InputError, one_line
+from edge.signature import ENDING
+
+
+def sign(path: str, key: str) -> str:
+    """Write the OpenSSF model signature of the file `path` beside it, and return its path.
+
+    `key` is the file of an elliptic-curve private key: PEM, P-256, P-384 or P-521, without a password. Raises InputMissing
+    where a file is not there, InputError for another kind of key, StorageError, and ModuleNotFoundError where model-signing
+    is not installed.
+    """
+    signing = importlib.import_module("model_signing.signing")
+    try:
+        signer = signing.Config().use_elliptic_key_signer(private_key=key)
+    except OSError as error:
+        raise errors.missing(key, error) from None
+    except Exception as error:  # the library's own errors have no base class; an RSA key is an AttributeError
+        said = str(error).split("\n")[0].split(". ")[0]
+        wanted = "not an elliptic-curve private key in PEM without a password"
+        raise InputError(one_line(f"{key}: {wanted} ({said})")) from None
+    if not os.path.isfile(path):
+        raise errors.InputMissing(f"{one_line(path)}: not a file to sign")
+    # The library writes in place; ours are whole or not there.
+    with tempfile.TemporaryDirectory() as folder:
+        draft = os.path.join(folder, "signature")
+        signer.sign(path, draft)
+        with open(draft, "rb") as file:
+            files.write_whole(path + ENDING, file.read())
+    return path + ENDING

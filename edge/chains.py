@@ -1,0 +1,101 @@
+"""What `python -m edge bench` times: the ways from a picture to its label, each stage apart, and whole processes."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from typing import Any
+
+from edge import cold, errors, image
+from edge.latency import Chain
+from edge.predictor import Prediction, Predictor
+from edge.samples import Samples
+
+# A process that loads a model and answers once. argv: the folder of `edge`, model, engine or "", threads, trusted, picture.
+START = """
+import sys, time
+here, model, engine, threads, trusted, picture = sys.argv[1:]
+sys.path.insert(0, here)
+started = time.perf_counter_ns()
+from edge import predictor
+ready = predictor.load(model, engine_name=engine or None, threads=int(threads), trusted=trusted == "True")
+loaded = time.perf_counter_ns()
+ready.predict(picture).label
+print(loaded - started, time.perf_counter_ns() - loaded)
+"""
+# edge-predict where its script is not installed. argv: as its own, after the folder of `edge`.
+CONSOLE = "import sys; sys.path.insert(0, sys.argv.pop(1)); from edge.cli import console; console()"
+Clock = Callable[[], int]  # ns
+HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+
+
+def in_this_process(ready: Predictor, pictures: Samples, *, calls: int, clock: Clock) -> list[Chain]:
+    """From decoded pixels (`pixels`), from a PNG as the model takes it (`file`), from one to be fitted (`page`)."""
+    from edge import decode  # brings Pillow
+
+    takes = ready.contract.input
+
+    def label(raw: bytes) -> str:
+        return Prediction(raw, ready.contract, ready.labels).label
+
+    def opened(path: str) -> Any:
+        with open(path, "rb") as file:
+            return decode.decode(file.read(), takes)
+
+    end: dict[str, Callable[[Any], object]] = {"inference": ready.engine.run, "decision": label}
+    ways: dict[str, tuple[Sequence[object], dict[str, Callable[[Any], object]]]] = {
+        "pixels": (pictures.pixels, end),
+        "file": (pictures.files, {"decode": lambda path: image.read_pixels(path, takes)} | end),
+        "page": (pictures.pages, {"decode": opened, "fit": lambda picture: decode.fit(picture, takes)} | end),
+    }
+    return [chain(name, starts, stages, calls=calls, clock=clock) for name, (starts, stages) in ways.items() if starts]
+
+
+def chain(
+    name: str, starts: Sequence[object], stages: dict[str, Callable[[Any], object]], *, calls: int, clock: Clock
+) -> Chain:
+    """A chain that takes each of `starts` in turn through all `stages`, what one gives being what the next takes."""
+    steps = tuple(stages.values())
+
+    def call(number: int) -> tuple[int, ...]:
+        value = starts[number % len(starts)]
+        stamps = [clock()]
+        for step in steps:
+            value = step(value)
+            stamps.append(clock())
+        return tuple(after - before for before, after in pairwise(stamps))
+
+    return Chain(name=name, stages=tuple(stages), call=call, calls=calls)
+
+
+def whole_processes(
+    model: str, pictures: Samples, *, calls: int, engine: str | None, threads: int, trusted: bool, peaks_mib: list[float]
+) -> list[Chain]:
+    """`edge-predict` from start to end, its peak memory added to `peaks_mib`; and a process that loads and answers once."""
+    script = os.path.join(os.path.dirname(sys.executable), "edge-predict")
+    predict = [script] if os.path.exists(script) else [sys.executable, "-c", CONSOLE, HERE]
+    predict += ["--model", model, "--threads", str(threads), *(["--trust"] if trusted else [])]
+    predict += ["--engine", engine] if engine else []
+
+    def cold_process(number: int) -> tuple[int, ...]:
+        try:
+            elapsed_ms, peak_mib = cold.measure_from_small([*predict, pictures.files[number % len(pictures.files)]])
+        except RuntimeError as error:
+            raise errors.Refused(f"edge-predict fails: {errors.one_line(str(error))}") from None
+        peaks_mib.append(peak_mib)
+        return (round(elapsed_ms * 1e6),)
+
+    def start(number: int) -> tuple[int, ...]:
+        arguments = [HERE, model, engine or "", str(threads), str(trusted), pictures.files[number % len(pictures.files)]]
+        done = subprocess.run([sys.executable, "-c", START, *arguments], capture_output=True, text=True)
+        if done.returncode:
+            said = (done.stderr.strip().splitlines() or ["killed"])[-1]
+            raise errors.Refused(f"a new process cannot load the model: {errors.one_line(said)}")
+        load_ns, first_ns = map(int, done.stdout.split())
+        return load_ns, first_ns
+
+    return [
+        Chain(name="edge-predict", stages=("process",), call=cold_process, calls=calls, warm_up=1, settles=False),
+        Chain(name="start", stages=("load", "first call"), call=start, calls=calls, warm_up=1, settles=False),
+    ]

@@ -1,0 +1,218 @@
+"""python -m edge install, rollback, list, start: a new model answers once it has proved itself, and the one before stays.
+
+A model is verified in a child process before anything is written (edge/trial.py), put beside the others and made current by
+one rename (edge/installed.py). `edge-predict` only ever reads.
+"""
+
+import argparse
+import contextlib
+import os
+
+from edge import artifact, cli, errors, installed, trial
+from edge.errors import ModelError, Refused, StorageError, ToolchainError, one_line
+from edge.installed import Entry
+
+CODES = """\
+exit codes: 0 done, and the model that answers from now on was verified; 1 a test picture is answered wrongly, or there is
+nothing to go back to; 2 usage; 65 not a key; 66 no such file, or not readable; 69 the engine for this kind of model is not
+installed, or model-signing; 71 out of memory; 74 the store cannot be written; 78 the model is damaged, crashes, hangs, is
+not what its contract says, or not signed as required; 130 interrupted. After any but 0 the model before is still current.
+"""
+
+
+def install(path: str, *, store: str, key: str | None = None) -> str:
+    """Make the model in the file `path` the current one of the folder `store`; what happened, in one line.
+
+    With `key`, a public key's file, only if it is signed with the private half. Raises what `artifact.read`,
+    `signature.verify`, `trial.hold`, `installed.put` and `installed.switch` raise; the model before is then still current.
+    """
+    model = artifact.read(path)
+    if key:
+        from edge import signature
+
+        signature.verify(path, model.data, key=key)
+    shown = trial.hold(model)
+    new = Entry.of(model)
+    with installed.held(store):
+        installed.clear(store)
+        before = installed.known(store)
+        try:
+            if not _is_whole(new, store):
+                installed.put(store, new, model.data)
+            installed.switch(store, [new, *(entry for entry in before if entry != new)])
+        finally:
+            installed.clear(store)
+    if before[:1] == [new]:
+        return f"{new}: was current already: {shown}"
+    return f"{new}: installed, and current: {shown}; before it: {before[0] if before else _shipped_name()}"
+
+
+def rollback(*, store: str) -> str:
+    """Make the model before the current one current again, once it has proved itself; what happened, in one line.
+
+    Behind the first installed model stands the one that came with edgeproof. Raises Refused where nothing is installed,
+    ModelError where nothing before is good; nothing has changed then.
+    """
+    if not _has_current(store):
+        raise Refused(f"nothing to go back to: nothing is installed in {one_line(store)}")
+    with installed.held(store):
+        return _go_back(store, _current(store), labels=None)
+
+
+def start(*, store: str, after: int = 3) -> str:
+    """For a boot service: verify the current model; after `after` starts in a row that found it failing, go back.
+
+    Only a model with the same labels takes over, because one of another task would answer, and wrongly. A failure is
+    counted and raised. Where no other model is good it is raised every time, and edge-predict refuses the failing one.
+    """
+    with contextlib.ExitStack() as stack:
+        writable = False
+        if os.path.isdir(store):  # or it would be made
+            try:
+                stack.enter_context(installed.held(store))
+                writable = True
+                installed.clear(store)
+            except StorageError as error:
+                errors.say("edge", f"{error}; failures are not counted")
+        if not _has_current(store):
+            return f"nothing is installed; {_shipped_name()}: passed: {trial.hold(installed.shipped())}"
+        current = _current(store)
+        try:
+            if not current:
+                raise ModelError(f"{one_line(os.path.join(store, 'current'))}: names no model")
+            shown = trial.hold(current.read(store))
+        except ToolchainError as error:
+            if not writable or (count := _count_failure(store)) < after:
+                counted = f"; failure {count} of {after}, then the model before takes over" if writable else ""
+                raise type(error)(f"{error}{counted}") from None
+            errors.say("edge", f"{error}; failure {count}, going back")
+            meant = current or next(iter(installed.known(store)), None)
+            return _go_back(store, current, labels=meant.labels if meant else "")
+        if writable:
+            installed.set_failures(store, 0)
+        return f"{current}: current, passed: {shown}"
+
+
+def listing(*, store: str) -> list[str]:
+    """A line an installed model, the current one first, read and its seal checked; or that there is none."""
+    if not _has_current(store):
+        return [f"nothing is installed in {one_line(store)}: {_shipped_name()} answers"]
+    try:
+        named, lines = installed.history(store), []
+    except ModelError as error:
+        named, lines = [], [f"current   {error}"]
+    rest = installed.others(store, named)
+    roles = ["current", "previous", *["earlier"] * len(named)][: len(named)] + ["unused"] * len(rest)
+    return lines + [f"{role:<8}  {_described(entry, store)}" for role, entry in zip(roles, named + rest, strict=True)]
+
+
+def _go_back(store: str, failing: Entry | None, *, labels: str | None) -> str:
+    """Switch to the newest good model before `failing`, of those with `labels` if any are given."""
+    before = [entry for entry in installed.known(store) if entry != failing]
+    # Each with what it would have behind it; with nothing before it stands the model that came with edgeproof.
+    for entries in (before[n:] for n in range(len(before) + 1)):
+        try:
+            model = entries[0].read(store) if entries else installed.shipped()
+            if labels is not None and Entry.of(model).labels != labels:
+                raise ModelError(f"{model.path}: has other labels than the model it would stand in for")
+            shown = trial.hold(model)
+        except ToolchainError as error:
+            errors.say("edge", f"passed over: {error}")
+            continue
+        installed.switch(store, entries)
+        return f"{entries[0] if entries else _shipped_name()}: current again: {shown}"
+    raise ModelError(f"no model before {failing or 'it'} is good: install one; python -m edge doctor examines the device")
+
+
+def _has_current(store: str) -> bool:
+    path = os.path.join(store, "current")
+    try:
+        os.lstat(path)
+        return True
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        raise errors.missing(path, error) from None
+
+
+def _current(store: str) -> Entry | None:
+    """The current model; None where `current` is damaged."""
+    try:
+        return installed.history(store)[0]
+    except (ModelError, IndexError):
+        return None
+
+
+def _is_whole(entry: Entry, store: str) -> bool:
+    try:
+        return bool(entry.read(store))
+    except ModelError:
+        return False
+
+
+def _count_failure(store: str) -> int:
+    count = installed.failures(store) + 1
+    try:
+        installed.set_failures(store, count)
+    except StorageError as error:
+        errors.say("edge", error)
+    return count
+
+
+def _shipped_name() -> str:
+    return f"{os.path.basename(cli.shipped_model())} (came with edgeproof)"
+
+
+def _described(entry: Entry, store: str) -> str:
+    try:
+        model = entry.read(store)
+        manifest = model.manifest()
+    except ModelError as error:
+        return str(error)
+    verification = manifest.get("verification")
+    drop, n = (verification.get(key) for key in ("drop_points", "n_images")) if isinstance(verification, dict) else (None, None)
+    measured = f"drop {drop:.2f} points (n = {n:,})" if isinstance(drop, float) and isinstance(n, int) else "drop not stated"
+    return f"{entry}  {manifest.get('precision')}  {len(model.data):,} bytes  {measured}"
+
+
+def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add install, rollback, list and start to the commands of `python -m edge`."""
+
+    def command(name: str, help: str) -> argparse.ArgumentParser:
+        plain = argparse.RawDescriptionHelpFormatter
+        parser = commands.add_parser(name, help=help, description=help, epilog=CODES, formatter_class=plain)
+        where = "where models are installed (default: $EDGEPROOF_STORE, else ~/.local/share/edgeproof)"
+        parser.add_argument("--store", metavar="DIR", help=where)
+        return parser
+
+    new = command("install", "verify a model and make it the one that edge-predict runs")
+    new.add_argument("model", metavar="NEW", help="an edgeproof model")
+    signed = "only if NEW.sig is an OpenSSF model signature of it by this elliptic-curve public key (PEM)"
+    new.add_argument("--require-signature", metavar="KEY", help=signed)
+    new.set_defaults(run=lambda flags: _print(install(flags.model, store=_store(flags), key=flags.require_signature)))
+    back = command("rollback", "go back to the model before")
+    back.set_defaults(run=lambda flags: _print(rollback(store=_store(flags))))
+    listed = command("list", "list the installed models")
+    listed.set_defaults(run=lambda flags: _print(*listing(store=_store(flags))))
+    boot = command("start", "for a boot service: verify the current model, and go back if it keeps failing")
+    boot.add_argument("--after", type=int, default=3, metavar="N", help="failing starts in a row until then (default: 3)")
+    boot.set_defaults(run=_start)
+
+
+def _start(flags: argparse.Namespace) -> int:
+    if flags.after < 1:
+        raise errors.UsageError(f"--after {flags.after}: wanted 1 or more")
+    return _print(start(store=_store(flags), after=flags.after))
+
+
+def _store(flags: argparse.Namespace) -> str:
+    store = flags.store or cli.store_folder()
+    if not store:
+        raise errors.UsageError("no home folder to install into; name a folder with --store or in EDGEPROOF_STORE")
+    return str(store)
+
+
+def _print(*lines: str) -> int:
+    for line in lines:
+        print(line)
+    return 0

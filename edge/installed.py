@@ -1,0 +1,226 @@
+"""The installed models: what lies where, and how it changes without ever being half changed.
+
+    STORE/current                         a line a model, newest first: digest, file name, digest of the labels
+    STORE/models/<digest>/<file name>     the models those lines name; the next `install` or `start` clears any other
+    STORE/failures                        how many starts in a row found the first of them failing
+    STORE/lock                            held by whoever changes any of this
+
+The first line of `current` is the model that answers, the others are what to go back to. It is a small file replaced by
+rename rather than a symlink: FAT has no symlinks, and so the model and its predecessors change together, in one sector.
+Behind the last of them stands the model that came with edgeproof.
+"""
+
+import contextlib
+import fcntl
+import hashlib
+import os
+import shutil
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from edge import artifact, cli, errors, files
+from edge.artifact import Artifact
+from edge.errors import ModelError
+
+KEPT = 3  # the current model and two to go back to, so that updates do not fill the card
+
+_HEX = frozenset("0123456789abcdef")
+_PLAIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_")
+
+
+class Entry(NamedTuple):
+    """An installed model: its digest (the seal), its file's name, and the digest of its labels."""
+
+    digest: str
+    file_name: str
+    labels: str
+
+    @classmethod
+    def of(cls, model: Artifact) -> "Entry":
+        """The entry of a sealed model. Its own name, not its file's: that may hold what FAT or a line cannot."""
+        assert model.contract
+        name = "".join(c if c in _PLAIN else "_" for c in model.contract.name)[:100]
+        labels = hashlib.sha256(model.members["labels.txt"]).hexdigest()[:16]
+        return cls(model.digest, f"{name}.{model.contract.kind}", labels)
+
+    def path(self, store: str) -> str:
+        return os.path.join(store, "models", self.digest, self.file_name)
+
+    def read(self, store: str) -> Artifact:
+        """The model, its seal checked. Raises ModelError where it is not, or no longer, the one installed."""
+        return cli.read_installed(self.path(store), self.digest)
+
+    def __str__(self) -> str:
+        return f"{self.file_name} ({self.digest[:12]})"
+
+
+def history(store: str) -> list[Entry]:
+    """The models that `current` names, newest first; none where nothing is installed. Raises as `cli.current_model` does."""
+    if not cli.current_model(store):
+        return []
+    with open(os.path.join(store, "current"), encoding="ascii", errors="replace") as file:
+        rows = [line.split() for line in file]
+    return [Entry(*row) for row in rows if len(row) == 3 and _is_digest(row[0]) and "/" not in row[1]]
+
+
+def known(store: str) -> list[Entry]:
+    """The models that `current` names and that are there, newest first; what one can go back to.
+
+    Where `current` was damaged, or names a model that is gone, every other whole model in the store stands before them.
+    Raises InputMissing where `current` cannot be read at all.
+    """
+    try:
+        named = history(store)
+    except ModelError:
+        return others(store, [])
+    there = [entry for entry in named if os.path.exists(entry.path(store))]
+    return there if there[:1] == named[:1] else [*others(store, named), *there]
+
+
+def others(store: str, named: list[Entry]) -> list[Entry]:
+    """The whole models in the store that are not among `named`, newest first."""
+    found = []
+    for digest in set(_digests(store)) - {entry.digest for entry in named}:
+        folder = os.path.join(store, "models", digest)
+        with contextlib.suppress(errors.ToolchainError, OSError):
+            for name in os.listdir(folder):
+                entry = Entry.of(cli.read_installed(os.path.join(folder, name), digest))
+                found.append((os.stat(entry.path(store)).st_mtime, entry))
+    return [entry for _, entry in sorted(found, reverse=True)]
+
+
+@contextlib.contextmanager
+def held(store: str) -> Iterator[None]:
+    """The store for ourselves; waits for another process that changes it. Raises StorageError where it cannot be written."""
+    try:
+        os.makedirs(store, exist_ok=True)
+        lock = os.open(os.path.join(store, "lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    except OSError as error:
+        raise unwritable(store, error) from None
+    try:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            errors.say("edge", f"{errors.one_line(store)}: in use by another edge command; waiting for it")
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        except OSError as error:  # a network disk without locks
+            raise unwritable(os.path.join(store, "lock"), error) from None
+        yield
+    finally:
+        os.close(lock)  # and with it the lock, as for a process that is killed
+
+
+def put(store: str, entry: Entry, data: bytes) -> None:
+    """Put the file of `entry` in its place, on the disk with all folders above it. Raises StorageError."""
+    files.write_whole(entry.path(store), data)
+    try:
+        for folder in (os.path.join(store, "models"), store, os.path.dirname(os.path.abspath(store))):
+            files.sync_folder(folder)
+    except OSError as error:
+        raise unwritable(store, error) from None
+
+
+def switch(store: str, entries: list[Entry]) -> None:
+    """Make the first of `entries` current and the others what to go back to; of none, the model that came with edgeproof.
+
+    Raises StorageError; what was current is again then.
+    """
+    set_failures(store, 0)
+    path = os.path.join(store, "current")
+    before = _content(path)
+    try:
+        _replace(path, "".join(f"{' '.join(entry)}\n" for entry in entries[:KEPT]).encode("ascii"))
+    except errors.StorageError:
+        # The rename may be done and only its flush have failed.
+        if _content(path) != before:
+            with contextlib.suppress(errors.StorageError):
+                _replace(path, before)
+        raise
+
+
+def clear(store: str) -> None:
+    """Remove what killed commands left, and the models that `current` does not name. Call it with the store held."""
+    _remove_partials(store, of=(".current.", ".failures."))
+    for digest in _digests(store):
+        _remove_partials(os.path.join(store, "models", digest), of=(".",))
+    try:
+        named = history(store)
+    except (errors.ToolchainError, OSError):  # unread, it names nobody to spare
+        return
+    # Where `current` itself was damaged, the model it meant may be among those it does not name.
+    if named and not os.path.exists(named[0].path(store)):
+        return
+    for digest in set(_digests(store)) - {entry.digest for entry in named}:
+        shutil.rmtree(os.path.join(store, "models", digest), ignore_errors=True)
+
+
+def failures(store: str) -> int:
+    """How many starts in a row found the current model failing."""
+    try:
+        with open(os.path.join(store, "failures"), "rb") as file:
+            return int(file.read(10))
+    except (OSError, ValueError):
+        return 0
+
+
+def set_failures(store: str, count: int) -> None:
+    """Remember `count`. Raises StorageError."""
+    path = os.path.join(store, "failures")
+    if count:
+        files.write_whole(path, b"%d\n" % count)
+        return
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise unwritable(path, error) from None
+
+
+def unwritable(path: str, error: OSError) -> errors.StorageError:
+    return errors.StorageError(errors.one_line(f"{path}: cannot be written: {error.strerror or error}"))
+
+
+def shipped() -> Artifact:
+    """The model that came with edgeproof."""
+    return artifact.read(cli.shipped_model())
+
+
+def _content(path: str) -> bytes:
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except OSError:
+        return b""
+
+
+def _replace(path: str, content: bytes) -> None:
+    if content:
+        files.write_whole(path, content)
+        return
+    try:
+        os.unlink(path)
+        files.sync_folder(os.path.dirname(path))
+    except OSError as error:
+        raise unwritable(path, error) from None
+
+
+def _digests(store: str) -> list[str]:
+    """The folders in `models` that bear a digest. Nothing else there is ours, whatever $EDGEPROOF_STORE was set to."""
+    try:
+        return [name for name in os.listdir(os.path.join(store, "models")) if _is_digest(name)]
+    except OSError:
+        return []
+
+
+def _is_digest(text: str) -> bool:
+    return len(text) == 64 and _HEX.issuperset(text)
+
+
+def _remove_partials(folder: str, *, of: tuple[str, ...]) -> None:
+    # Not files.clear_partials, which spares a living process's: the store is held, so whoever wrote these is dead, even
+    # where a living process bears its number by now.
+    with contextlib.suppress(OSError):
+        for name in os.listdir(folder):
+            if name.startswith(of) and name.endswith(".partial"):
+                os.unlink(os.path.join(folder, name))

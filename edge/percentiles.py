@@ -1,0 +1,85 @@
+"""What the windows of one stage come to, and from how many calls a percentile may be told."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import count
+
+CONFIDENCE = 0.99
+PERCENTILES = (50, 90, 99)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Figure:
+    """One stage in µs: the median window's figures, the windows' lowest and highest median, and a bound.
+
+    A percentile is None where a window has too few calls for it. `p99_bound_us` is MLPerf's early-stopping estimate over
+    the calls of all windows: with 99 % confidence, 99 of 100 calls take at most this; None where they are too few.
+    """
+
+    calls: int  # a window
+    windows: int
+    least_us: float
+    p50_us: float
+    p90_us: float | None
+    p99_us: float | None
+    p50_lowest_us: float
+    p50_highest_us: float
+    p99_bound_us: float | None
+
+
+def may_exceed(n: int, percentile: float) -> int:
+    """The t for which the t-th slowest of `n` calls is a sound estimate of `percentile`; 0 where there is none.
+
+    MLPerf LoadGen's early stopping (loadgen/early_stopping.cc, tolerance 0, confidence 99 %): were more than a share q =
+    1 - p of all calls slower than the estimate, at most t slower ones among n would be seen with the binomial
+    probability sum_{k<=t} C(n, k) q^k p^(n-k). The largest t that keeps this below 1 %.
+    """
+    p = percentile / 100
+    below = 0.0
+    for t in count():
+        # In logarithms, for p^n soon is too small for a double.
+        chosen = math.lgamma(n + 1) - math.lgamma(t + 1) - math.lgamma(n - t + 1)
+        below += math.exp(chosen + t * math.log(1 - p) + (n - t) * math.log(p))
+        if t == n or below >= 1 - CONFIDENCE:
+            return max(t - 1, 0)
+    raise AssertionError
+
+
+@lru_cache
+def fewest_calls(percentile: float) -> int:
+    """The least number of calls from which `percentile` may be told: 64 for 90, 662 for 99; 1 for a median."""
+    return 1 if percentile <= 50 else next(n for n in count(2) if may_exceed(n, percentile))
+
+
+def bound(samples: Sequence[int], percentile: float) -> int | None:
+    """With 99 % confidence, `percentile` of all calls take at most this; None where `samples` are too few."""
+    t = may_exceed(len(samples), percentile)
+    return sorted(samples)[-t] if t else None
+
+
+def nearest_rank(samples: Sequence[int], percentile: float) -> int:
+    """The least of `samples` that at least `percentile` per cent of them do not exceed."""
+    return sorted(samples)[max(math.ceil(percentile / 100 * len(samples)), 1) - 1]
+
+
+def figure(windows: list[list[int]], shown: list[int]) -> Figure:
+    """The figure of one stage: ns by window, and the window to be shown."""
+    told = {p: nearest_rank(shown, p) if len(shown) >= fewest_calls(p) else None for p in PERCENTILES}
+    medians = [nearest_rank(window, 50) for window in windows]
+    return Figure(
+        calls=len(shown),
+        windows=len(windows),
+        least_us=min(map(min, windows)) / 1e3,
+        p50_us=nearest_rank(shown, 50) / 1e3,
+        p90_us=_us(told[90]),
+        p99_us=_us(told[99]),
+        p50_lowest_us=min(medians) / 1e3,
+        p50_highest_us=max(medians) / 1e3,
+        p99_bound_us=_us(bound([ns for window in windows for ns in window], 99)),
+    )
+
+
+def _us(ns: int | None) -> float | None:
+    return None if ns is None else ns / 1e3

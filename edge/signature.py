@@ -1,0 +1,55 @@
+"""Who made this model? A detached OpenSSF model signature, checked with an elliptic-curve public key, without a network.
+
+A seal tells damage, a signature malice. Made by `python -m convert --sign KEY` (convert/signing.py) or by the `model_signing`
+command itself. Imported only when somebody asks for a signature.
+"""
+
+import contextlib
+import importlib
+import os
+import tempfile
+
+from edge import errors
+from edge.errors import InputError, InputMissing, ModelError, StorageError, one_line
+
+ENDING = ".sig"  # the signature of m.tflite is m.tflite.sig
+
+
+def verify(path: str, data: bytes, *, key: str) -> None:
+    """Return if the signature beside `path` is of `data`, the bytes read from there, and by the key whose public half,
+    PEM, P-256, P-384 or P-521, is in the file `key`.
+
+    Raises ModelError where it is not, or where there is none, InputMissing or InputError for the key, and
+    ModuleNotFoundError where model-signing is not installed.
+    """
+    verifying = importlib.import_module("model_signing.verifying")
+    beside, shown = path + ENDING, one_line(path)
+    try:
+        verifier = verifying.Config().use_elliptic_key_verifier(public_key=key)
+    except OSError as error:
+        raise errors.missing(key, error) from None
+    except Exception as error:  # the library's own errors have no base class; an RSA key is an AttributeError
+        raise InputError(one_line(f"{key}: not an elliptic-curve public key in PEM ({_reason(error)})")) from None
+    try:
+        if not os.path.isfile(beside):
+            os.stat(beside)
+            raise InputMissing(f"{one_line(beside)}: not a file")
+    except OSError:
+        raise ModelError(f"{shown}: not signed: there is no {one_line(os.path.basename(beside))} beside it") from None
+    try:
+        # The library hashes a file; a copy of the bytes in hand, or the file could change between the two readings.
+        with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(None):
+            copy = os.path.join(folder, "model")
+            with open(copy, "wb") as file:
+                file.write(data)
+            verifier.verify(copy, beside)
+    except OSError as error:
+        raise StorageError(one_line(f"{path}: its signature cannot be checked: {error}")) from None
+    except Exception as error:
+        raise ModelError(one_line(f"{path}: its signature does not verify with {key} ({_reason(error)})")) from None
+
+
+def _reason(error: Exception) -> str:
+    """The first sentence of what a library said, or its exception's name."""
+    said = str(error).split("\n")[0]
+    return "the file is another one" if said.startswith("Signature mismatch") else said.split(". ")[0] or type(error).__name__
