@@ -2,65 +2,84 @@
 
 import sys
 from argparse import Namespace
+from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
-
 from convert import flags, report
-from convert.calibration import draw_calibration_set
-from convert.candidate import convert, draft, publish
+from convert.calibration import CalibrationSet, draw_calibration_set, read_calibration_set
+from convert.candidate import Trained, converter
 from convert.gate import gate_for
 from convert.goldens import golden_pictures
-from convert.report import Row
-from convert.verify import verify
+from convert.plan import Plan
+from convert.publish import publish
+from convert.report import Result
+from convert.signing import sign
+from convert.trial import attempt, prepare
 from edge import errors
 from edge.errors import Refused
 from edge.files import clear_partials, write_whole
-from train import checkpoint, datasets, evaluate
-from train.checkpoint import Checkpoint
+from train import checkpoint, datasets
+from train.datasets import Dataset, Split
 
 
 def main() -> int:
     settings = flags.parse()
     clear_partials(settings.out)
-    trained = flags.distinct([checkpoint.load(run) for run in flags.runs(settings.checkpoint)])
-    rows = [row for network in trained for row in convert_one(network, settings)]
-    report.write(rows, Path(settings.out))
-    print(report.table(rows))
-    refused = [row for row in rows if not row.verdict.passed]
-    for row in refused:
-        older = "; the one published before stays" if Path(settings.out, row.candidate.file_name).exists() else ""
+    results = [convert_one(*network, settings) for network in networks(settings)]
+    report.write(results, Path(settings.out))
+    print(report.table([row for result in results for row in result.rows]))
+    unpublished = [row for result in results for row in result.rows if not row.verdict.passed]
+    for row in unpublished:
+        older = "; the one published before stays" if Path(settings.out, row.file_name).exists() else ""
         why = "; ".join(row.verdict.reasons)
-        errors.say("convert", f"{row.candidate.file_name}: {row.verdict.outcome}, not published: {why}{older}")
-    return Refused.exit_code if refused else 0
+        errors.say("convert", f"{row.file_name}: {row.verdict.outcome}, not published: {why}{older}")
+    # Of --all, what cannot be had is no failure.
+    failures = [row for row in unpublished if not (settings.all and row.judged is None)]
+    return Refused.exit_code if failures else 0
 
 
-def convert_one(trained: Checkpoint, settings: Namespace) -> list[Row]:
-    """Each format of one checkpoint, in the order of the work: load, calibrate, convert, draft, verify, judge, publish."""
-    dataset = datasets.load_again(trained.data, settings.data_dir, digest=trained.data_digest, contract=trained.contract)
-    reference = evaluate.logits(trained.build(), dataset.test.images)
-    if not np.isfinite(reference).all():
-        raise Refused(f"{trained.network} on {trained.data}: the float model's own answers are not numbers; train it again")
-    training = dataset.train[: trained.recipe.n_training(len(dataset.train))]
-    calibration = draw_calibration_set(training, seed=settings.seed)
+def networks(settings: Namespace) -> Iterator[tuple[Trained, Dataset, Split]]:
+    """Each network to convert, with its data set and the part of it that it may be calibrated on."""
+    if settings.model:
+        from convert import foreign
+
+        own = foreign.load(settings.model, settings.data, contract_file=settings.contract, seed=settings.seed)
+        yield own, own.dataset, own.dataset.train
+        return
+    for saved in flags.distinct([checkpoint.load(run) for run in flags.runs(settings.checkpoint)]):
+        found = datasets.load_again(saved.data, settings.data_dir, digest=saved.data_digest, contract=saved.contract)
+        yield saved, found, found.train[: saved.recipe.n_training(len(found.train))]
+
+
+def convert_one(trained: Trained, dataset: Dataset, training: Split, settings: Namespace) -> Result:
+    """One network at every precision in every format, in the order of the work: calibrate, convert, judge, publish."""
     gate = gate_for(trained.data, settings.max_drop_points)
-    pictures = golden_pictures(dataset, settings.goldens)
+    trial = prepare(
+        trained, dataset, training,
+        calibration=_calibration(trained, dataset, training, settings), gate=gate, require_int8=settings.require_int8,
+    )  # fmt: skip
+    goldens = golden_pictures(dataset, settings.goldens)
     rows = []
     for kind in settings.formats:
-        print(f"{trained.network} on {trained.data} to int8 {kind}, {len(dataset.test):,} pictures to compare", file=sys.stderr)
-        candidate = convert(trained, calibration, kind=kind, precision="int8")
-        predictor = draft(candidate, trained)
-        verification = verify(predictor, dataset.test, reference)
-        verdict = gate.judge(verification)
-        row = Row(candidate, verification, verdict)
-        rows.append(row)
-        if verdict.passed:
-            proof = report.markdown([row])
-            sealed = publish(
-                candidate, predictor, trained, calibration, verification, gate=gate, goldens=pictures, report=proof
-            )
-            write_whole(str(Path(settings.out, candidate.file_name)), sealed)
-    return rows
+        source = converter(kind, trained, trial.calibration)
+        for precision in settings.precisions:
+            row = attempt(trial, source, Plan(precision, settings.method))
+            rows.append(row)
+            if row.judged and row.verdict.passed:
+                sealed = publish(
+                    row.judged, trial.trained, trial.calibration, gate=gate, goldens=goldens, report=report.markdown([row])
+                )
+                path = str(Path(settings.out, row.file_name))
+                write_whole(path, sealed)
+                if settings.sign:
+                    sign(path, str(settings.sign))
+    return Result(trial, rows)
+
+
+def _calibration(trained: Trained, dataset: Dataset, training: Split, settings: Namespace) -> CalibrationSet:
+    if settings.calibration is None:
+        return draw_calibration_set(training, seed=settings.seed, apart_from=[dataset.test])
+    return read_calibration_set(settings.calibration, trained.contract, training=training, apart_from=[dataset.test])
 
 
 if __name__ == "__main__":

@@ -6,11 +6,12 @@ quantizer sorts nodes by those names. Here order and names follow from the graph
 A node that computes several layers at once bears the name of one of them.
 """
 
-import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 
 import onnx
 from onnx import helper, numpy_helper
+
+from convert.layers import layer_in
 
 _CODE, _DECODE = "QuantizeLinear", "DequantizeLinear"
 
@@ -106,15 +107,8 @@ def _title(node: onnx.NodeProto, names: dict[str, str], layers: Collection[str])
     if node.op_type in (_CODE, _DECODE):
         return f"{source}/{node.op_type}"
     weights = [tensor for tensor in node.input if tensor not in names]
-    layer = _layer([node.name, *weights, *node.output], layers) or source.split("/")[0]
+    layer = layer_in([node.name, *weights, *node.output], layers) or source.split("/")[0]
     return f"{layer}/{node.op_type}"
-
-
-def _layer(texts: Iterable[str], layers: Collection[str]) -> str | None:
-    """The first layer named in `texts`, paths like `lenet5_1/conv1_1/Relu:0`; the numbers are TensorFlow's."""
-    parts = [part for text in texts for part in text.split("/")]
-    named = (known for part in parts for known in (re.sub(r"_\d+$", "", part), part) if known in layers)
-    return next(named, None)
 
 
 def _formal(node: onnx.NodeProto, position: int) -> str:

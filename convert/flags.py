@@ -3,7 +3,8 @@
 import argparse
 from pathlib import Path
 
-from convert.candidate import published_name
+from convert.plan import PRECISIONS
+from convert.ranges import METHODS
 from edge.errors import InputMissing, UsageError
 from train.checkpoint import FILE, Checkpoint
 
@@ -17,7 +18,9 @@ def parse() -> argparse.Namespace:
         description="Quantize trained networks, compare each with its float model picture by picture, publish what passed.",
         epilog="Exit code 1: at least one was not published, and the line on stderr says why in numbers.",
     )
-    parser.add_argument("--int8", action="store_true", help="8-bit integers throughout: what small CPUs run fastest")
+    for precision, what in PRECISIONS.items():
+        parser.add_argument(f"--{precision}", action="append_const", dest="precisions", const=precision, help=what)
+    parser.add_argument("--all", action="store_true", help="every precision above")
     parser.add_argument("--formats", type=_formats, default=FORMATS, metavar="F,F", help="default: tflite,onnx")
     parser.add_argument(
         "--checkpoint", nargs="+", type=Path, metavar="RUN", help="run folders to convert (default: all under runs/)"
@@ -28,14 +31,44 @@ def parse() -> argparse.Namespace:
         "--max-drop-points", type=_points, metavar="P",
         help="the gate's limit in percentage points of top-1 (default: 0.5 for mnist, 2.0 for digits, 1.0 else)",
     )  # fmt: skip
+    parser.add_argument("--require-int8", action="store_true", help="refuse an int8 model in which anything computes in float")
+    parser.add_argument(
+        "--method", choices=METHODS, default=METHODS[0], help=f"how images set activation ranges (default: {METHODS[0]})"
+    )
+    parser.add_argument(
+        "--calibration", type=Path, metavar="PATH",
+        help="your own images to set the ranges: a folder of pictures or a .npy (default: 512 training images)",
+    )  # fmt: skip
     parser.add_argument("--seed", type=_seed, default=0, help="draws the calibration images (default: 0)")
+    parser.add_argument(
+        "--diagnose", action="store_true", help="say what quantization costs each layer, and why, passed or not"
+    )
+    parser.add_argument("--no-repair", action="store_true", help="leave a model that did not pass as it is")
     parser.add_argument(
         "--goldens", type=Path, metavar="DIR",
         help="pictures the files carry for the device's self-test (default: a test picture of each class)",
     )  # fmt: skip
+    parser.add_argument(
+        "--sign", type=Path, metavar="KEY",
+        help="sign what is published (FILE.sig beside it) with this elliptic-curve private key: pip install 'edgeproof[signing]'",
+    )  # fmt: skip
+    own = parser.add_argument_group("a network of your own")
+    own.add_argument("--model", type=Path, metavar="FILE.keras", help="a Keras image classifier, instead of runs of ours")
+    own.add_argument("--data", type=Path, metavar="DIR", help="its pictures: a sub-folder a class, or train/ and test/ of such")
+    own.add_argument(
+        "--contract", type=Path, metavar="FILE.json",
+        help="what its pictures are: height, width, channels, fit, polarity, scale, offset (default: by its input shape)",
+    )  # fmt: skip
     settings = parser.parse_args()
-    if not settings.int8:
-        raise UsageError("name a precision: --int8")
+    settings.precisions = tuple(p for p in PRECISIONS if settings.all or p in (settings.precisions or ()))
+    if not settings.precisions:
+        raise UsageError(f"name a precision: --int8, another of {', '.join(PRECISIONS)}, or --all")
+    if bool(settings.model) != bool(settings.data):
+        raise UsageError("--model and --data go together: a network and the pictures that judge it")
+    if settings.model and (settings.checkpoint or settings.data_dir):
+        raise UsageError("--checkpoint and --data-dir are for networks of ours, --model and --data for one of your own")
+    if settings.contract and not settings.model:
+        raise UsageError("--contract is for a network of your own: name it with --model")
     return settings
 
 
@@ -51,7 +84,7 @@ def runs(named: list[Path] | None) -> list[Path]:
 
 def distinct(trained: list[Checkpoint]) -> list[Checkpoint]:
     """`trained`, unless two of them would be published under one name: then UsageError."""
-    names = [published_name(checkpoint, "int8") for checkpoint in trained]
+    names = [network.name for network in trained]
     for name in names:
         if names.count(name) > 1:
             raise UsageError(f"{names.count(name)} runs would be published as {name}; name one with --checkpoint RUN")

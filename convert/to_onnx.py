@@ -1,55 +1,135 @@
-"""A trained network to an int8 .onnx: uint8 pixels in (a Cast in the graph), float32 logits out, QDQ in between.
+"""A trained network to an .onnx at any precision: uint8 pixels in (a Cast in the graph), float32 logits out.
 
-tf2onnx writes the float graph and ONNX Runtime's quantizer puts QuantizeLinear/DequantizeLinear pairs around its
-operators, from which its engine makes integer kernels.
+tf2onnx writes the float graph. ONNX Runtime's quantizer puts QuantizeLinear/DequantizeLinear pairs around its operators, by
+the ranges we found ourselves; its engine makes integer kernels from them (docs/decisions/0004).
 """
 
 import logging
 import tempfile
+from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
-from typing import Any
 
 import keras
 import numpy as np
 import onnx
+import onnxruntime
 import tensorflow as tf
 import tf2onnx
-from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
+from onnx import TensorProto, helper, numpy_helper, version_converter
+from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType, quantize_dynamic, quantize_static
+from onnxruntime.quantization.calibrate import TensorsData, save_tensors_data
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from convert.calibration import CalibrationSet
 from convert.canonical import canonical
+from convert.layers import homes, layer_in
+from convert.plan import Plan
+from convert.ranges import Range, tensor_ranges
+from edge.errors import Refused
 
 OPSET = 17  # ONNX Runtime 1.13 and later run it, old enough for any Pi
+OPSET_INT4 = 21  # the first with 4-bit integers: ONNX Runtime 1.18
 INPUT, OUTPUT = "pixels", "logits"
+# As in to_tflite: what a layer computes around a root stays in float with it, but for its convolutions.
+ROOTS = {"Sqrt", "Reciprocal", "Pow", "Log", "Exp", "Div"}
+CONVOLUTIONS = {"Conv", "MatMul", "Gemm"}
 
 
-def int8(model: keras.Model, calibration: CalibrationSet) -> bytes:
-    """The bytes of the quantized `model` (batch size 1), ending where an archive may be appended."""
-    with tempfile.TemporaryDirectory() as folder:
-        floating, prepared, quantized = (str(Path(folder, f"{stage}.onnx")) for stage in ("float", "prepared", "int8"))
-        onnx.save(_float_graph(model), floating)
-        # The batch is 1 and every shape known: there is nothing symbolic to infer, for which sympy would be needed.
-        quant_pre_process(floating, prepared, skip_symbolic_shape=True)
-        quantize_static(
-            prepared,
-            quantized,
-            _Reader(calibration.images),
-            quant_format=QuantFormat.QDQ,
-            per_channel=True,
-            weight_type=QuantType.QInt8,
-            activation_type=QuantType.QInt8,
-        )
-        fed_bytes = _with_uint8_input(onnx.load(quantized))
-    final = canonical(fed_bytes, name=model.name, layers=[layer.name for layer in model.layers])
-    return bytes(final.SerializeToString(deterministic=True))
+class Converter:
+    """One network, batch size 1, with the images that set its activation ranges; `layers` are those that compute, in order."""
+
+    kind = "onnx"
+
+    def __init__(self, model: keras.Model, calibration: CalibrationSet) -> None:
+        self._model = model
+        self._home = homes(model)
+        self._floating = _prepared(_float_graph(model))
+        self._calibration = calibration
+        self._ranges = cache(self._find_ranges)
+        self.layers = tuple(dict.fromkeys(filter(None, map(self._layer, self._floating.graph.node))))
+
+    def convert(self, plan: Plan) -> bytes:
+        """The model as `plan` says, ending where an archive may be appended. Raises Refused where ONNX Runtime cannot run it."""
+        fed_bytes = _with_uint8_input(self._quantized(plan))
+        final = canonical(fed_bytes, name=self._model.name, layers=list(self._home))
+        return bytes(final.SerializeToString(deterministic=True))
+
+    def layer_outputs(self, plan: Plan, images: np.ndarray) -> Iterator[dict[str, np.ndarray]]:
+        """What each layer puts out, as numbers, for each of `images` (uint8 [n, H, W, C]), the model being as `plan` says."""
+        last = {self._layer(node): node.output[0] for node in self._floating.graph.node if self._layer(node)}
+        model = self._quantized(plan)
+        made = {output for node in model.graph.node for output in node.output}
+        # What the next layer gets is the decoded value, where there is one.
+        seen = {
+            layer: name if (name := f"{output}_DequantizeLinear_Output") in made else output for layer, output in last.items()
+        }
+        for values in _values(model, images, [name for name in seen.values() if name in made]):
+            yield {layer: values[name] for layer, name in seen.items() if name in values}
+
+    def _quantized(self, plan: Plan) -> onnx.ModelProto:
+        copy = onnx.ModelProto()
+        copy.CopyFrom(self._floating)
+        return _PRECISIONS[plan.precision](self, copy, plan)
+
+    def _int8(self, model: onnx.ModelProto, plan: Plan) -> onnx.ModelProto:
+        with tempfile.TemporaryDirectory() as folder:
+            ranges, quantized = Path(folder, "ranges.json"), str(Path(folder, "int8.onnx"))
+            found = {name: (np.float32(low), np.float32(high)) for name, (low, high) in self._ranges(plan.method).items()}
+            save_tensors_data(TensorsData(CalibrationMethod.MinMax, found), ranges)
+            quantize_static(
+                model,
+                quantized,
+                None,
+                quant_format=QuantFormat.QDQ,
+                per_channel=plan.per_channel,
+                weight_type=QuantType.QInt8,
+                activation_type=QuantType.QInt8,
+                nodes_to_exclude=self._in_float(plan),
+                calibration_cache_path=ranges,
+            )
+            return onnx.load(quantized)
+
+    def _dynamic(self, model: onnx.ModelProto, plan: Plan) -> onnx.ModelProto:
+        with tempfile.TemporaryDirectory() as folder:
+            quantized = str(Path(folder, "dynamic.onnx"))
+            # Unsigned: ONNX Runtime multiplies uint8 by uint8 several times as fast as by int8 where activations are dynamic.
+            quantize_dynamic(
+                model,
+                quantized,
+                per_channel=plan.per_channel,
+                weight_type=QuantType.QUInt8,
+                nodes_to_exclude=self._in_float(plan),
+            )
+            return onnx.load(quantized)
+
+    def _int16x8(self, model: onnx.ModelProto, plan: Plan) -> onnx.ModelProto:
+        raise Refused("ONNX Runtime has no CPU kernels for 16-bit activations: it would compute in float, slower than float32")
+
+    def _in_float(self, plan: Plan) -> list[str]:
+        nodes = self._floating.graph.node
+        rooted = {self._layer(node) for node in nodes if node.op_type in ROOTS}
+        return [
+            node.name
+            for node in nodes
+            if self._layer(node) in plan.in_float or (self._layer(node) in rooted and node.op_type not in CONVOLUTIONS)
+        ]
+
+    def _layer(self, node: onnx.NodeProto) -> str:
+        return self._home.get(layer_in([node.name, *node.output], self._home), "")
+
+    def _find_ranges(self, method: str) -> dict[str, Range]:
+        tensors = [output for node in self._floating.graph.node for output in node.output]
+        found = tensor_ranges(lambda: _values(self._floating, self._calibration.images, tensors), method)
+        # Pixels come from 0 to 255 whatever the calibration images hold.
+        return found | {INPUT: (0.0, 255.0)}
 
 
 def output_step(model: bytes) -> float:
     """What one int8 step of the output is worth in logits: the scale of the last DequantizeLinear; 0.0 without one."""
     graph = onnx.load_from_string(model).graph
     scales = [node.input[1] for node in graph.node if node.op_type == "DequantizeLinear" and OUTPUT in node.output]
-    values = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in graph.initializer if tensor.name in scales}
+    values = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer if tensor.name in scales}
     return float(values[scales[0]]) if scales else 0.0
 
 
@@ -62,13 +142,75 @@ def _float_graph(model: keras.Model) -> onnx.ModelProto:
     return graph
 
 
-class _Reader(CalibrationDataReader):  # type: ignore[misc]
-    def __init__(self, images: np.ndarray) -> None:
-        self._rows = iter(images)
+def _prepared(floating: onnx.ModelProto) -> onnx.ModelProto:
+    """`floating` with batch norms folded, constants computed and every shape written down."""
+    with tempfile.TemporaryDirectory() as folder:
+        before, after = (str(Path(folder, f"{stage}.onnx")) for stage in ("float", "prepared"))
+        onnx.save(floating, before)
+        # The batch is 1 and every shape known: there is nothing symbolic to infer, for which sympy would be needed.
+        quant_pre_process(before, after, skip_symbolic_shape=True)
+        return onnx.load(after)
 
-    def get_next(self) -> dict[str, Any] | None:
-        image = next(self._rows, None)
-        return None if image is None else {INPUT: image[None].astype(np.float32)}
+
+def _values(model: onnx.ModelProto, images: np.ndarray, tensors: list[str]) -> Iterator[dict[str, np.ndarray]]:
+    """The named tensors of `model` (float pixels in) for each of `images`."""
+    watched = onnx.ModelProto()
+    watched.CopyFrom(model)
+    del watched.graph.output[:]
+    watched.graph.output.extend(helper.make_empty_tensor_value_info(name) for name in tensors)
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    session = onnxruntime.InferenceSession(watched.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    for image in images:
+        yield dict(zip(tensors, session.run(tensors, {INPUT: image[None].astype(np.float32)}), strict=True))
+
+
+def _as_float16(model: onnx.ModelProto, tensor: TensorProto, axis: int) -> onnx.NodeProto:
+    halved = numpy_helper.from_array(numpy_helper.to_array(tensor).astype(np.float16), f"{tensor.name}_float16")
+    model.graph.initializer.append(halved)
+    return helper.make_node("Cast", [halved.name], [tensor.name], to=TensorProto.FLOAT)
+
+
+def _as_int4(model: onnx.ModelProto, tensor: TensorProto, axis: int) -> onnx.NodeProto:
+    weights = numpy_helper.to_array(tensor)
+    across = tuple(a for a in range(weights.ndim) if a != axis)
+    scale = np.maximum(np.abs(weights).max(axis=across, keepdims=True), np.finfo(np.float32).tiny) / 7  # -7 to 7, symmetric
+    steps = np.round(weights / scale).astype(np.int8)
+    names = [f"{tensor.name}_int4", f"{tensor.name}_scale"]
+    model.graph.initializer.extend(
+        [
+            helper.make_tensor(names[0], TensorProto.INT4, steps.shape, steps.ravel().tolist()),
+            numpy_helper.from_array(scale.ravel().astype(np.float32), names[1]),
+        ]
+    )
+    return helper.make_node("DequantizeLinear", names, [tensor.name], axis=axis)
+
+
+def _with_stored_weights(
+    model: onnx.ModelProto, stored: Callable[[onnx.ModelProto, TensorProto, int], onnx.NodeProto], in_float: list[str]
+) -> onnx.ModelProto:
+    """`model` with the weights of its products kept as `stored` makes them, and decoded by a node in front."""
+    constants = {tensor.name: tensor for tensor in model.graph.initializer}
+    for node in [node for node in model.graph.node if node.op_type in CONVOLUTIONS and node.name not in in_float]:
+        tensor = constants.pop(node.input[1], None)
+        if tensor is not None:
+            # Output channels come first in a convolution, last in a product.
+            axis = 0 if node.op_type == "Conv" else len(tensor.dims) - 1
+            model.graph.node.insert(0, stored(model, tensor, axis))
+            model.graph.initializer.remove(tensor)
+    return model
+
+
+_PRECISIONS: dict[str, Callable[[Converter, onnx.ModelProto, Plan], onnx.ModelProto]] = {
+    "float32": lambda converter, model, plan: model,
+    "float16": lambda converter, model, plan: _with_stored_weights(model, _as_float16, list(plan.in_float)),
+    "dynamic": Converter._dynamic,
+    "int8": Converter._int8,
+    "int16x8": Converter._int16x8,
+    "int4": lambda converter, model, plan: _with_stored_weights(
+        version_converter.convert_version(model, OPSET_INT4), _as_int4, converter._in_float(plan)
+    ),
+}
 
 
 def _with_uint8_input(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -77,7 +219,7 @@ def _with_uint8_input(model: onnx.ModelProto) -> onnx.ModelProto:
     as_float = f"{INPUT}_float"
     for node in model.graph.node:
         node.input[:] = [as_float if name == INPUT else name for name in node.input]
-    model.graph.node.insert(0, onnx.helper.make_node("Cast", [INPUT], [as_float], name="cast", to=onnx.TensorProto.FLOAT))
-    entry.type.tensor_type.elem_type = onnx.TensorProto.UINT8
+    model.graph.node.insert(0, helper.make_node("Cast", [INPUT], [as_float], name="cast", to=TensorProto.FLOAT))
+    entry.type.tensor_type.elem_type = TensorProto.UINT8
     model.producer_name = "edgeproof"
     return model

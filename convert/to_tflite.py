@@ -1,43 +1,180 @@
-"""A trained network to an int8 .tflite: pixels minus 128 in, int8 logits out, every operator in integers.
+"""A trained network to a .tflite at any precision.
 
-TensorFlow's own converter does it: its min-max ranges give the input a scale of exactly 1, which
-litert-quantizer's smoothed ones do not (docs/decisions/0004).
+TensorFlow's converter writes the float model, litert-quantizer quantizes it by the ranges we found ourselves
+(docs/decisions/0004). Pixels minus 128 enter an int8 model, pixels from 0 to 255 any other.
 """
 
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
 
+import flatbuffers
 import keras
 import numpy as np
 import tensorflow as tf
-from ai_edge_litert.interpreter import Interpreter
+from ai_edge_litert import schema_py_generated as schema
+from ai_edge_litert.interpreter import Interpreter, OpResolverType
+from litert_quantizer.algorithm_manager import AlgorithmName as Algorithm
+from litert_quantizer.qtyping import QuantGranularity as Granularity
+from litert_quantizer.qtyping import TFLOperationName as Kind
+from litert_quantizer.quantizer import Quantizer
 
 from convert.calibration import CalibrationSet
+from convert.layers import homes, layer_in
+from convert.plan import Plan
+from convert.ranges import Range, tensor_ranges
 from edge.errors import Refused
 
+# Operators without an integer form in LiteRT worth having. What a layer computes around one stays in float with it, but for
+# its convolutions: a normalization's roots and products are cheaper so than with a conversion at every step (docs/lrn.md).
+ROOTS = {"RSQRT", "SQRT", "POW", "LOG", "EXP", "DIV"}
+CONVOLUTIONS = {"CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"}
 
-def int8(model: keras.Model, calibration: CalibrationSet) -> bytes:
-    """The bytes of the quantized `model` (batch size 1). Raises Refused where it is not all int8, or its input's
-    scale not exactly 1.
+
+@dataclass(frozen=True)
+class Operator:
+    """One operator of a .tflite: its kind, the tensor it makes, and the Keras layer it comes from ("" if none is known)."""
+
+    kind: str
+    output: str
+    layer: str
+
+
+class Converter:
+    """One network, batch size 1, with the images that set its activation ranges; `layers` are those that compute, in order."""
+
+    kind = "tflite"
+
+    def __init__(self, model: keras.Model, calibration: CalibrationSet) -> None:
+        self._floating = bytes(tf.lite.TFLiteConverter.from_keras_model(model).convert())
+        self._operators = _operators(self._floating, homes(model))
+        self._calibration = calibration
+        self._ranges = cache(self._find_ranges)
+        self.layers = tuple(dict.fromkeys(operator.layer for operator in self._operators if operator.layer))
+
+    def convert(self, plan: Plan) -> bytes:
+        """The model as `plan` says. Raises Refused where LiteRT cannot run it, or an int8 input's scale is not exactly 1."""
+        if plan.precision == "float32":
+            return self._floating
+        quantizer = Quantizer(bytearray(self._floating))
+        _PRECISIONS[plan.precision](quantizer, Granularity.CHANNELWISE if plan.per_channel else Granularity.TENSORWISE)
+        for operator in self._operators:
+            if operator.layer in plan.in_float or self._around_a_root(operator):
+                quantizer.update_quantization_recipe(
+                    re.escape(operator.output), Kind.ALL_SUPPORTED, None, Algorithm.NO_QUANTIZE
+                )
+        ranges = {
+            name: {"min": np.array([low], np.float32), "max": np.array([high], np.float32)}
+            for name, (low, high) in (self._ranges(plan.method) if plan.calibrated else {}).items()
+        }
+        quantized = _in_one_piece(
+            quantizer.quantize(ranges, enable_progress_bar=False, enable_progress_report=False).quantized_model
+        )
+        _check(quantized, plan)
+        return quantized
+
+    def layer_outputs(self, plan: Plan, images: np.ndarray) -> Iterator[dict[str, np.ndarray]]:
+        """What each layer puts out, as numbers, for each of `images` (uint8 [n, H, W, C]), the model being as `plan` says."""
+        last = {operator.layer: operator.output for operator in self._operators if operator.layer}
+        for values in _values(self.convert(plan), images):
+            yield {layer: values[output] for layer, output in last.items() if output in values}
+
+    def _find_ranges(self, method: str) -> dict[str, Range]:
+        found = tensor_ranges(lambda: _values(self._floating, self._calibration.images), method)
+        # Pixels come from 0 to 255 whatever the calibration images hold.
+        entry = Interpreter(model_content=self._floating).get_input_details()[0]["name"]
+        return found | {entry: (0.0, 255.0)}
+
+    def _around_a_root(self, operator: Operator) -> bool:
+        if operator.kind in CONVOLUTIONS:
+            return False
+        return any(other.kind in ROOTS and other.layer == operator.layer for other in self._operators)
+
+
+def _int16x8(quantizer: Quantizer, granularity: Granularity) -> None:
+    quantizer.add_static_config(".*", Kind.ALL_SUPPORTED, 16, 8, granularity)
+    # The device feeds pixels and reads logits; 16-bit ones would be one more kind of either.
+    for end in (Kind.INPUT, Kind.OUTPUT):
+        quantizer.update_quantization_recipe(".*", end, None, Algorithm.NO_QUANTIZE)
+
+
+_PRECISIONS: dict[str, Callable[[Quantizer, Granularity], None]] = {
+    "float16": lambda q, g: q.add_weight_only_config(".*", Kind.ALL_SUPPORTED, 16, g, Algorithm.FLOAT_CASTING),
+    "dynamic": lambda q, g: q.add_dynamic_config(".*", Kind.ALL_SUPPORTED, 8, g),
+    "int8": lambda q, g: q.add_static_config(".*", Kind.ALL_SUPPORTED, 8, 8, g),
+    "int16x8": _int16x8,
+    "int4": lambda q, g: q.add_dynamic_config(".*", Kind.ALL_SUPPORTED, 4, g),
+}
+
+
+def _operators(floating: bytes, home: dict[str, str]) -> list[Operator]:
+    interpreter = _interpreter(floating)
+    names = {detail["index"]: detail["name"] for detail in interpreter.get_tensor_details()}
+    found, made = [], {detail["index"] for detail in interpreter.get_input_details()}
+    for detail in interpreter._get_ops_details():
+        output = names[detail["outputs"][0]]
+        # The last operator's output has the model's own name; its weights have the layer's.
+        seen = [output, *(names[i] for i in detail["inputs"] if i in names and i not in made)]
+        made |= set(detail["outputs"])
+        found.append(Operator(detail["op_name"], output, home.get(layer_in(seen, home), "")))
+    return found
+
+
+def _values(model: bytes, images: np.ndarray) -> Iterator[dict[str, np.ndarray]]:
+    """Every operator's output by name, decoded to numbers, for each of `images`."""
+    interpreter = _interpreter(model)
+    details = {detail["index"]: detail for detail in interpreter.get_tensor_details()}
+    (entry,) = interpreter.get_input_details()
+    wanted = [i for detail in interpreter._get_ops_details() for i in detail["outputs"]]
+    shift = 128 if entry["dtype"] is np.int8 else 0
+    for image in images:
+        interpreter.set_tensor(entry["index"], (image[None].astype(np.int16) - shift).astype(entry["dtype"]))
+        interpreter.invoke()
+        yield {details[i]["name"]: _decoded(interpreter.get_tensor(i), details[i]) for i in wanted}
+
+
+def _decoded(tensor: np.ndarray, detail: dict[str, Any]) -> np.ndarray:
+    scale, zero_point = detail["quantization"]
+    return tensor if not scale else np.float32(scale) * (tensor.astype(np.int32) - zero_point).astype(np.float32)
+
+
+def _interpreter(model: bytes) -> Interpreter:
+    # A delegate would keep its inner values to itself.
+    interpreter = Interpreter(
+        model_content=model,
+        experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
+        experimental_preserve_all_tensors=True,
+    )
+    interpreter.allocate_tensors()
+    return interpreter
+
+
+def _in_one_piece(model: bytes) -> bytes:
+    """`model` with every weight inside its flatbuffer: the quantizer puts those of larger models behind it, at absolute
+    offsets, which the mark and the archive of an artifact would move.
     """
-    converter = tf.lite.TFLiteConverter.from_keras_model(model)
-    converter.optimizations = [tf.lite.Optimize.DEFAULT]
-    converter.representative_dataset = lambda: _one_by_one(calibration.images)
-    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
-    converter.inference_input_type = converter.inference_output_type = tf.int8
-    quantized = bytes(converter.convert())
-    interpreter = Interpreter(model_content=quantized)
-    types = {np.dtype(tensor["dtype"]).name for tensor in interpreter.get_tensor_details()}
-    if not types <= {"int8", "int32"}:  # int32: biases and shapes
-        raise Refused(f"the converter left tensors of {', '.join(sorted(types - {'int8', 'int32'}))} in the int8 model")
+    whole = schema.ModelT.InitFromPackedBuf(model)
+    for buffer in whole.buffers:
+        if buffer.offset:
+            buffer.data = np.frombuffer(model, np.uint8, buffer.size, buffer.offset)
+            buffer.offset = buffer.size = 0
+    builder = flatbuffers.Builder(len(model))
+    builder.Finish(whole.Pack(builder), file_identifier=b"TFL3")
+    return bytes(builder.Output())
+
+
+def _check(quantized: bytes, plan: Plan) -> None:
+    try:
+        interpreter = Interpreter(model_content=quantized)
+        interpreter.allocate_tensors()
+    except (RuntimeError, ValueError) as error:
+        said = str(error).strip().splitlines()[-1]
+        raise Refused(f"LiteRT does not run this network at {plan.precision}: {said}") from None
     scale, zero_point = interpreter.get_input_details()[0]["quantization"]
-    if (scale, zero_point) != (1.0, -128):
+    if plan.precision == "int8" and (scale, zero_point) != (1.0, -128):
         raise Refused(
             f"the int8 input came out with scale {scale} and zero point {zero_point}; the device feeds pixels minus 128, "
             "which wants 1 and -128"
         )
-    return quantized
-
-
-def _one_by_one(images: np.ndarray) -> Iterator[list[np.ndarray]]:
-    for image in images:
-        yield [image[None].astype(np.float32)]

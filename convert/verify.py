@@ -1,5 +1,7 @@
 """Compare a candidate with the float model, picture by picture, through the predictor the device uses."""
 
+import statistics
+import time
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -7,7 +9,6 @@ import numpy as np
 
 from convert.intervals import tango_interval
 from edge.predictor import Predictor
-from train.datasets import Split
 
 
 @dataclass(frozen=True)
@@ -49,14 +50,28 @@ class Verification:
         return 100 * lower, 100 * upper
 
 
-def verify(predictor: Predictor, split: Split, reference: np.ndarray) -> Verification:
-    """`predictor`'s answers to every picture of `split` against `reference`, the float model's logits [N, K]."""
-    logits = np.array([predictor.answer(image.tobytes()).logits for image in split.images], np.float32)
-    return compare(logits, split.labels, reference)
+@dataclass(frozen=True, eq=False)
+class Answers:
+    """What a predictor says of N pictures: logits float32 [N, K], and the median time of a prediction in microseconds."""
+
+    logits: np.ndarray
+    median_us: float
+
+
+def ask(predictor: Predictor, images: np.ndarray) -> Answers:
+    """`predictor`'s answers to `images`, uint8 [N, H, W, C], each timed from pixels to raw output."""
+    logits, taken = [], []
+    for image in images:
+        pixels = image.tobytes()
+        start = time.perf_counter_ns()
+        prediction = predictor.answer(pixels)
+        taken.append(time.perf_counter_ns() - start)
+        logits.append(prediction.logits)
+    return Answers(np.array(logits, np.float32), statistics.median(taken) / 1000)
 
 
 def compare(logits: np.ndarray, labels: np.ndarray, reference: np.ndarray) -> Verification:
-    """The same from logits: float32 [N, K] of the candidate and of the float model, uint8 [N] labels."""
+    """A candidate's `logits` against `reference`, the float model's: float32 [N, K] both, uint8 [N] labels."""
     answers, expected = logits.argmax(axis=1), reference.argmax(axis=1)
     right, was_right = answers == labels, expected == labels
     lost = np.flatnonzero(was_right & ~right)

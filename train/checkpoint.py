@@ -39,6 +39,17 @@ class Checkpoint:
         """The pictures the network takes."""
         return architecture(self.network).contract
 
+    @property
+    def name(self) -> str:
+        """`<network>-<data>`; a recipe other than `modern` is part of the network's name."""
+        recipe = "" if self.recipe.name == "modern" else f"-{self.recipe.name}"
+        return f"{self.network}{recipe}-{self.data}"
+
+    @property
+    def provenance(self) -> dict[str, Any]:
+        """How it was made: recipe and versions."""
+        return {"recipe": dataclasses.asdict(self.recipe), "trained_with": self.figures["versions"]}
+
     def build(self, *, batch_size: int | None = None) -> "keras.Model":
         """The trained network. Raises InputError where the weights are not this network's."""
         model = architecture(self.network).build(self.recipe, batch_size=batch_size)

@@ -1,0 +1,37 @@
+"""The pictures a candidate lost, on one sheet: each under its place in the test split and the two answers."""
+
+import io
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from convert.verify import LostPicture
+from train.datasets import Split
+
+COLUMNS, MAX_PICTURES = 8, 64
+_SIDE, _CAPTION, _GAP = 84, 26, 8
+_PAPER, _INK = (255, 255, 255), (30, 30, 30)
+
+
+def draw(lost: tuple[LostPicture, ...], split: Split, class_names: tuple[str, ...]) -> bytes:
+    """A PNG of the first MAX_PICTURES of `lost`, pictures of `split`, with captions like `1247: 4 → 9`."""
+    shown = lost[:MAX_PICTURES]
+    columns = min(COLUMNS, len(shown))
+    rows = -(-len(shown) // columns)
+    sheet = Image.new("RGB", (columns * (_SIDE + _GAP) + _GAP, rows * (_SIDE + _CAPTION + _GAP) + _GAP), _PAPER)
+    pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(size=11)
+    for place, picture in enumerate(shown):
+        left = _GAP + place % columns * (_SIDE + _GAP)
+        top = _GAP + place // columns * (_SIDE + _CAPTION + _GAP)
+        sheet.paste(_enlarged(split.images[picture.index]), (left, top))
+        pen.text((left, top + _SIDE + 1), str(picture.index), _INK, font)
+        answers = f"{class_names[picture.label]} → {class_names[picture.answer]}"
+        pen.text((left, top + _SIDE + 12), answers, _INK, font)
+    buffer = io.BytesIO()
+    sheet.save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def _enlarged(image: np.ndarray) -> Image.Image:
+    grey = image.shape[2] == 1
+    return Image.fromarray(image[:, :, 0] if grey else image).convert("RGB").resize((_SIDE, _SIDE), Image.Resampling.NEAREST)

@@ -1,0 +1,54 @@
+"""How a network is quantized: one frozen value, from flags or from a repair, that both converters read."""
+
+from dataclasses import dataclass
+
+from convert.ranges import METHODS
+from edge.errors import UsageError
+
+# What each precision is, in the words of the help; the order is the report's.
+PRECISIONS = {
+    "float32": "as it was trained",
+    "float16": "half-precision weights, float arithmetic: half the bytes",
+    "dynamic": "int8 weights, activations quantized on the fly: a quarter of the bytes, no calibration",
+    "int8": "8-bit integers throughout: what small CPUs run fastest",
+    "int16x8": "int8 weights, 16-bit activations: for networks that int8 activations break",
+    "int4": "4-bit weights: an eighth of the bytes",
+}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The precision, how activation ranges are found, the layers that stay in float by their Keras names, and whether
+    weights have a scale for each output channel or one for the whole tensor."""
+
+    precision: str
+    method: str = "min-max"
+    in_float: tuple[str, ...] = ()
+    per_channel: bool = True
+
+    def __post_init__(self) -> None:
+        if self.precision not in PRECISIONS:
+            raise UsageError(f"no precision is called {self.precision!r}; there are {', '.join(PRECISIONS)}")
+        if not self.calibrated:  # equal plans are one plan
+            object.__setattr__(self, "method", METHODS[0])
+        if self.method not in METHODS:
+            raise UsageError(f"no calibration method is called {self.method!r}; there are {', '.join(METHODS)}")
+
+    @property
+    def calibrated(self) -> bool:
+        """Whether activations have ranges that images must set."""
+        return self.precision in ("int8", "int16x8")
+
+    @property
+    def in_words(self) -> str:
+        """The scheme in a line: `int8 weights per channel, int8 activations per tensor, min-max ranges`."""
+        weights = f"weights per {'channel' if self.per_channel else 'tensor'}"
+        words = {
+            "float32": "float32 throughout",
+            "float16": "float16 weights, float32 arithmetic",
+            "dynamic": f"int8 {weights}, activations quantized on the fly",
+            "int8": f"int8 {weights}, int8 activations per tensor, {self.method} ranges",
+            "int16x8": f"int8 {weights}, int16 activations per tensor, {self.method} ranges",
+            "int4": f"int4 {weights}, float32 arithmetic",
+        }[self.precision]
+        return f"{words}; in float32: {', '.join(self.in_float)}" if self.in_float else words

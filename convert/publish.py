@@ -1,0 +1,92 @@
+"""From a candidate that passed to the sealed file, which carries its proof."""
+
+import subprocess
+from dataclasses import asdict
+from importlib.metadata import version
+from pathlib import Path
+
+from convert.calibration import CalibrationSet
+from convert.candidate import Candidate, Trained
+from convert.gate import Gate
+from convert.trial import Judged
+from edge import artifact
+from edge.predictor import Predictor
+
+# How far float logits may lie from the goldens elsewhere: sums in another order moved them by 1.1e-5 on an emulated
+# Cortex-A72. Where activations are rounded on the way one may fall to either side: two steps of an int8 output, had it one.
+FLOAT_TOLERANCE = 1e-3
+ROUNDED_STEPS = 2
+_TOOLS = ("tensorflow", "keras", "numpy", "ai-edge-litert", "litert-quantizer", "onnx", "onnxruntime", "tf2onnx")
+
+
+def publish(
+    judged: Judged, trained: Trained, calibration: CalibrationSet, *, gate: Gate, goldens: list[bytes], report: str
+) -> bytes:
+    """The sealed artifact: the very model that was verified, its proof, and `goldens` with the answers it gave."""
+    candidate, drafted, verification = judged.candidate, judged.predictor, judged.verification
+    lower, upper = verification.interval_points
+    seen = asdict(verification)
+    del seen["lost_pictures"]
+    manifest = {
+        "format": 1,
+        "precision": candidate.plan.precision,
+        "quantization": {"scheme": candidate.plan.in_words, "in_float": list(candidate.plan.in_float)}
+        | ({"calibration": _account(calibration)} if candidate.plan.calibrated else {}),
+        "verification": seen
+        | {"drop_points": verification.drop_points, "interval_points": [lower, upper], "limit_points": gate.max_drop_points},
+        "goldens": {
+            "engine": drafted.engine.name,
+            "engine_version": drafted.engine.version,
+            "tolerance": _tolerance(candidate, drafted, goldens),
+        },
+        "provenance": trained.provenance
+        | {
+            "network": trained.network,
+            "data": trained.data,
+            "data_sha256": trained.data_digest,
+            "converted_with": {tool: version(tool) for tool in _TOOLS},
+            "edgeproof": version("edgeproof"),
+            "commit": _commit(),
+        },
+    }
+    return artifact.seal(
+        candidate.model,
+        drafted.contract,
+        labels=trained.class_names,
+        goldens=[(pixels, drafted.engine.run(pixels)) for pixels in goldens],
+        manifest=manifest,
+        report=report,
+    )
+
+
+def _tolerance(candidate: Candidate, drafted: Predictor, goldens: list[bytes]) -> float:
+    """How far an output may lie from a golden on another processor, in the unit of the output tensor."""
+    if drafted.contract.output_dtype == "int8":
+        return 1.0  # one step
+    if candidate.plan.precision in ("float32", "float16"):
+        return FLOAT_TOLERANCE
+    if candidate.kind == "onnx" and candidate.plan.precision == "int8":
+        from convert.to_onnx import output_step
+
+        if step := output_step(candidate.model):
+            return 1.01 * step  # a hundredth for rounding to float32
+    logits = [value for pixels in goldens for value in drafted.answer(pixels).logits]
+    return ROUNDED_STEPS * (max(logits) - min(logits)) / 255
+
+
+def _account(calibration: CalibrationSet) -> dict[str, object]:
+    if calibration.source != "train":
+        return {"source": calibration.source, "n_images": len(calibration.images)}
+    return {"split": "train", "seed": calibration.seed, "indices": list(calibration.indices)}
+
+
+def _commit() -> str:
+    """The commit of the checkout this runs from, `-dirty` if it was changed; "unknown" without a checkout or git."""
+    here = Path(__file__).resolve().parent.parent
+    if not (here / ".git").exists():
+        return "unknown"
+    command = ["git", "-C", str(here), "describe", "--always", "--dirty", "--abbrev=40", "--match", ""]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"

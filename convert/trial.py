@@ -1,0 +1,116 @@
+"""One network on trial: what it was in float, the pictures that judge it, and what each candidate answers to them."""
+
+import sys
+from dataclasses import dataclass
+
+import numpy as np
+
+from convert.calibration import CalibrationSet, second_set
+from convert.candidate import Candidate, Converter, Trained, convert, converter, draft
+from convert.gate import Gate, Verdict
+from convert.operators import Inventory, inventory
+from convert.plan import Plan
+from convert.verify import Verification, ask, compare
+from edge.errors import Refused
+from edge.predictor import Predictor
+from train import evaluate
+from train.datasets import Dataset, Split
+
+N_VALIDATION, N_COMPARED = 2_000, 1_000
+
+
+@dataclass(frozen=True, eq=False)
+class Trial:
+    """A trained network, its data, the images that calibrate it, the gate, and its float logits on the test split.
+
+    `validation` are training images that neither calibrate nor judge: repairs are chosen on them.
+    """
+
+    trained: Trained
+    dataset: Dataset
+    calibration: CalibrationSet
+    second: CalibrationSet | None  # as many others, to see what the choice of images does
+    validation: Split
+    gate: Gate
+    reference: np.ndarray  # float32 [N, K]
+    require_int8: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Judged:
+    """A candidate with all that was seen of it: `logits` float32 [N, K] on the test split, `median_us` a prediction."""
+
+    candidate: Candidate
+    predictor: Predictor
+    verification: Verification
+    inventory: Inventory
+    logits: np.ndarray
+    median_us: float
+    sensitivity: str | None  # to the choice of calibration images, in words
+
+
+@dataclass(frozen=True, eq=False)
+class Row:
+    """What came of one cell of the matrix: `judged` is None where there was nothing to judge, and the verdict says why."""
+
+    name: str
+    kind: str
+    plan: Plan
+    verdict: Verdict
+    judged: Judged | None = None
+
+    @property
+    def file_name(self) -> str:
+        return f"{self.name}.{self.kind}"
+
+
+def prepare(
+    trained: Trained, dataset: Dataset, training: Split, *, calibration: CalibrationSet, gate: Gate, require_int8: bool
+) -> Trial:
+    """The trial of `trained`. Raises Refused where its own answers are not numbers."""
+    reference = evaluate.logits(trained.build(), dataset.test.images)
+    if not np.isfinite(reference).all():
+        raise Refused(f"{trained.network} on {trained.data}: the float model's own answers are not numbers; train it again")
+    second = second_set(training, calibration, apart_from=[dataset.test])
+    held_out = dataset.train[len(training) :]
+    validation = held_out if len(held_out) >= N_VALIDATION else _others(training, calibration)
+    return Trial(trained, dataset, calibration, second, validation, gate, reference, require_int8)
+
+
+def attempt(trial: Trial, source: Converter, plan: Plan) -> Row:
+    """The candidate `source` makes as `plan` says, judged on the whole test split through the device's predictor."""
+    name = f"{trial.trained.name}-{plan.precision}"
+    print(f"{name}.{source.kind}: {len(trial.dataset.test):,} pictures to compare", file=sys.stderr)
+    try:
+        candidate = convert(source, plan, name=trial.trained.name)
+    except Refused as refused:
+        return Row(name, source.kind, plan, Verdict("refused", (str(refused),)))
+    predictor = draft(candidate, trial.trained)
+    what_runs = inventory(candidate.model, kind=candidate.kind, precision=plan.precision, picture=trial.dataset.test.images[0])
+    answers = ask(predictor, trial.dataset.test.images)
+    verification = compare(answers.logits, trial.dataset.test.labels, trial.reference)
+    verdict = trial.gate.judge(verification)
+    if trial.require_int8 and what_runs.islands:
+        verdict = Verdict("refused", (f"not all int8: {what_runs.in_words}", "leave --require-int8 out to have it so"))
+    sensitivity = _sensitivity(trial, source.kind, plan, predictor) if plan.precision == "int8" else None
+    judged = Judged(candidate, predictor, verification, what_runs, answers.logits, answers.median_us, sensitivity)
+    return Row(name, source.kind, plan, verdict, judged)
+
+
+def _sensitivity(trial: Trial, kind: str, plan: Plan, predictor: Predictor) -> str | None:
+    """How many answers to validation images other calibration images would change; None where there are no others."""
+    if trial.second is None:
+        return None
+    other = draft(convert(converter(kind, trial.trained, trial.second), plan, name=trial.trained.name), trial.trained)
+    images = trial.validation.images[:N_COMPARED]
+    answers, others = (ask(each, images).logits.argmax(axis=1) for each in (predictor, other))
+    n_other = len(trial.second.images)
+    return f"{n_other} other calibration images change {int(np.sum(answers != others))} of {len(images):,} answers"
+
+
+def _others(training: Split, calibration: CalibrationSet) -> Split:
+    """Training images that do not calibrate, N_VALIDATION of them where there are as many, drawn by the same seed."""
+    used = set(calibration.indices)
+    order = np.random.default_rng(calibration.seed).permutation(len(training))
+    chosen = np.sort([index for index in order if index not in used][:N_VALIDATION])
+    return Split(training.images[chosen], training.labels[chosen])
