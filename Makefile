@@ -13,7 +13,7 @@ DEMO_FLAGS ?=
 # Trainings side by side.
 LANES ?= 1
 
-.PHONY: help demo test test-arm benchmarks cold-start results gate-errors check-full lint shipped-model examples constraints clean
+.PHONY: help demo test test-arm benchmarks cold-start results matrix gate-errors check-full lint shipped-model examples constraints clean
 
 # List the targets.
 help:
@@ -54,14 +54,19 @@ cold-start: $(VENV)/installed
 results: $(VENV)/installed
 	$(RUN) -m benchmarks.training --lanes $(LANES)
 
+# Convert every trained network at every precision in both formats, and write docs/matrix.md (an hour; after `make results`).
+matrix: $(VENV)/installed
+	$(RUN) -m benchmarks.matrix
+
 # Simulate how often the gate is wrong and write the tables in docs/gate.md (half a minute).
 gate-errors: $(VENV)/installed
 	$(RUN) -m benchmarks.gate_errors --write docs/gate.md
 
-# Kill a small training at random moments, 200 times on JAX and 20 on TensorFlow (half an hour).
+# Kill a small training at random moments, 200 times on JAX and 20 on TensorFlow, then hold every promise in docs/promises.md.
 check-full: $(VENV)/installed
 	$(RUN) -m tests.kills --kills 200 --backend jax
 	$(RUN) -m tests.kills --kills 20 --backend tensorflow
+	$(RUN) -m tests.promises
 
 # Check style, form and types.
 lint: $(VENV)/installed

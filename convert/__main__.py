@@ -18,6 +18,7 @@ from convert.trial import attempt, prepare
 from edge import errors
 from edge.errors import Refused
 from edge.files import clear_partials, write_whole
+from edge.quiet import NativeChatterHidden
 from train import checkpoint, datasets
 from train.datasets import Dataset, Split
 
@@ -41,7 +42,8 @@ def main() -> int:
 def networks(settings: Namespace) -> Iterator[tuple[Trained, Dataset, Split]]:
     """Each network to convert, with its data set and the part of it that it may be calibrated on."""
     if settings.model:
-        from convert import foreign
+        with NativeChatterHidden():  # TensorFlow's first words
+            from convert import foreign
 
         own = foreign.load(settings.model, settings.data, contract_file=settings.contract, seed=settings.seed)
         yield own, own.dataset, own.dataset.train

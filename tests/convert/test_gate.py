@@ -37,6 +37,16 @@ def test_too_few_pictures_are_undecided_and_it_says_how_many_would_do():
     assert not Gate(max_drop_points=2.0).judge(verification(n_images=188, lost=0, gained=0)).passed
 
 
+def test_luck_on_few_pictures_does_not_pass():
+    # 12 gained and 3 lost of 188: the interval ends below the limit, but a model without a difference could not pass there.
+    seen = verification(n_images=188, lost=3, gained=12)
+    assert seen.interval_points[1] < 2.0
+    verdict = Gate(max_drop_points=2.0).judge(seen)
+    assert verdict.outcome == "undecided"
+    assert verdict.reasons[1] == "188 pictures are too few to tell; about 189 pictures would do"
+    assert [Gate(limit).least_images for limit in (0.5, 1.0, 2.0)] == [765, 381, 189]
+
+
 @pytest.mark.parametrize(("n_images", "lost", "outcome"), [(360, 1, "passed"), (597, 5, "passed"), (597, 6, "undecided")])
 def test_what_n_can_show_at_two_points(n_images, lost, outcome):
     assert Gate(max_drop_points=2.0).judge(verification(n_images=n_images, lost=lost, gained=0)).outcome == outcome

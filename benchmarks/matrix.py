@@ -1,0 +1,114 @@
+"""Convert every network at every precision in both formats and write the table: `make matrix`.
+
+    python -m benchmarks.matrix [--only NETWORK…] [--table]
+
+Converts what `make results` trained (runs/results/), the modern recipe where it is finished, else the documented one, seed 0.
+Each network's figures are kept in docs/matrix/; one that stands there is not converted again.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from benchmarks import pages
+from benchmarks.training import LINES, Line
+from edge import errors
+from edge.errors import InputMissing, ToolchainError
+from edge.files import write_whole
+from train.architectures import ARCHITECTURES
+from train.checkpoint import FILE
+
+ARTIFACTS = Path("artifacts/matrix")
+FIGURES = Path("docs/matrix")
+PAGE = Path("docs/matrix.md")
+_KEPT = ("name", "format", "precision", "verdict", "reasons", "bytes", "median_us", "operators", "float_islands", "repair",
+         "calibration_sensitivity", "n_images", "lost", "gained", "agreeing", "float_top1", "top1", "drop_points",
+         "interval_points")  # fmt: skip
+
+
+def main() -> int:
+    flags = _flags()
+    if not flags.table:
+        for network in flags.only or ARCHITECTURES:
+            path = FIGURES / f"{network}.json"
+            if not path.exists():
+                print(network, file=sys.stderr)
+                write_whole(str(path), json.dumps(measure(network), indent=1).encode() + b"\n")
+    pages.write(PAGE, table())
+    return 0
+
+
+def measure(network: str) -> dict[str, Any]:
+    """What `convert --all` reports, and the seconds `convert --int8` takes. Raises InputMissing, ToolchainError."""
+    line = _trained(network)
+    out = ARTIFACTS / network
+    start = time.perf_counter()
+    _convert(line, "--int8", out)
+    seconds = time.perf_counter() - start
+    _convert(line, "--all", out)
+    report = json.loads((out / "report.json").read_text())
+    rows = [{name: row[name] for name in _KEPT if name in row} for row in report["rows"]]
+    return {"run": f"{line.name}-0", "seconds_int8": round(seconds, 1), "machine": report["machine"], "rows": rows,
+            "agreements": report["agreements"]}  # fmt: skip
+
+
+def table() -> str:
+    """Every cell of every network there are figures for, then what `--int8` takes and how the formats agree."""
+    head = ("network", "format", "precision", "bytes", "float top-1 %", "top-1 %", "lost", "gained",
+            "drop (95 % interval), points", "n", "µs", "what ran", "verdict")  # fmt: skip
+    rows = [head, tuple("---" if i in (0, 1, 2, 8, 11, 12) else "--:" for i in range(len(head)))]
+    found = {name: json.loads(path.read_text()) for name in ARCHITECTURES if (path := FIGURES / f"{name}.json").exists()}
+    for network, kept in found.items():
+        rows += [(f"`{network}`", *_cells(row)) for row in kept["rows"]]
+    grid = "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    refusals = sorted({f"- {row['format']} {row['precision']}: {'; '.join(row['reasons'])}"
+                       for kept in found.values() for row in kept["rows"] if row["verdict"] == "refused"})  # fmt: skip
+    times = ", ".join(f"`{network}` {kept['seconds_int8']:.0f} s" for network, kept in found.items())
+    agreements = "\n".join(f"- {line}" for kept in found.values() for line in kept["agreements"])
+    return (
+        f"{grid}\n\nRefused:\n\n" + "\n".join(refusals) + f"\n\n`convert --int8`, both formats, the whole process: {times}.\n\n"
+        f"The formats against each other:\n\n{agreements}"
+    )
+
+
+def _cells(row: dict[str, Any]) -> tuple[str, ...]:
+    if "bytes" not in row:
+        return (row["format"], row["precision"], *("",) * 9, row["verdict"])
+    lower, upper = row["interval_points"]
+    ran = ", ".join(f"{count} {kind}" for kind, count in row["operators"].items())
+    if row["float_islands"]:
+        ran += f"; float islands {100 * sum(island['share'] for island in row['float_islands']):.0f} %"
+    return (
+        row["format"], row["precision"], f"{row['bytes']:,}", f"{100 * row['float_top1']:.2f}", f"{100 * row['top1']:.2f}",
+        str(row["lost"]), str(row["gained"]), f"{row['drop_points']:.2f} ({lower:.2f} to {upper:.2f})",
+        f"{row['n_images']:,}", f"{row['median_us']:.0f}", ran, row["verdict"],
+    )  # fmt: skip
+
+
+def _trained(network: str) -> Line:
+    lines = [line for line in LINES if line.network == network and not line.label and (line.folder(0) / FILE).exists()]
+    if not lines:
+        raise InputMissing(f"{network}: no finished run in runs/results; train it first: make results")
+    return next((line for line in lines if line.recipe == "modern"), lines[0])
+
+
+def _convert(line: Line, precision: str, out: Path) -> None:
+    command = [sys.executable, "-m", "convert", precision, "--checkpoint", str(line.folder(0)), "--out", str(out)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode not in (0, 1):  # 1: the gate said no, which is a figure too
+        raise ToolchainError(f"{line.name}: {' '.join(command[1:])} ended with {done.returncode}: {done.stderr[-300:]}")
+
+
+def _flags() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.matrix", description=__doc__.splitlines()[0])
+    parser.add_argument("--only", nargs="+", choices=list(ARCHITECTURES), metavar="NETWORK", help="default: all")
+    parser.add_argument("--table", action="store_true", help="write the table from the figures there are; convert nothing")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(errors.run(main, "benchmarks.matrix"))

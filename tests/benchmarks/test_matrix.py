@@ -1,0 +1,49 @@
+"""`make matrix`: the page is made from the figures in docs/matrix/."""
+
+import json
+
+import pytest
+
+from benchmarks import matrix
+from conftest import ROOT
+from edge.errors import InputMissing
+
+
+def row(**changed: object) -> dict[str, object]:
+    usual = {
+        "format": "tflite", "precision": "int8", "verdict": "passed", "reasons": [], "bytes": 105_800, "median_us": 25.6,
+        "operators": {"int8": 7}, "float_islands": [], "n_images": 10_000, "lost": 1, "gained": 2, "float_top1": 0.9931,
+        "top1": 0.9932, "drop_points": -0.01, "interval_points": [-0.06, 0.04],
+    }  # fmt: skip
+    return usual | changed
+
+
+def kept(*rows: dict[str, object]) -> str:
+    return json.dumps({"seconds_int8": 14.4, "rows": rows, "agreements": ["lenet5-relu: they differ on 1 of 10,000 answers"]})
+
+
+def test_a_cell_shows_what_was_measured_and_a_refused_one_its_reason(tmp_path, monkeypatch):
+    monkeypatch.setattr(matrix, "FIGURES", tmp_path)
+    refused = {"format": "onnx", "precision": "int16x8", "verdict": "refused", "reasons": ["no kernels"]}
+    islands = row(float_islands=[{"operators": ["MUL"], "share": 0.124}], precision="int4")
+    (tmp_path / "lenet5-relu.json").write_text(kept(row(), islands, refused))
+    lines = matrix.table().splitlines()
+    assert lines[2] == (
+        "| `lenet5-relu` | tflite | int8 | 105,800 | 99.31 | 99.32 | 1 | 2 | -0.01 (-0.06 to 0.04) | 10,000 | 26 | 7 int8 "
+        "| passed |"
+    )
+    assert "7 int8; float islands 12 %" in lines[3]
+    assert lines[4].endswith("| refused |") and "- onnx int16x8: no kernels" in lines
+    assert "`convert --int8`, both formats, the whole process: `lenet5-relu` 14 s." in lines
+    assert lines[-1] == "- lenet5-relu: they differ on 1 of 10,000 answers"
+
+
+def test_a_network_nobody_trained_is_named(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputMissing, match=r"^resnet8: no finished run in runs/results; train it first: make results$"):
+        matrix.measure("resnet8")
+
+
+def test_the_page_in_the_repository_is_made_from_the_figures_in_the_repository(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    assert matrix.table().rstrip() in matrix.PAGE.read_text()
