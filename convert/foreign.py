@@ -15,8 +15,9 @@ from typing import Any
 import keras
 import numpy as np
 
+from convert.flat import activation_of, last_operation, rebuilt
 from convert.intervals import tango_interval
-from convert.keras_file import TRAINING_ONLY, read
+from convert.keras_file import read
 from edge.contract import InputContract
 from edge.errors import InputError, ModelError, missing, note, one_line
 from edge.quiet import NativeChatterHidden
@@ -77,7 +78,7 @@ class Foreign:
 
         A fresh one with the weights copied, every layer at the top level, none that only training needs, no softmax.
         """
-        return _rebuilt(self.loaded, self.contract, self.scale, self.offset, batch_size=batch_size)
+        return rebuilt(self.loaded, self.contract, self.scale, self.offset, batch_size=batch_size)
 
 
 def load(path: Path, pictures: Path, *, contract_file: Path | None = None, seed: int = 0) -> Foreign:
@@ -125,7 +126,7 @@ def _n_classes(path: Path, model: keras.Model) -> int:
     if len(model.outputs) != 1 or len(model.outputs[0].shape) != 2 or model.outputs[0].shape[1] is None:
         found = ", ".join(str(tuple(output.shape)) for output in model.outputs)
         raise ModelError(f"{path}: output {found}; wanted one of [None, classes]: a classifier's")
-    n_classes, last = int(model.outputs[0].shape[1]), _activation(_last(model))
+    n_classes, last = int(model.outputs[0].shape[1]), activation_of(last_operation(model))
     if n_classes == 1:
         raise ModelError(
             f"{path}: one output, a yes or no; wanted an output a class: end it in Dense(2) with softmax, and train it so"
@@ -179,96 +180,6 @@ def _declared(file: Path) -> dict[str, Any]:
     return given
 
 
-def _rebuilt(
-    model: keras.Model, contract: InputContract, scale: float, offset: float, *, batch_size: int | None
-) -> keras.Model:
-    copies: dict[int, Any] = {}
-    names = {"pixels", "declared_scaling"}
-
-    def call(operation: Any, *arguments: Any, **keywords: Any) -> Any:
-        if isinstance(operation, keras.Model):
-            return through(operation, arguments[0])
-        if type(operation).__name__ in TRAINING_ONLY:
-            return arguments[0]
-        if operation is last and _is_softmax_alone(operation):
-            return arguments[0]
-        keywords = {name: value for name, value in keywords.items() if name not in ("mask", "training")}
-        is_new = id(operation) not in copies
-        if is_new:
-            copies[id(operation)] = _copied(operation, names, as_logits=operation is last)
-        copy = copies[id(operation)]
-        answer = copy(*arguments, **keywords)
-        if is_new and isinstance(copy, keras.layers.Layer) and copy.weights:
-            copy.set_weights(operation.get_weights())
-        return answer
-
-    def through(part: keras.Model, tensor: Any) -> Any:
-        if isinstance(part, keras.Sequential):
-            for layer in part.layers:
-                tensor = call(layer, tensor)
-            return tensor
-        # The walk behind every call of a functional model; clone_model would keep models inside models.
-        return part._run_through_graph([tensor], operation_fn=lambda operation: operation, call_fn=call)
-
-    last = _last(model)
-    with NativeChatterHidden():
-        pixels = keras.Input((contract.height, contract.width, contract.channels), batch_size=batch_size, name="pixels")
-        declared = (scale, offset) != (1.0, 0.0)
-        scaled = keras.layers.Rescaling(scale, offset, name="declared_scaling")(pixels) if declared else pixels
-        return keras.Model(pixels, through(model, scaled), name="foreign")
-
-
-def _copied(operation: Any, names: set[str], *, as_logits: bool) -> Any:
-    """An untrained twin under a name that is plain, not taken, and free of the `_1` that TensorFlow adds to names itself."""
-    config = operation.get_config()
-    plain = re.sub(r"[^A-Za-z0-9_.-]+", "_", str(config["name"]))[:60].lstrip("_.-") or "layer"
-    plain = re.sub(r"_(\d+)$", r"-\1", plain)
-    name, n = plain, 1
-    while name in names:
-        name, n = f"{plain}-again-{n}", n + 1
-    names.add(name)
-    if isinstance(operation, keras.layers.Normalization):
-        return _as_rescaling(operation, name)
-    config["name"] = name
-    if as_logits and config.get("activation") == "softmax":
-        config["activation"] = "linear"
-    return type(operation).from_config(config)
-
-
-def _as_rescaling(layer: Any, name: str) -> Any:
-    """A Normalization over channels as the Rescaling it amounts to: its constants are variables to tf2onnx 1.17."""
-    deviation = np.maximum(np.sqrt(np.asarray(layer.variance)), keras.config.epsilon())
-    scale, offset = 1 / deviation, -np.asarray(layer.mean) / deviation
-    if layer.invert:
-        scale, offset = deviation, np.asarray(layer.mean)
-    if scale.size > scale.shape[-1]:
-        raise ModelError(f"layer {name!r} (Normalization): keeps a mean for each pixel; wanted one a channel: axis=-1")
-    return keras.layers.Rescaling(scale.ravel().tolist(), offset.ravel().tolist(), name=name)
-
-
-def _last(model: keras.Model) -> Any:
-    """The operation that gives a model's only answer, inside models inside it."""
-    for operation in reversed(model.layers if isinstance(model, keras.Sequential) else model.operations):
-        if isinstance(operation, keras.Model):
-            return _last(operation)
-        if type(operation).__name__ not in TRAINING_ONLY:
-            return operation
-    raise AssertionError("a model without operations")
-
-
-def _activation(operation: Any) -> str | None:
-    """What an operation applies last, by name; None for one that applies nothing of the kind."""
-    kind = type(operation).__name__
-    if kind in ("Softmax", "Sigmoid"):
-        return kind.lower()
-    activation = operation.get_config().get("activation")
-    return activation if isinstance(activation, str) or activation is None else "a layer of its own"
-
-
-def _is_softmax_alone(operation: Any) -> bool:
-    return type(operation).__name__ in ("Activation", "Softmax") and _activation(operation) in ("linear", "softmax")
-
-
 def _check_answers(path: Path, foreign: Foreign) -> None:
     """Raises ModelError where the network as rebuilt answers otherwise than the one in the file."""
     images = foreign.dataset.train.images[:8]
@@ -280,7 +191,7 @@ def _check_answers(path: Path, foreign: Foreign) -> None:
     if not np.isfinite(before).all() or not np.isfinite(logits).all():
         raise ModelError(f"{path}: its answers to pictures of {foreign.data} are not numbers; train it again")
     after = logits
-    if _activation(_last(foreign.loaded)) == "softmax":
+    if activation_of(last_operation(foreign.loaded)) == "softmax":
         after = np.exp(logits - logits.max(axis=1, keepdims=True))
         after /= after.sum(axis=1, keepdims=True)
     elif (before >= 0).all() and np.allclose(before.sum(axis=1), 1, atol=1e-3):
@@ -297,7 +208,7 @@ def _check_sense(path: Path, foreign: Foreign, contract_file: Path | None) -> No
     """Raises InputError where training pictures are answered clearly better in another order of classes or at another scale."""
     tried = foreign.dataset.train[slice(0, N_TRIED)]  # in an order in which classes are mixed
 
-    unscaled = _rebuilt(foreign.loaded, foreign.contract, 1.0, 0.0, batch_size=None)
+    unscaled = rebuilt(foreign.loaded, foreign.contract, 1.0, 0.0, batch_size=None)
 
     def answers(scale: float, offset: float) -> np.ndarray:
         with NativeChatterHidden():

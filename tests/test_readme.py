@@ -42,7 +42,7 @@ def test_the_readme_shows_the_two_commands():
 
 @pytest.mark.slow
 def test_every_command_runs_and_predictions_read_as_shown(checkout):
-    path = f"{checkout}/.venv/bin:/usr/local/bin:/usr/bin:/bin"
+    path, store = f"{checkout}/.venv/bin:/usr/local/bin:/usr/bin:/bin", f"{checkout}/store"
     for command, shown in blocks():
         if command == "make test" or command.startswith(("git clone", "cd ")):
             continue
@@ -51,7 +51,7 @@ def test_every_command_runs_and_predictions_read_as_shown(checkout):
                 "make", "-o", ".venv/installed", "demo", *(f"{k}={v}" for k, v in SMALL_DEMO.items()), cwd=checkout, PATH=path
             )
         else:
-            done = run("bash", "-c", command, cwd=checkout, PATH=path)
+            done = run("bash", "-c", command, cwd=checkout, PATH=path, EDGEPROOF_STORE=store)
         assert done.returncode == 0, f"$ {command}\n{done.stdout}{done.stderr}"
         if command.startswith("edge-predict"):
             assert done.stdout == shown, f"$ {command}"

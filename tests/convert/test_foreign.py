@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from convert import foreign, keras_file
+from convert import foreign, keras_config, keras_file
 from edge.contract import InputContract
 from edge.errors import InputError, InputMissing, ModelError
 
@@ -379,7 +379,7 @@ GROUPS = {
     "activations": [
         L.ReLU(6), L.ReLU(negative_slope=0.1), L.LeakyReLU(), L.PReLU(shared_axes=[1, 2]), L.ELU(), L.Softmax(), ops.relu,
         ops.relu6, ops.leaky_relu, ops.silu, ops.hard_silu, ops.hard_sigmoid, ops.tanh, ops.sigmoid, ops.softmax,
-        *(L.Activation(name) for name in sorted(keras_file.ACTIVATIONS)),
+        *(L.Activation(name) for name in sorted(keras_config.ACTIVATIONS)),
     ],
 }  # fmt: skip
 JOINS = L.Add | L.Average | L.Concatenate | L.Maximum | L.Minimum | L.Multiply | L.Subtract
@@ -401,7 +401,7 @@ def grouped():
 
 def test_every_layer_that_is_let_in_is_in_a_group(grouped):
     kinds = {type(part).__name__ for network in grouped.values() for part in network.operations}
-    allowed = keras_file.LAYERS.union(*keras_file.OPERATIONS.values()) - keras_file.TRAINING_ONLY
+    allowed = keras_config.LAYERS.union(*keras_config.OPERATIONS.values()) - keras_config.TRAINING_ONLY
     assert allowed - kinds == set()
 
 
@@ -443,7 +443,7 @@ def test_what_is_let_in_converts_to_both_formats_and_answers_the_same(grouped, g
         np.testing.assert_allclose(session.run(None, {"pixels": image})[0][0], row, atol=1e-4)
 
 
-@pytest.mark.parametrize("kind", sorted(keras_file.TRAINING_ONLY))
+@pytest.mark.parametrize("kind", sorted(keras_config.TRAINING_ONLY))
 def test_what_only_training_needs_changes_no_answer_and_is_left_out(kind):
     settings = {
         "AlphaDropout": (0.5,), "Dropout": (0.5,), "GaussianDropout": (0.5,), "GaussianNoise": (0.5,),
