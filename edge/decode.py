@@ -13,10 +13,15 @@ from edge.errors import InputError
 from edge.image import is_light_on_dark
 
 MAX_MEGAPIXELS = 4
+MAX_SIDE = 65_535  # a row of pixels costs a pointer, however short
 # A JPEG can be decoded at up to 1/8 of its size, so a phone's photo costs no more than a small picture. A
-# progressive one is held whole as coefficients meanwhile, up to 6 bytes a pixel.
+# progressive one is held whole as coefficients meanwhile, its file beside it: 3 bytes a pixel as phones save it, 8 at worst.
 MAX_JPEG_MEGAPIXELS = 64
-MAX_PROGRESSIVE_MEGAPIXELS = 16
+MAX_HELD_MIB = 38
+# What follows is for files that nobody saved: each costs the decoder milliseconds a megabyte or a pass over the picture.
+MAX_SCANS = 100
+MAX_PNG_CHUNKS = 65_536
+MAX_RUN_LENGTH_MIB = 4
 PHOTO_SIDE = 800  # the longer side of a photo is decoded at no less than this
 
 Transpose = Image.Transpose
@@ -52,13 +57,15 @@ def decode(content: bytes, contract: InputContract) -> Image.Image:
     kind = "PNG" if content.startswith(b"\x89") else "JPEG" if content.startswith(b"\xff") else "BMP"
     try:
         # Pillow's warnings are about oddities in the file; what matters of them fails below.
-        with warnings.catch_warnings():
+        # Closed at the end, or a PNG would keep the whole file.
+        with warnings.catch_warnings(), io.BytesIO(content) as file:
             warnings.simplefilter("ignore")
-            image = _opened(kind, io.BytesIO(content))
+            _check_parts(kind, content)
+            image = _opened(kind, file)
             may_shrink = kind == "JPEG" and contract.fit != "exact"
-            progressive = may_shrink and image.info.get("progressive")
-            limit = MAX_JPEG_MEGAPIXELS if may_shrink else MAX_MEGAPIXELS
-            _check_size(image, MAX_PROGRESSIVE_MEGAPIXELS if progressive else limit)
+            _check_size(image, MAX_JPEG_MEGAPIXELS if may_shrink else MAX_MEGAPIXELS)
+            if kind == "BMP" and image.info.get("compression") in (1, 2) and len(content) > MAX_RUN_LENGTH_MIB << 20:
+                raise InputError(f"a run-length coded BMP of over {MAX_RUN_LENGTH_MIB} MiB; save the picture as PNG")
             if may_shrink:
                 times = max(1, max(image.size) // PHOTO_SIDE)
                 width, height = max(contract.width, image.width // times), max(contract.height, image.height // times)
@@ -89,8 +96,30 @@ def _opened(kind: str, file: io.BytesIO) -> ImageFile.ImageFile:
     return BmpImageFile(file)
 
 
+def _check_parts(kind: str, content: bytes) -> None:
+    """Refuse a file whose parts are so many, or held at once, that decoding it takes no end of time or memory."""
+    if kind == "PNG":
+        at = 8
+        for _ in range(MAX_PNG_CHUNKS):
+            if at >= len(content):
+                return
+            at += 12 + int.from_bytes(content[at : at + 4], "big")
+        raise InputError(f"a PNG of over {MAX_PNG_CHUNKS} chunks; save the picture again")
+    if kind == "JPEG":
+        from edge.jpeg import survey
+
+        n_held, n_scans = survey(content)
+        if n_held and n_held + len(content) > MAX_HELD_MIB << 20:
+            needed = f"a progressive JPEG that takes {n_held + len(content) >> 20} MiB to decode"
+            raise InputError(f"{needed}; at most {MAX_HELD_MIB} are taken: make the picture smaller")
+        if n_scans > MAX_SCANS:
+            raise InputError(f"a JPEG of {n_scans} scans; at most {MAX_SCANS} are read: save the picture again")
+
+
 def _check_size(image: Image.Image, max_megapixels: int) -> None:
     n_pixels = image.width * image.height
+    if max(image.size) > MAX_SIDE:
+        raise InputError(f"{image.width}x{image.height} pixels; at most {MAX_SIDE} a side are read: make the picture smaller")
     if n_pixels > max_megapixels << 20:
         found = f"{image.width}x{image.height} is {n_pixels / 1e6:.1f} megapixels"
         raise InputError(f"{found}; at most {max_megapixels} are read: make the picture smaller")
@@ -112,20 +141,22 @@ def _opaque(image: Image.Image, mode: str) -> Image.Image:
         # 16 bits: 65535 becomes 255. Pillow's own conversion would clip at 255.
         image = image.point(lambda value: value * (1 / 257) + 0.5).convert("L")
     elif image.has_transparency_data:
-        return _laid_on_ground(image if image.mode == "RGBA" else image.convert("RGBA"), mode)
+        return _laid_on_ground(image if image.mode in ("LA", "RGBA") else image.convert("RGBA"), mode)
     return image if image.mode == mode else image.convert(mode)
 
 
 def _laid_on_ground(image: Image.Image, mode: str) -> Image.Image:
-    """`image` (RGBA) in `mode` over the ground it was meant for.
+    """`image` (LA or RGBA) in `mode` over the ground it was meant for.
 
     Ink on nothing needs a ground that contrasts with it; a page with holes or soft corners, one like the page.
     """
     alpha, colours = image.getchannel("A"), image.convert(mode)
     visible, whole = _sum(alpha), 255 * image.width * image.height
-    is_light = 255 * _sum(ImageChops.multiply(colours.convert("L"), alpha)) > 128 * visible
+    is_light = 255 * _sum(ImageChops.multiply(colours if mode == "L" else colours.convert("L"), alpha)) > 128 * visible
     is_page = 2 * visible > whole
-    return Image.composite(colours, Image.new(mode, image.size, "white" if is_light == is_page else "black"), alpha)
+    # Pasting the ground over what is transparent, rather than the picture over a ground, takes one picture less.
+    colours.paste("white" if is_light == is_page else "black", mask=ImageChops.invert(alpha))
+    return colours
 
 
 def _is_grey(image: Image.Image) -> bool:

@@ -12,7 +12,7 @@ from edge.contract import InputContract
 from edge.errors import InputError, InputMissing, StorageError, missing, one_line
 from edge.png import read_plain_png
 
-MAX_FILE_MIB = 64
+MAX_FILE_MIB = 20  # a picture of 4 megapixels, unpacked, is 16
 
 
 def read_pixels(path: str, contract: InputContract) -> bytes:
@@ -26,7 +26,9 @@ def read_pixels(path: str, contract: InputContract) -> bytes:
         if pixels is None:
             from edge import decode
 
-            pixels = decode.fit(decode.decode(content, contract), contract)
+            image = decode.decode(content, contract)
+            del content  # as large as the picture, perhaps, and done with
+            pixels = decode.fit(image, contract)
         return pixels
     except InputError as error:
         raise InputError(one_line(f"{path}: {error}")) from None
@@ -65,11 +67,12 @@ def _read(path: str) -> bytes:
         if status.st_size > MAX_FILE_MIB << 20:
             raise InputError(f"{status.st_size >> 20} MiB; at most {MAX_FILE_MIB} are read: make the picture smaller")
         try:
-            head = file.read(8)
-            if not head:
-                raise InputError("an empty file; copy or export the picture again")
-            if not head.startswith((b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"BM")):
-                raise InputError(f"not a picture (begins {head!r}); PNG, JPEG and BMP are read")
-            return head + file.read(MAX_FILE_MIB << 20)
+            # In one piece: joining two would take the file's size twice. Where it grows meanwhile, its end is missing.
+            content = file.read(status.st_size)
         except OSError as error:
             raise StorageError(one_line(f"{path}: {error.strerror or error}")) from None
+    if not content:
+        raise InputError("an empty file; copy or export the picture again")
+    if not content.startswith((b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"BM")):
+        raise InputError(f"not a picture (begins {content[:8]!r}); PNG, JPEG and BMP are read")
+    return content

@@ -1,0 +1,166 @@
+"""Pictures to build on: an example in every mode, form and size that Pillow writes, and bombs, which are small and unfold.
+
+    python -m tests.promises.corpus FOLDER
+
+A command of its own, so that those who ask stay small. `whole-*` are good pictures; `bomb-*` are what a reader chokes on:
+pictures at the very limits that edge/decode.py sets or beyond, in every form that costs memory or time.
+"""
+
+import io
+import struct
+import sys
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from random import Random
+
+from PIL import Image
+
+from tests.edge.png_files import SIGNATURE, Chunk, assemble, header
+from tests.promises.asking import EXAMPLES
+
+MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "I;16", "CMYK")
+FORMS: dict[str, list[dict[str, object]]] = {
+    "PNG": [{}, {"compress_level": 0}],
+    "JPEG": [{"quality": 90}, {"progressive": True}, {"subsampling": 0, "quality": 99}, {"restart_marker_blocks": 1}],
+    "BMP": [{}],
+}
+SIDE = 2048  # of a picture of 4 mebipixels, the most that is read but for JPEG
+LIMIT = 1 << 20
+
+
+def wholes() -> Iterator[tuple[str, bytes]]:
+    """Good pictures: every mode that a format can hold, small, page-sized, and a digit."""
+    page = Image.open(f"{EXAMPLES}/seven-page.png").convert("L")
+    digit = Image.open(f"{EXAMPLES}/four.png").convert("L")
+    for size, image in {"page": page, "digit": digit, "dot": digit.resize((1, 1)), "row": page.resize((3000, 2))}.items():
+        for mode in MODES:
+            converted = in_mode(image, mode)
+            for form, settings in FORMS.items():
+                for number, setting in enumerate(settings):
+                    for turned in (1, 6) if form != "BMP" else (1,):
+                        exif = Image.Exif()
+                        exif[0x0112] = turned
+                        more = {"exif": exif} if turned > 1 else {}
+                        buffer = io.BytesIO()
+                        try:
+                            converted.save(buffer, form, **setting, **more)
+                        except (OSError, KeyError, ValueError):  # no such mode in this format
+                            continue
+                        yield f"{size}-{mode.replace(';', '')}-{number}-{turned}.{form.lower()}", buffer.getvalue()
+
+
+def in_mode(image: Image.Image, mode: str) -> Image.Image:
+    """`image` (L) in another mode; with alpha, its light parts transparent."""
+    if mode == "I;16":
+        return Image.frombytes("I;16", image.size, b"".join(struct.pack("<H", 257 * v) for v in image.tobytes()))
+    if mode in ("LA", "RGBA"):
+        return Image.merge("LA", (image, image.point(lambda v: 255 if v < 200 else 0))).convert(mode)
+    if mode == "PA":
+        return in_mode(image, "RGBA").quantize(16)
+    return image.convert(mode)
+
+
+def bombs() -> Iterator[tuple[str, bytes]]:
+    """Pictures as large as can be read, and larger, in few bytes."""
+    for colour, depth in ((0, 1), (0, 8), (0, 16), (2, 8), (2, 16), (3, 8), (4, 8), (4, 16), (6, 8), (6, 16)):
+        for interlaced in (0, 1):
+            yield f"png-{colour}-{depth}-{interlaced}", black_png(SIDE, SIDE, depth=depth, colour=colour, interlaced=interlaced)
+    for mode in ("P", "RGB", "RGBA"):
+        yield f"png-unpacked-{mode}", saved(mode, SIDE, SIDE, "PNG", compress_level=0)
+    yield "png-transparent", black_png(SIDE, SIDE, before=((b"tRNS", b"\0\7"),))
+    yield "png-transparent-palette", black_png(SIDE, SIDE, colour=3, before=((b"tRNS", b"\0\7"),))
+    for width, height in ((30_000, 30_000), (2**31 - 1, 2**31 - 1), (1, 2**31 - 1), (4 << 20, 1), (1, 4 << 20), (0, 0)):
+        yield f"png-{width}x{height}", assemble(header(width, height), (b"IDAT", zlib.compress(bytes(1000))), (b"IEND", b""))
+    # 64 bytes of picture and gigabytes behind them, in the rows and in the chunks that hold compressed text and profiles.
+    surplus = zlib.compress(bytes(64 << 20), 9)
+    yield "png-endless-rows", assemble(header(8, 8), (b"IDAT", surplus), (b"IEND", b""))
+    for kind in (b"zTXt", b"iCCP", b"iTXt"):
+        body = b"k\0\1\0\0\0" + surplus if kind == b"iTXt" else b"k\0\0" + surplus
+        yield f"png-{kind.decode()}", black_png(8, 8, before=((kind, body),) * 50)
+    chunk = assemble((b"tEXt", b"a\0b"))[len(SIGNATURE) :]
+    plain = assemble(header(300, 300), (b"IDAT", zlib.compress(bytes(301 * 300))), (b"IEND", b""))
+    for chunks in (100_000, (15 << 20) // len(chunk)):
+        yield f"png-chunks-{chunks}", plain[:33] + chunk * chunks + plain[33:]
+    yield "png-tiny-idat", plain[:33] + assemble((b"IDAT", b""))[8:] * 1_200_000 + plain[33:]
+    for mode, size in (("L", 8000), ("RGB", 8000), ("CMYK", 8000), ("RGB", 5000)):
+        yield f"jpeg-{mode}-{size}", saved(mode, size, size, "JPEG", quality=12)
+    for mode, size, subsampling in (("L", 4000, 0), ("RGB", 4000, 2), ("RGB", 4000, 0), ("CMYK", 4000, 0), ("RGB", 2500, 0)):
+        yield (
+            f"jpeg-progressive-{mode}-{size}-{subsampling}",
+            saved(mode, size, size, "JPEG", progressive=True, subsampling=subsampling),
+        )
+    yield "jpeg-progressive-phone", saved("RGB", 4000, 3000, "JPEG", progressive=True, subsampling=2, quality=30)
+    for side in (1000, 2500, 3400):
+        for scans in (30, 200, 5000):
+            yield f"jpeg-scans-{side}-{scans}", many_scans(side, scans)
+    yield "jpeg-comments", saved("L", 300, 300, "JPEG")[:2] + b"\xff\xfe\0\2" * (15 << 18) + saved("L", 300, 300, "JPEG")[2:]
+    yield "jpeg-fill", b"\xff\xd8" + b"\xff" * (15 << 20) + saved("L", 300, 300, "JPEG")[2:]
+    for width, height in ((65_500, 65_500), (65_500, 1), (1, 65_500)):
+        good = saved("L", 16, 16, "JPEG")
+        at = good.index(b"\xff\xc0")
+        yield f"jpeg-{width}x{height}", good[: at + 5] + struct.pack(">2H", height, width) + good[at + 9 :]
+    for mode in ("1", "L", "RGB", "RGBA"):
+        yield f"bmp-{mode}", saved(mode, SIDE, SIDE, "BMP")
+    for name, run in (("long", b"\xff\0"), ("short", b"\1\0"), ("still", b"\0\2\0\0"), ("raw", b"\0\3abc\0")):
+        yield f"bmp-rle-{name}", rle_bmp(SIDE, run)
+    for width, height in ((2**31 - 1, 2**31 - 1), (-5, 7), (1, -(2**31)), (4 << 20, 1)):
+        good = saved("L", 16, 16, "BMP")
+        yield f"bmp-{width}x{height}", good[:18] + struct.pack("<2l", width, height) + good[26:]
+    for front in (SIGNATURE, b"\xff\xd8\xff", b"BM", SIGNATURE + b"\0\0\0\x0dIHDR"):
+        for size in (LIMIT, 20 * LIMIT, 21 * LIMIT):
+            yield f"zeros-{front[:3].hex()}-{len(front)}-{size}", front + bytes(size - len(front))
+
+
+def black_png(
+    width: int, height: int, *, depth: int = 8, colour: int = 0, interlaced: int = 0, before: tuple[Chunk, ...] = ()
+) -> bytes:
+    """A PNG of zeros, which shrink to a thousandth."""
+    channels = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}[colour]
+    # Interlaced rows are shorter and more; a surplus of zeros is skipped by every reader.
+    rows = (1 + (width * depth * channels + 7) // 8) * height * (2 if interlaced else 1)
+    palette = [(b"PLTE", bytes(768))] if colour == 3 else []
+    head = header(width, height, depth=depth, colour=colour, interlaced=interlaced)
+    return assemble(head, *palette, *before, (b"IDAT", zlib.compress(bytes(rows), 1)), (b"IEND", b""))
+
+
+def saved(mode: str, width: int, height: int, form: str, **settings: object) -> bytes:
+    """A patterned picture: noise of 64x64 pixels, tiled, so that no reader has it easy."""
+    tile = Image.frombytes("RGB", (64, 64), Random(0).randbytes(3 * 64 * 64)).convert(mode)
+    image = Image.new(mode, (width, height))
+    for y in range(0, height, 64):
+        for x in range(0, width, 64):
+            image.paste(tile, (x, y))
+    buffer = io.BytesIO()
+    image.save(buffer, form, **settings)
+    return buffer.getvalue()
+
+
+def many_scans(side: int, scans: int) -> bytes:
+    """A progressive JPEG of `side` x `side` whose last scan stands there `scans` times; each goes through the whole."""
+    whole = io.BytesIO()
+    Image.new("L", (side, side), 90).save(whole, "JPEG", progressive=True)
+    data = whole.getvalue()
+    last = data.rindex(b"\xff\xda")
+    # The tables that the last scan needs stand before it and stay in force.
+    return data[:last] + data[last:-2] * scans + data[-2:]
+
+
+def rle_bmp(side: int, run: bytes) -> bytes:
+    """A BMP of 8-bit run-length codes, as many as a picture of `side` x `side` can need."""
+    body = run * min(side * side, (15 << 20) // len(run))
+    head = struct.pack("<2sL4xL", b"BM", 54 + 1024 + len(body), 54 + 1024)
+    return head + struct.pack("<L2l2H6L", 40, side, side, 1, 8, 1, len(body), 2835, 2835, 256, 0) + bytes(1024) + body
+
+
+def write(folder: Path) -> None:
+    """Every picture into `folder`, by kind and name."""
+    for kind, pictures in (("whole", wholes()), ("bomb", bombs())):
+        for name, data in pictures:
+            with (folder / f"{kind}-{name}").open("wb") as file:
+                file.write(data.rstrip(b"\0"))
+                file.truncate(len(data))  # zeros take no room
+
+
+if __name__ == "__main__":
+    write(Path(sys.argv[1]))

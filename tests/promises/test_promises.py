@@ -1,0 +1,82 @@
+"""Each promise's command on a small sample: nothing is broken. `make check-full` runs them whole."""
+
+import shutil
+import sys
+
+import pytest
+
+from conftest import run
+from tests.promises import __main__ as promises
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the promises are measured on Linux")
+
+needs_strace = pytest.mark.skipif(
+    not shutil.which("strace") or run("strace", "-qq", "-o", "/dev/null", "true").returncode != 0,
+    reason="strace is not installed, or may not trace here",
+)
+
+
+def kept(*command: str) -> str:
+    """The line that the command prints; nothing was broken."""
+    done = run(sys.executable, "-m", *command)
+    assert (done.returncode, done.stderr) == (0, ""), done.stdout + done.stderr
+    assert "; 0 broken; " in done.stdout and done.stdout.count("\n") == 1
+    return done.stdout
+
+
+@pytest.mark.parametrize("kind", ["tflite", "onnx"])
+def test_a_damaged_model_never_answers(kind):
+    said = kept("tests.promises.damaged", "--count", "48", "--format", kind, "--seed", "1")
+    assert said.startswith(f"{kind}: 48 damaged models in 16 ways")
+
+
+def test_any_picture_is_answered_or_refused_in_one_line_and_small_memory():
+    assert "60 files" in kept("tests.promises.pictures", "--count", "60", "--seed", "1")
+
+
+def test_a_truncated_picture_is_refused_and_every_form_gets_its_class():
+    assert "317 forms" in kept("tests.promises.truncated", "--count", "50")
+
+
+@needs_strace
+def test_a_prediction_writes_nothing():
+    assert "3 predictions" in kept("tests.promises.writes", "--count", "3")
+
+
+def test_eight_threads_give_one_threads_answers():
+    assert "8 threads, 100 predictions each with litert-c: 800 identical" in kept(
+        "tests.promises.steady", "threads", "--count", "100"
+    )
+
+
+def test_memory_stays_where_it_was():
+    assert "5,000 predictions" in kept("tests.promises.steady", "process", "--count", "5000")
+
+
+def test_a_prediction_fits_in_64_mib():
+    assert "15 predictions, 0 killed" in kept("tests.promises.memory", "--count", "15")
+
+
+def test_nothing_of_keras_tensorflow_or_pickle_is_loaded():
+    assert kept("tests.promises.loaded").startswith("litert-c, litert, onnxruntime")
+
+
+def test_an_update_killed_at_any_moment_leaves_one_whole_model():
+    assert "one whole model after each" in kept("tests.promises.killed", "--count", "4", "--seed", "1")
+
+
+@needs_strace
+@pytest.mark.parametrize(("what", "every"), [("predict", "15"), ("install", "70")])
+def test_a_failing_system_call_ends_cleanly(what, every):
+    assert "in hand, refused" in kept("tests.promises.faults", what, "--every", every)
+
+
+def test_the_table_keeps_what_was_measured_and_says_what_was_not(monkeypatch):
+    found = {"loaded": "nothing; 0 broken; 1 s"}
+    page = promises.table(found)
+    assert "| `python -m tests.promises.loaded` | nothing; 0 broken; 1 s |" in page
+    assert page.count(promises.NOT_YET) == len(promises.ROWS) - 1
+    again = promises.kept(page)
+    assert again["loaded"] == found["loaded"] and promises.table(again) == page
+    monkeypatch.setattr(promises, "LIBRARIES", ("numpy",))
+    assert promises.kept(page) == {}
