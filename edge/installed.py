@@ -107,7 +107,8 @@ def held(store: str) -> Iterator[None]:
             raise unwritable(os.path.join(store, "lock"), error) from None
         yield
     finally:
-        os.close(lock)  # and with it the lock, as for a process that is killed
+        with contextlib.suppress(OSError):  # nothing was written through it
+            os.close(lock)  # and with it the lock, as for a process that is killed
 
 
 def put(store: str, entry: Entry, data: bytes) -> None:
