@@ -102,6 +102,10 @@ def no_library(monkeypatch, tmp_path, shipped) -> Path:
 # The same answers.
 
 
+def test_pixels_become_float32_bit_for_bit():
+    assert litert_c._float32(bytes(range(256))) == np.arange(256, dtype="<f4").tobytes()
+
+
 @pytest.mark.parametrize("name", ["shipped", "tflite", "uint8", "float32"])
 def test_the_interpreter_gives_the_same_bits(name, pictures, request):
     if name in ("uint8", "float32"):

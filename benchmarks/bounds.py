@@ -1,0 +1,225 @@
+"""How close each network comes to what this machine could do at best, and what the Raspberry Pis could.
+
+    python -m benchmarks.bounds --models FILE... [--trust] [--shared-machine] [--write docs/bounds.md]
+
+The bound is the greater of two times: every weight, the picture and the answer read once at the measured bandwidth; every
+multiply-add done at the measured peak. Both peaks are measured in the same run, before and after each network, on one core.
+"""
+
+import argparse
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks import breakdown, pages, peaks, work
+from benchmarks.boards import BOARDS
+from benchmarks.peaks import Peaks
+from benchmarks.work import Operator, Work
+from edge import chains, errors, host, latency, predictor, samples
+from edge.latency import Machine, Plan, Refusal
+from edge.percentiles import Figure
+from edge.predictor import Predictor
+
+LANES = 8  # input channels for which LiteRT's int8 convolutions take as long as for one, where x86 has VNNI
+# How many times its bound a network may take in LiteRT, by what the bound comes from.
+GOALS = {"bytes": 2.0, "multiply-adds": 4.0}
+
+
+@dataclass(frozen=True)
+class Bound:
+    """The least time a prediction can take, in µs: for its bytes, and for its multiply-adds."""
+
+    reading_us: float
+    multiplying_us: float
+
+    @property
+    def us(self) -> float:
+        return max(self.reading_us, self.multiplying_us)
+
+    @property
+    def by(self) -> str:
+        return "bytes" if self.reading_us >= self.multiplying_us else "multiply-adds"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One network: its work and bound; its latency, or why there is none."""
+
+    ready: Predictor
+    work: Work
+    bound: Bound
+    figure: Figure | None
+    refused: str = ""
+
+    @property
+    def name(self) -> str:
+        return f"{self.ready.contract.name} {self.ready.contract.kind}"
+
+    @property
+    def ratio(self) -> float | None:
+        return self.figure.p50_us / self.bound.us if self.figure else None
+
+    @property
+    def misses_goal(self) -> bool:
+        """The goals are for LiteRT."""
+        return self.ready.contract.kind == "tflite" and self.ratio is not None and self.ratio > GOALS[self.bound.by]
+
+
+def bound(work: Work, *, float32_gmacs: float, int8_gmacs: float, read_gbs: float) -> Bound:
+    """Billions a second are as many a nanosecond."""
+    products_ns = work.macs_in("float32") / float32_gmacs + work.macs_in("int8") / int8_gmacs
+    return Bound(work.least_bytes / read_gbs / 1e3, products_ns / 1e3)
+
+
+def rows(models: list[Predictor], plan: Plan, *, calls: int) -> tuple[list[Row], Peaks]:
+    """Measure the peaks and every model, in turn; the peaks are the best of the run."""
+    works = [work.count(ready.artifact) for ready in models]
+    sizes = sorted({each.least_bytes for each in works})
+    seen, measured = [peaks.measure(sizes)], []
+    for ready in models:
+        errors.say("benchmarks.bounds", f"{ready.artifact.path}: {ready.engine.name}")
+        measured.append(_latency(ready, plan, calls=calls))
+        seen.append(peaks.measure(sizes))
+    best = peaks.best(seen)
+    rates = {"float32_gmacs": best.float32_gmacs, "int8_gmacs": best.int8_gmacs}
+    bounds = [bound(each, read_gbs=best.bandwidth_gbs[each.least_bytes], **rates) for each in works]
+    return [Row(*row, *found) for *row, found in zip(models, works, bounds, measured, strict=True)], best
+
+
+def _latency(ready: Predictor, plan: Plan, *, calls: int) -> tuple[Figure | None, str]:
+    """From decoded pixels to the raw answer, by the protocol of `edge bench`."""
+    machine = Machine()
+    with tempfile.TemporaryDirectory() as folder:
+        chain = chains.in_this_process(ready, samples.write(ready.artifact, folder), calls=calls, clock=machine.clock)[0]
+    try:
+        return latency.measure([chain], plan, machine).figures[chain.name]["inference"], ""
+    except Refusal as refusal:
+        return None, refusal.why
+
+
+def page(found: list[Row], best: Peaks, plan: Plan) -> str:
+    """Peaks, networks, reasons and predictions, as Markdown."""
+    here, engines = host.read(), sorted({f"{row.ready.engine.name} {row.ready.engine.version}" for row in found})
+    peak_lines = [
+        f"- float32: {best.float32_gmacs:,.0f} billion multiply-adds a second ({best.float32_by})",
+        f"- int8: {best.int8_gmacs:,.0f} billion ({best.int8_by}), {best.int8_over_float32:.1f} times float32's; "
+        "the dot products of bytes that x86's VNNI and Arm's SDOT offer come to 4 times at the most",
+    ]
+    parts = [
+        f"{here.cpu_model or 'processor unknown'}, {here.machine}, one thread, {', '.join(engines)}; "
+        f"{plan.windows} windows of calls{', on a shared machine' if plan.shared_machine else ''}. Peaks of one core, "
+        "the best of the run:",
+        "\n".join(peak_lines),
+        _table([_HEAD, *map(_cells, found)]),
+        "\n".join(line for row in found for line in _remarks(row, best)),
+        "### Predictions",
+        "Not measured: the least that one core of each board can take by its published peaks (`benchmarks/boards.py` has the "
+        "sources). What it will take is more, by the ratio above or worse.",
+        _table([("network", *(f"{board.name}, {board.core} {board.ghz} GHz" for board in BOARDS)), *map(_predicted, found)]),
+    ]
+    return "\n\n".join(part for part in parts if part)
+
+
+def _remarks(row: Row, best: Peaks) -> list[str]:
+    """What the table cannot say of a network: why it was refused, why it is far from its bound, that it beats it."""
+    if row.ratio is None:
+        return [f"- {row.name}: refused: {row.refused}"]
+    if row.ratio < 1:
+        low = "the peak behind it was measured too low; run this again when the machine is idle"
+        return [f"- {row.name} is faster than its bound: {low}."]
+    wanted = f"wanted at most {GOALS[row.bound.by]:.0f}"
+    return [f"- **{row.name}** takes {row.ratio:.1f} times its bound, {wanted}. {why(row, best)}"] if row.misses_goal else []
+
+
+def why(row: Row, best: Peaks) -> str:
+    """Where the time goes, in words: the greatest operator, those that multiply nothing, and the call itself."""
+    empty, *taken = breakdown.operator_us(row.ready.artifact)
+    total = empty + sum(taken)
+    greatest = max(range(len(taken)), key=taken.__getitem__)
+    operator, us = row.work.operators[greatest], max(taken[greatest], 1e-3)
+    idle = sum(each_us for each_us, each in zip(taken, row.work.operators, strict=True) if not each.macs)
+    return (
+        f"Its {operator.kind} with {'×'.join(map(str, operator.output_shape[1:]))} outputs, each a sum of {operator.depth:,} "
+        f"products, takes {us / total:.0%} of the time for {operator.macs / row.work.macs:.0%} of the multiply-adds and "
+        f"{operator.weight_bytes / row.work.weight_bytes:.0%} of the weights, at {_rate(operator, us, row, best)}; operators "
+        f"that multiply nothing take {idle / total:.0%}, a call with no operator at all {empty:.1f} µs."
+        f"{_channels(row, greatest)}"
+    )
+
+
+def _channels(row: Row, at: int) -> str:
+    """For a convolution of few channels: that LANES of them would take hardly longer, where that is so."""
+    operator = row.work.operators[at]
+    if operator.kind != "CONV_2D" or operator.input_channels >= LANES:
+        return ""
+    few, many = breakdown.channels_us(row.ready.artifact, at, (operator.input_channels, LANES))
+    if many / few > LANES / operator.input_channels / 2:  # it grows with its work, as it should
+        return ""
+    found = f" With {LANES} input channels instead of {operator.input_channels} it takes {many / few:.1f} times as long"
+    return f"{found}: most of its work is on lanes that hold nothing."
+
+
+def _rate(operator: Operator, us: float, row: Row, best: Peaks) -> str:
+    """How fast an operator is at what bounds it, beside the peak."""
+    peak = best.int8_gmacs if operator.data_type == "int8" else best.float32_gmacs
+    read_gbs = best.bandwidth_gbs[row.work.least_bytes]
+    if operator.weight_bytes / read_gbs > operator.macs / peak:
+        return f"{operator.weight_bytes / us / 1e3:,.1f} GB/s of the {read_gbs:,.1f} measured"
+    return f"{operator.macs / us / 1e3:,.0f} billion multiply-adds a second of the {peak:,.0f} measured"
+
+
+_HEAD = (
+    "network", "engine", "10⁶ multiply-adds", "bytes", "reading, µs", "multiplying, µs", "bound, µs", "p50, µs",
+    "ratio", "goal",
+)  # fmt: skip
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    goal = f"≤ {GOALS[row.bound.by]:.0f}" if row.ready.contract.kind == "tflite" else ""
+    p50, ratio = (f"{row.figure.p50_us:,.1f}", f"{row.ratio:.2f}") if row.figure else ("refused", "")
+    return (
+        row.name, row.ready.engine.name, f"{row.work.macs / 1e6:,.2f}", f"{row.work.least_bytes:,}",
+        f"{row.bound.reading_us:,.1f} at {row.work.least_bytes / row.bound.reading_us / 1e3:,.1f} GB/s",
+        f"{row.bound.multiplying_us:,.1f}", f"{row.bound.us:,.1f} ({row.bound.by})",
+        p50, ratio, goal,
+    )  # fmt: skip
+
+
+def _predicted(row: Row) -> tuple[str, ...]:
+    least = row.work.least_bytes
+    found = [
+        bound(row.work, float32_gmacs=b.float32_gmacs, int8_gmacs=b.int8_gmacs, read_gbs=b.read_gbs(least)) for b in BOARDS
+    ]
+    return row.name, *(f"≥ {each.us:,.0f} µs ({each.by})" for each in found)
+
+
+def _table(lines: list[tuple[str, ...]]) -> str:
+    head, *body = lines
+    return "\n".join(f"| {' | '.join(line)} |" for line in [head, ("---", *("--:",) * (len(head) - 1)), *body])
+
+
+def main() -> int:
+    flags = _flags()
+    plan = Plan(percentile=50, shared_machine=flags.shared_machine)
+    models = [predictor.load(path, trusted=flags.trust) for path in flags.models]
+    found, best = rows(models, plan, calls=flags.calls)
+    text = page(found, best, plan)
+    print(text)
+    if flags.write:
+        pages.write(flags.write, text)
+    return 0
+
+
+def _flags() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.bounds", description=__doc__.splitlines()[0])
+    parser.add_argument("--models", nargs="+", required=True, metavar="FILE", help="edgeproof models, .tflite or .onnx")
+    parser.add_argument("--calls", type=int, default=1000, metavar="N", help="calls in a window (default: %(default)s)")
+    parser.add_argument("--trust", action="store_true", help="vouch for the models, so that litert-c may run them")
+    parser.add_argument("--shared-machine", action="store_true", help="let the calibration loop drift by 5 %% instead of 2 %%")
+    parser.add_argument("--write", type=Path, metavar="PAGE", help="put the text between the marks on this page, too")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(errors.run(main, "benchmarks.bounds"))

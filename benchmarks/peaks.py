@@ -1,0 +1,157 @@
+"""This machine's peaks on one core: how fast it reads, and how fast it multiplies and adds.
+
+    python -m benchmarks.peaks [BYTES...]
+
+One line of JSON (`Peaks`). A process of its own, because numpy's threads are settled when it is imported. Read bandwidth is
+the C library's memchr, for a byte that is not there, over memory of the size asked for, again and again: from whichever
+cache holds it. A product is that of two square matrices, by OpenBLAS (numpy) and by MLAS (ONNX Runtime), the faster of
+them; in int8 by MLAS alone, unsigned times signed, the form all its kernels are made for. Each figure is the best of many.
+"""
+
+import ctypes
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from edge.errors import Refused, ToolchainError
+
+SIDES = (256, 512)
+SECONDS = 0.15  # for each figure
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Peaks:
+    """Billions of multiply-adds a second, and billions of bytes a second by bytes read."""
+
+    float32_gmacs: float
+    float32_by: str
+    int8_gmacs: float
+    int8_by: str
+    bandwidth_gbs: dict[int, float]
+
+    @property
+    def int8_over_float32(self) -> float:
+        """How many int8 multiply-adds stand for one in float32; where a byte product takes a lane of 32 bits, 4 at best."""
+        return self.int8_gmacs / self.float32_gmacs
+
+
+def measure(sizes: Sequence[int]) -> Peaks:
+    """The peaks, in a process of its own on one thread. Raises ToolchainError where it fails."""
+    one = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"), "1")
+    argv = [sys.executable, "-m", "benchmarks.peaks", *map(str, sizes)]
+    done = subprocess.run(argv, env=os.environ | one, cwd=ROOT, capture_output=True, text=True)
+    if done.returncode:
+        said = (done.stderr.strip().splitlines() or ["killed"])[-1]
+        raise (Refused if done.returncode == 1 else ToolchainError)(f"the machine's peaks: {said}")
+    found = json.loads(done.stdout)
+    return Peaks(**found | {"bandwidth_gbs": {int(size): rate for size, rate in found["bandwidth_gbs"].items()}})
+
+
+def best(several: Sequence[Peaks]) -> Peaks:
+    """The highest of each figure: what disturbs a measurement of a peak lowers it."""
+    floats, ints = max(several, key=lambda p: p.float32_gmacs), max(several, key=lambda p: p.int8_gmacs)
+    sizes = {size for peaks in several for size in peaks.bandwidth_gbs}
+    return Peaks(
+        float32_gmacs=floats.float32_gmacs,
+        float32_by=floats.float32_by,
+        int8_gmacs=ints.int8_gmacs,
+        int8_by=ints.int8_by,
+        bandwidth_gbs={size: max(p.bandwidth_gbs.get(size, 0.0) for p in several) for size in sorted(sizes)},
+    )
+
+
+def main(arguments: list[str]) -> int:
+    """The child: measure, refuse where more than one core worked, print."""
+    started, used = time.perf_counter(), time.process_time()
+    floats = {f"{library}, side {side}": rate for side in SIDES for library, rate in _float32(side).items()}
+    ints = {f"MLAS, side {side}": _int8(side) for side in SIDES}
+    peaks = Peaks(
+        float32_gmacs=max(floats.values()),
+        float32_by=max(floats, key=floats.__getitem__),
+        int8_gmacs=max(ints.values()),
+        int8_by=max(ints, key=ints.__getitem__),
+        bandwidth_gbs={int(size): read_gbs(int(size)) for size in arguments},
+    )
+    cores = (time.process_time() - used) / (time.perf_counter() - started)
+    if cores > 1.15:
+        raise Refused(f"refused: {cores:.1f} cores worked; a peak of one core was wanted")
+    print(json.dumps(asdict(peaks)))
+    return 0
+
+
+def least_ns(call: Callable[[], object]) -> int:
+    """The shortest of all calls in SECONDS; ten at the least."""
+    times: list[int] = []
+    end = time.perf_counter() + SECONDS
+    while len(times) < 10 or time.perf_counter() < end:
+        started = time.perf_counter_ns()
+        call()
+        times.append(time.perf_counter_ns() - started)
+    return min(times)
+
+
+def read_gbs(n_bytes: int) -> float:
+    """Bytes read a nanosecond over `n_bytes`. A call that reads nothing is taken off: it is ctypes, not memory."""
+    search = ctypes.CDLL(None).memchr
+    search.argtypes, search.restype = [ctypes.c_void_p, ctypes.c_int, ctypes.c_size_t], ctypes.c_void_p
+    memory = ctypes.create_string_buffer(b"\1" * n_bytes, n_bytes)  # written, or every page would be the one of zeros
+    address = ctypes.addressof(memory)
+    empty = least_ns(lambda: search(address, 0, 0))
+    return n_bytes / max(least_ns(lambda: search(address, 0, n_bytes)) - empty, 1)
+
+
+def _float32(side: int) -> dict[str, float]:
+    import numpy as np
+
+    left, right = np.random.default_rng(0).random((2, side, side), np.float32)
+    out = np.empty_like(left)
+    session = _product(right, "MatMul")
+    return {
+        "OpenBLAS": side**3 / least_ns(lambda: np.matmul(left, right, out=out)),
+        "MLAS": side**3 / least_ns(lambda: session.run(None, {"left": left})),
+    }
+
+
+def _int8(side: int) -> float:
+    import numpy as np
+
+    rng = np.random.default_rng(0)
+    session = _product(rng.integers(-127, 128, (side, side), np.int8), "MatMulInteger")
+    left = rng.integers(0, 256, (side, side), np.uint8)
+    return side**3 / least_ns(lambda: session.run(None, {"left": left}))
+
+
+def _product(right, kind: str):
+    """A session of one operator that multiplies `left` by the matrix `right`, which it knows beforehand as weights."""
+    import onnx
+    import onnxruntime
+    from onnx import TensorProto, helper
+
+    enters, leaves = {
+        "MatMul": (TensorProto.FLOAT, TensorProto.FLOAT),
+        "MatMulInteger": (TensorProto.UINT8, TensorProto.INT32),
+    }[kind]
+    graph = helper.make_graph(
+        [helper.make_node(kind, ["left", "right"], ["product"])],
+        kind,
+        [helper.make_tensor_value_info("left", enters, right.shape)],
+        [helper.make_tensor_value_info("product", leaves, right.shape)],
+        [onnx.numpy_helper.from_array(right, "right")],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.log_severity_level = 4
+    return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+
+
+if __name__ == "__main__":
+    from edge import errors
+
+    sys.exit(errors.run(lambda: main(sys.argv[1:]), "benchmarks.peaks"))

@@ -1,0 +1,129 @@
+"""Ratios and their intervals, worked by hand; and a contest of a few calls. No figure of time is judged."""
+
+import re
+import sys
+
+import pytest
+
+from benchmarks import peers, ratios
+from benchmarks.pages import BEGIN, END
+from benchmarks.peers import Contender, GaveUp, Seen
+from benchmarks.ratios import Ratio, outside, ratio
+from edge import artifact
+from edge.errors import InputMissing, UsageError
+
+
+def test_the_interval_of_a_median_lies_between_two_of_the_ratios_in_order():
+    # Of 6, one may be above by chance 1/64 at either end: 96.9 %. Of 8 the second would be 1 - 2 (1 + 8) / 256 = 93.0 %;
+    # of 9 it is 1 - 2 (1 + 9) / 512 = 96.1 %. Of 25 the eighth: 95.7 %, as the tables have it.
+    assert [outside(n) for n in (6, 8, 9, 25)] == [0, 0, 1, 7]
+    with pytest.raises(ValueError, match="5 rounds have no interval; 6 are the least"):
+        outside(5)
+    assert outside(ratios.FEWEST_ROUNDS) == 0
+
+
+def test_a_ratio_is_taken_round_by_round():
+    ours = [10, 100, 10, 10, 10, 10]
+    theirs = [20, 200, 21, 19, 20, 40]
+    assert ratio(ours, theirs) == Ratio(2.0, 1.9, 4.0)
+    assert str(ratio(ours, theirs)) == "2.00 (1.90 to 4.00)"
+
+
+def test_a_slow_round_of_both_leaves_the_ratio():
+    assert ratio([1, 1, 1, 1, 1, 50], [3, 3, 3, 3, 3, 150]) == Ratio(3, 3, 3)
+
+
+@pytest.fixture
+def models(tflite, onnx):
+    return [artifact.read(str(path)) for path in (tflite, onnx)]
+
+
+def seen(model, title: str, us: list[float], classes: list[int]) -> Seen:
+    return Seen(model, title, "1.0", classes, [1e3 * each for each in us])
+
+
+def test_a_row_stands_beside_the_first_of_its_own_model(models):
+    rows = [
+        seen(models[0], "ours", [10] * 6, [1, 2, 3]), seen(models[1], "ours", [100] * 6, [1, 2, 3]),
+        seen(models[0], "bare", [9] * 6, [1, 2, 3]), seen(models[1], "bare", [90] * 5 + [120], [1, 2, 4]),
+    ]  # fmt: skip
+    lines = peers.table(rows).splitlines()
+    assert lines[2] == "| int8 tflite | ours | 1.0 | 10.0 | 1 | 3 of 3 |"
+    assert lines[4] == "| int8 tflite | bare | 1.0 | 9.0 | 0.90 (0.90 to 0.90) | 3 of 3 |"
+    assert lines[5] == "| int8 onnx | bare | 1.0 | 90.0 | 0.90 (0.90 to 1.20) | 2 of 3 |"
+
+
+def test_one_that_does_not_run_the_model_has_a_row_without_figures(models):
+    rows = [seen(models[0], "ours", [10] * 6, [1]), Seen(models[0], "bare", "it is too old", [], [])]
+    assert peers.table(rows).splitlines()[3] == "| int8 tflite | bare | it is too old | does not run it |  |  |"
+
+
+@pytest.mark.parametrize(
+    ("float32_us", "word"),
+    [([20] * 6, "faster"), ([5] * 6, r"\*\*slower\*\*"), ([9] * 3 + [11] * 3, "neither faster nor slower")],
+)
+def test_the_page_says_where_int8_is_slower_than_float32(models, monkeypatch, float32_us, word):
+    monkeypatch.setattr(Seen, "precision", property(lambda self: self.about))
+    rows = [
+        Seen(models[0], "ours", "int8 tflite", [1], [10] * 6),
+        Seen(models[1], "ours", "float32 tflite", [1], float32_us),
+    ]
+    (sentence,) = peers.precisions(rows)
+    assert re.match(rf"As \.tflite, int8 is {word} than float32 here: float32 takes \d", sentence)
+
+
+def test_a_contest_runs_everybody_on_the_same_pictures(models):
+    found = peers.contest(models, {}, rounds=6, calls=5)
+    assert [(each.precision, each.title) for each in found] == [
+        ("int8 tflite", "**edgeproof**, litert-c"), ("int8 tflite", "**edgeproof**, litert-c, again"),
+        ("int8 tflite", "edgeproof, litert"), ("int8 tflite", "LiteRT Interpreter"),
+        ("int8 onnx", "**edgeproof**, onnxruntime"), ("int8 onnx", "**edgeproof**, onnxruntime, again"),
+        ("int8 onnx", "ONNX Runtime"),
+    ]  # fmt: skip
+    assert all(len(each.rounds_ns) == 6 and min(each.rounds_ns) > 0 for each in found)
+    n_pictures = len(models[0].goldens())
+    assert all(len(each.classes) == n_pictures for each in found)
+    assert found[0].classes == found[1].classes == found[2].classes == found[3].classes
+
+
+def test_a_library_that_is_not_there_gives_up_with_its_last_words(models, tmp_path):
+    pictures = tmp_path / "pictures"
+    pictures.write_bytes(models[0].goldens()[0][0])
+    with pytest.raises(GaveUp, match=r"int8\.tflite: tflite_runtime gave up: ModuleNotFoundError: No module named 'tflite_"):
+        Contender("tflite_runtime", models[0], str(pictures), python=sys.executable)
+    found = peers.contest(models[:1], {"tflite_runtime": sys.executable}, rounds=6, calls=5)
+    assert (found[-1].title, found[-1].rounds_ns) == ("tflite-runtime Interpreter", [])
+    assert "No module named 'tflite_runtime'" in found[-1].about
+
+
+def test_a_python_that_is_not_there_is_named(models, tmp_path):
+    missing = str(tmp_path / "python")
+    with pytest.raises(InputMissing, match="python: No such file"):
+        peers.contest(models[:1], {"tflite_runtime": missing}, rounds=6, calls=5)
+
+
+def test_whole_commands_are_compared_with_edge_predict(monkeypatch):
+    python = [sys.executable, "-c"]
+    commands = {"edge-predict seven.png": [*python, "pass"], "script: other": [*python, "1"], "script: tf.lite": ["no such"]}
+    monkeypatch.setattr(peers.cold_start, "commands", lambda device, folder: commands)
+    lines = peers.commands("bin", runs=6, tf_lite=False).splitlines()
+    assert [line.split(" | ")[0] for line in lines[2:]] == ["| edge-predict seven.png", "| script: other"]
+    assert lines[2].split(" | ")[2] == "1" and " to " in lines[3]
+
+
+@pytest.mark.parametrize("flags", [("--rounds", "5"), ("--processes", "3"), ("--calls", "0")])
+def test_too_few_rounds_are_refused(monkeypatch, flags):
+    monkeypatch.setattr("sys.argv", ["peers", "--models", "any.tflite", *flags])
+    with pytest.raises(UsageError, match="--rounds and --processes want 6 or more"):
+        peers.main()
+
+
+def test_the_command_writes_what_it_prints(tflite, onnx, tmp_path, monkeypatch, capsys):
+    page = tmp_path / "page.md"
+    page.write_text(f"{BEGIN}\n{END}\n")
+    few = ["--rounds", "6", "--calls", "5", "--processes", "0"]
+    monkeypatch.setattr("sys.argv", ["peers", "--models", str(tflite), str(onnx), *few, "--write", str(page)])
+    assert peers.main() == 0
+    printed = capsys.readouterr().out
+    assert page.read_text() == f"{BEGIN}\n{printed}{END}\n"
+    assert "### lenet5-relu-digits: 0.68 million multiply-adds" in printed
