@@ -1,4 +1,4 @@
-"""A trained network to an .onnx at any precision: uint8 pixels in (a Cast in the graph), float32 logits out.
+"""A trained network to an .onnx at any precision: uint8 pixels in, float32 logits out.
 
 tf2onnx writes the float graph. ONNX Runtime's quantizer puts QuantizeLinear/DequantizeLinear pairs around its operators, by
 the ranges we found ourselves; its engine makes integer kernels from them (docs/decisions/0004).
@@ -24,6 +24,7 @@ from onnxruntime.quantization.shape_inference import quant_pre_process
 from convert.calibration import CalibrationSet
 from convert.canonical import canonical
 from convert.layers import homes, layer_in
+from convert.pixels import MOVES, fed_bytes, with_scaling_in_weights
 from convert.plan import Plan
 from convert.ranges import Range, tensor_ranges
 from edge.errors import Refused
@@ -44,20 +45,21 @@ class Converter:
     def __init__(self, model: keras.Model, calibration: CalibrationSet) -> None:
         self._model = model
         self._home = homes(model)
-        self._floating = _prepared(_float_graph(model))
+        self._floating = with_scaling_in_weights(_prepared(_float_graph(model)))
         self._calibration = calibration
         self._ranges = cache(self._find_ranges)
         self.layers = tuple(dict.fromkeys(filter(None, map(self._layer, self._floating.graph.node))))
 
     def convert(self, plan: Plan) -> bytes:
-        """The model as `plan` says, ending where an archive may be appended. Raises Refused where ONNX Runtime cannot run it."""
-        fed_bytes = _with_uint8_input(self._quantized(plan))
-        final = canonical(fed_bytes, name=self._model.name, layers=list(self._home))
+        """The model as `plan` says, ending where an archive may follow. Raises Refused where ONNX Runtime cannot run it."""
+        quantized = fed_bytes(self._quantized(plan))
+        quantized.producer_name = "edgeproof"  # takes the artifact's mark
+        final = canonical(quantized, name=self._model.name, layers=list(self._home))
         return bytes(final.SerializeToString(deterministic=True))
 
     def layer_outputs(self, plan: Plan, images: np.ndarray) -> Iterator[dict[str, np.ndarray]]:
         """What each layer puts out, as numbers, for each of `images` (uint8 [n, H, W, C]), the model being as `plan` says."""
-        last = {self._layer(node): node.output[0] for node in self._floating.graph.node if self._layer(node)}
+        last = self._last()
         model = self._quantized(plan)
         made = {output for node in model.graph.node for output in node.output}
         # What the next layer gets is the decoded value, where there is one.
@@ -66,6 +68,13 @@ class Converter:
         }
         for values in _values(model, images, [name for name in seen.values() if name in made]):
             yield {layer: values[name] for layer, name in seen.items() if name in values}
+
+    def ranges(self, plan: Plan) -> dict[str, Range]:
+        """The range each layer's output is given, as the calibration images set it."""
+        return {layer: self._ranges(plan.method)[output] for layer, output in self._last().items()}
+
+    def _last(self) -> dict[str, str]:
+        return {self._layer(node): node.output[0] for node in self._floating.graph.node if self._layer(node)}
 
     def _quantized(self, plan: Plan) -> onnx.ModelProto:
         copy = onnx.ModelProto()
@@ -84,8 +93,10 @@ class Converter:
                 quant_format=QuantFormat.QDQ,
                 per_channel=plan.per_channel,
                 weight_type=QuantType.QInt8,
-                activation_type=QuantType.QInt8,
-                nodes_to_exclude=self._in_float(plan),
+                # Unsigned, so that pixels are their own codes. And where a tensor has two takers, ONNX Runtime on x86-64 makes
+                # only half of a signed graph unsigned, as its kernels there want it, and runs the rest in float.
+                activation_type=QuantType.QUInt8,
+                nodes_to_exclude=[*self._in_float(plan), *(node.name for node in model.graph.node if node.op_type == "Pad")],
                 calibration_cache_path=ranges,
             )
             return onnx.load(quantized)
@@ -122,7 +133,11 @@ class Converter:
         tensors = [output for node in self._floating.graph.node for output in node.output]
         found = tensor_ranges(lambda: _values(self._floating, self._calibration.images, tensors), method)
         # Pixels come from 0 to 255 whatever the calibration images hold.
-        return found | {INPUT: (0.0, 255.0)}
+        found[INPUT] = (0.0, 255.0)
+        for node in self._floating.graph.node:
+            if node.op_type in MOVES | {"Pad"}:
+                found[node.output[0]] = found[node.input[0]]
+        return found
 
 
 def output_step(model: bytes) -> float:
@@ -211,15 +226,3 @@ _PRECISIONS: dict[str, Callable[[Converter, onnx.ModelProto, Plan], onnx.ModelPr
         version_converter.convert_version(model, OPSET_INT4), _as_int4, converter._in_float(plan)
     ),
 }
-
-
-def _with_uint8_input(model: onnx.ModelProto) -> onnx.ModelProto:
-    """`model` fed bytes: its float input becomes the output of a Cast. `producer_name` takes the artifact's mark."""
-    (entry,) = model.graph.input
-    as_float = f"{INPUT}_float"
-    for node in model.graph.node:
-        node.input[:] = [as_float if name == INPUT else name for name in node.input]
-    model.graph.node.insert(0, helper.make_node("Cast", [INPUT], [as_float], name="cast", to=TensorProto.FLOAT))
-    entry.type.tensor_type.elem_type = TensorProto.UINT8
-    model.producer_name = "edgeproof"
-    return model

@@ -22,8 +22,9 @@ import pytest
 from conftest import ROOT
 from convert import to_onnx
 from convert.calibration import draw_calibration_set
-from convert.candidate import convert
+from convert.candidate import convert, converter
 from convert.canonical import canonical
+from convert.plan import Plan
 from edge.files import clear_partials
 from train import checkpoint, datasets
 from train.architectures import architecture
@@ -93,7 +94,8 @@ def both_forms(workplace):
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(to_onnx, "canonical", watched)
-        candidate = convert(trained, draw_calibration_set(datasets.digits.load().train), kind="onnx", precision="int8")
+        source = converter("onnx", trained, draw_calibration_set(datasets.digits.load().train))
+        candidate = convert(source, Plan("int8"), name=trained.name)
     return before[0], onnx_library.load_from_string(candidate.model)
 
 

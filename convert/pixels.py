@@ -1,0 +1,148 @@
+"""Where pixels enter an ONNX graph: their scaling goes into the first layer's weights, and bytes stay bytes up to there.
+
+ONNX Runtime has no integer product with a constant, so x/255 or x/127.5 - 1 would be a pass over the picture in float.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+MOVES = {"Reshape", "Transpose", "Slice"}  # they compute nothing
+_LINEAR: dict[str, Callable[[float, float, float], tuple[float, float]]] = {
+    "Mul": lambda scale, offset, number: (scale * number, offset * number),
+    "Div": lambda scale, offset, number: (scale / number, offset / number),
+    "Add": lambda scale, offset, number: (scale, offset + number),
+    "Sub": lambda scale, offset, number: (scale, offset - number),
+}
+
+
+def with_scaling_in_weights(model: onnx.ModelProto) -> onnx.ModelProto:
+    """`model`, equal up to float rounding, with the products and sums with one number that stand between its pixels and its
+    first convolution or product in the weights and bias of that; `model` itself where anything else stands there.
+
+    Zeros around a map that an offset had moved become the pixel that the offset moves to zero, written out by a Pad.
+    """
+    folded = onnx.ModelProto()
+    folded.CopyFrom(model)
+    graph, tensor = folded.graph, folded.graph.input[0].name
+    numbers = {constant.name: numpy_helper.to_array(constant) for constant in graph.initializer}
+    scale, offset, scaling = 1.0, 0.0, []
+    while True:
+        takers = [node for node in graph.node if tensor in node.input]
+        if len(takers) != 1:
+            return model
+        (node,) = takers
+        if node.op_type in ("Conv", "Gemm", "MatMul"):
+            break
+        if node.op_type in _LINEAR and node.input[0] == tensor and numbers.get(node.input[1], np.empty(0)).size == 1:
+            scale, offset = _LINEAR[node.op_type](scale, offset, float(numbers[node.input[1]].item()))
+            scaling.append(node)
+        elif node.op_type not in MOVES and not (_pads_with_zeros(node, numbers) and offset == 0):
+            return model
+        tensor = node.output[0]
+    if not scaling or scale == 0 or not _fold(graph, node, scale, offset):
+        return model
+    for linear in scaling:
+        _replace(graph, linear.output[0], linear.input[0])
+        graph.node.remove(linear)
+    return onnx.shape_inference.infer_shapes(folded)
+
+
+def _fold(graph: onnx.GraphProto, node: onnx.NodeProto, scale: float, offset: float) -> bool:
+    """Make `node` compute from x what it computed from scale·x + offset. False, and nothing done, where it cannot."""
+    constants = {constant.name: constant for constant in graph.initializer}
+    own = [name for name in node.input if name in constants and sum(name in other.input for other in graph.node) == 1]
+    settings = {attribute.name: helper.get_attribute_value(attribute) for attribute in node.attribute}
+    pads, zero = settings.get("pads", []), -offset / scale
+    if own != list(node.input[1:]) or settings.get("alpha", 1.0) != 1 or settings.get("beta", 1.0) != 1:
+        return False
+    if offset and (node.op_type == "MatMul" or settings.get("auto_pad", b"NOTSET") != b"NOTSET" or not 0 <= zero <= 255):
+        return False
+    weights = numpy_helper.to_array(constants[node.input[1]]).astype(np.float64)
+    _set(graph, node, 1, weights * scale)
+    if offset:
+        outputs_first = node.op_type == "Conv" or settings.get("transB", 0)
+        sums = weights.sum(axis=tuple(range(1, weights.ndim)) if outputs_first else 0)
+        _set(graph, node, 2, offset * sums + (numpy_helper.to_array(constants[own[1]]) if len(own) > 1 else 0))
+    if offset and any(pads):
+        sides = f"{node.input[1]}_pads", f"{node.input[1]}_zero"
+        half = len(pads) // 2
+        graph.initializer.extend(
+            [
+                numpy_helper.from_array(np.array([0, 0, *pads[:half], 0, 0, *pads[half:]], np.int64), sides[0]),
+                numpy_helper.from_array(np.array(zero, np.float32), sides[1]),
+            ]
+        )
+        padded = f"{node.output[0]}_padded"
+        graph.node.insert(
+            list(graph.node).index(node), helper.make_node("Pad", [node.input[0], *sides], [padded], f"{node.name}/Pad")
+        )
+        node.input[0] = padded
+        next(attribute for attribute in node.attribute if attribute.name == "pads").ints[:] = [0] * len(pads)
+    return True
+
+
+def _pads_with_zeros(node: onnx.NodeProto, numbers: dict[str, np.ndarray]) -> bool:
+    if node.op_type != "Pad" or any(attribute.name == "mode" and attribute.s != b"constant" for attribute in node.attribute):
+        return False
+    return len(node.input) < 3 or not node.input[2] or not numbers.get(node.input[2], np.ones(1)).any()
+
+
+def _set(graph: onnx.GraphProto, node: onnx.NodeProto, position: int, values: np.ndarray) -> None:
+    name = node.input[position] if position < len(node.input) else f"{node.input[1]}_bias"
+    for constant in [constant for constant in graph.initializer if constant.name == name]:
+        graph.initializer.remove(constant)
+    graph.initializer.append(numpy_helper.from_array(values.astype(np.float32), name))
+    if position == len(node.input):
+        node.input.append(name)
+
+
+def _replace(graph: onnx.GraphProto, tensor: str, by: str) -> None:
+    for node in graph.node:
+        node.input[:] = [by if name == tensor else name for name in node.input]
+
+
+def fed_bytes(model: onnx.ModelProto) -> onnx.ModelProto:
+    """`model` with uint8 pixels: they are moved and padded as they are and taken for their own codes; where they are wanted
+    as float a Cast makes them so."""
+    graph = model.graph
+    (entry,) = graph.input
+    entry.type.tensor_type.elem_type = TensorProto.UINT8
+    numbers = {constant.name: numpy_helper.to_array(constant) for constant in graph.initializer}
+    moving, tensor = [], entry.name
+    while len(takers := [node for node in graph.node if tensor in node.input]) == 1:
+        (node,) = takers
+        if node.op_type not in MOVES | {"Pad"} and not (
+            node.op_type in ("QuantizeLinear", "DequantizeLinear") and _is_identity(*(numbers[name] for name in node.input[1:]))
+        ):
+            break
+        moving.append(node)
+        tensor = node.output[0]
+    while moving and moving[-1].op_type != "QuantizeLinear":
+        moving.pop()
+    if not moving:
+        _replace(graph, entry.name, f"{entry.name}_float")
+        cast = helper.make_node("Cast", [entry.name], [f"{entry.name}_float"], name="cast", to=TensorProto.FLOAT)
+        graph.node.insert(0, cast)
+    for node in moving:
+        if node.op_type == "Pad" and len(node.input) > 2:
+            filler = numpy_helper.from_array(_as_byte(numbers[node.input[2]]), f"{node.input[2]}_byte")
+            graph.initializer.append(filler)
+            node.input[2] = filler.name
+        elif node.op_type not in MOVES | {"Pad"}:
+            _replace(graph, node.output[0], node.input[0])
+            graph.node.remove(node)
+    for known in [value for value in graph.value_info if any(value.name in node.output for node in moving)]:
+        graph.value_info.remove(known)  # it says float
+    return model
+
+
+def _is_identity(scale: np.ndarray, zero_point: np.ndarray) -> bool:
+    return zero_point.dtype == np.uint8 and scale.size == 1 and (scale.item(), zero_point.item()) == (1.0, 0)
+
+
+def _as_byte(value: np.ndarray) -> np.ndarray:
+    byte: np.ndarray = np.clip(np.rint(value), 0, 255).astype(np.uint8)
+    return byte
