@@ -22,7 +22,7 @@ _LENET_DOCUMENTED = Recipe(
 
 RECIPES: dict[str, dict[str, Recipe]] = {
     "deep-mnist": {
-        "modern": Recipe(epochs=6, label_smoothing=0.1),
+        "modern": Recipe(epochs=5.6, label_smoothing=0.1),
         "documented": _DEEP_DOCUMENTED,
     },
     "deep-mnist-conv": {
@@ -31,14 +31,14 @@ RECIPES: dict[str, dict[str, Recipe]] = {
         "documented": dataclasses.replace(_DEEP_DOCUMENTED, batch=100, steps=30_000),
     },
     "keras-cnn": {
-        "modern": Recipe(epochs=30, label_smoothing=0.1, averaging=0.05),
+        "modern": Recipe(epochs=30, label_smoothing=0.1, averaging=0.05, turn=8, stretch=0.08),
         "documented": Recipe(
             name="documented", optimizer="adadelta", learning_rate=1.0, schedule="constant", batch=64, epochs=50,
             initialization="documented", shift=0, held_out=0.2,
         ),
     },
     "lenet5-1998": {
-        "modern": Recipe(epochs=20, learning_rate=3e-3, shift=1),
+        "modern": Recipe(epochs=40, learning_rate=3e-3, shift=1, turn=8, stretch=0.08, averaging=0.05),
     },
     "lenet5-sigmoid": {
         "modern": Recipe(epochs=15, learning_rate=3e-3, shift=1),
@@ -65,7 +65,7 @@ RECIPES: dict[str, dict[str, Recipe]] = {
         ),
     },
     "resnet8": {
-        "modern": Recipe(epochs=40, learning_rate=5e-3, weight_decay=1e-2, shift=4, flip=0.5, averaging=0.05),
+        "modern": Recipe(epochs=80, learning_rate=5e-3, weight_decay=1e-2, shift=4, flip=0.5, averaging=0.05),
     },
 }  # fmt: skip
 
@@ -90,6 +90,8 @@ REPORTED = {
 # The same as we measured it: means over the seeds in docs/results/, to which a test holds them. CIFAR-10's on a JPEG copy.
 MEASURED = {
     ("deep-mnist", "documented"): 99.24,
+    ("deep-mnist", "modern"): 99.53,
+    ("lenet5-1998", "modern"): 99.35,
     ("lenet5-relu", "documented"): 91.64,
     ("lenet5-relu", "modern"): 99.31,
     ("lenet5-wide", "documented"): 97.88,
