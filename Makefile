@@ -36,10 +36,11 @@ test: $(VENV)/installed
 test-arm: $(VENV)/installed
 	$(RUN) -m pytest tests/arm
 
-# Time a prediction with each engine; the report is kept in reports/.
+# Time each operation, then every model here, and write reports/report.html (minutes; BENCHMARK_FLAGS="--short --compare main").
 benchmarks: $(VENV)/installed
 	@mkdir -p reports
 	$(RUN) -m pytest benchmarks --benchmark-json=reports/benchmarks.json
+	$(RUN) -m benchmarks $(BENCHMARK_FLAGS)
 
 # Time whole `edge-predict` processes in an environment like a device's, beside the scripts people write.
 cold-start: $(VENV)/installed

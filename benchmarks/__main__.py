@@ -1,0 +1,110 @@
+"""Measure every model here, and say it three times: report.json, report.md and report.html.
+
+What the protocol refuses is marked `unsteady` with the reason and is no failure. With --compare the change since another
+revision is measured too, and fails where it is worse than a limit and beyond the noise.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+from importlib.metadata import version
+from pathlib import Path
+
+from benchmarks import compare
+from benchmarks.report import collect, html, markdown
+from benchmarks.report.row import Report
+from edge import errors, host
+from edge.errors import Refused
+from edge.files import write_whole
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def main(arguments: list[str] | None = None) -> int:
+    flags = parse(arguments)
+    settings = compare.settings(flags) if flags.compare else None
+    left_out: list[str] = []
+    how = {"short": flags.short, "shared_machine": flags.shared_machine}
+    rows = tuple(collect.rows(collect.files(flags.models), **how, tell=lambda line: tell(line, left_out)))
+    if not flags.short:
+        from benchmarks.report import limits  # brings onnx and its runtime
+
+        rows = limits.with_bounds(rows, tell)
+    if flags.recheck:
+        from benchmarks.report.recheck import recheck
+
+        rows = tuple(recheck(rows, flags.data_dir))
+    comparison = compare.compare(settings, tell=tell) if settings else None
+    report = Report(
+        version=version("edgeproof"),
+        commit=commit(),
+        machine=host.read().as_dict(),
+        rows=rows,
+        operations=collect.operations(Path(flags.out, "benchmarks.json")),
+        left_out=tuple(left_out),
+        comparison=comparison.as_dict() if comparison else None,
+    )
+    write(report, Path(flags.out))
+    print(markdown.page(report), end="")
+    return judge(report, flags.out)
+
+
+def parse(arguments: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks",
+        description="Measure every model here and write report.json, report.md and report.html.",
+        epilog="Exit code 1: worse than --compare's base, or a manifest does not hold. Unsteady rows are no failure.",
+    )
+    parser.add_argument(
+        "--models", nargs="*", metavar="FILE|DIR", default=["artifacts"] if Path("artifacts").is_dir() else [],
+        help="models beside the one in the wheel (default: artifacts/, where there is one; none: that one alone)",
+    )  # fmt: skip
+    parser.add_argument("--out", default="reports", metavar="DIR", help="where the three files go (default: reports)")
+    parser.add_argument("--short", action="store_true", help="one engine a model, fewer calls, fewer rounds")
+    parser.add_argument("--shared-machine", action="store_true", help="let the calibration loop drift by 5 %% instead of 2 %%")
+    parser.add_argument("--recheck", action="store_true", help="answer the test split again; needs the data set")
+    parser.add_argument("--data-dir", metavar="DIR", help="folder with the data set (default: $EDGEPROOF_DATA)")
+    compare.add_flags(parser)
+    return parser.parse_args(arguments)
+
+
+def tell(line: str, left_out: list[str] | None = None) -> None:
+    """On stderr; what is left out is remembered for the report."""
+    errors.say("benchmarks", line)
+    if left_out is not None and line.startswith("left out"):
+        left_out.append(line)
+
+
+def commit() -> str:
+    """The commit of this checkout, `-dirty` if it was changed; "unknown" without a checkout or git."""
+    command = ["git", "-C", str(ROOT), "describe", "--always", "--dirty", "--abbrev=40", "--match", ""]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+
+
+def write(report: Report, folder: Path) -> None:
+    """Put the three files into `folder`."""
+    write_whole(str(folder / "report.json"), json.dumps(report.as_dict(), indent=1).encode() + b"\n")
+    write_whole(str(folder / "report.md"), markdown.page(report).encode())
+    write_whole(str(folder / "report.html"), html.page(report).encode())
+
+
+def judge(report: Report, out: str) -> int:
+    """0, or Refused's code after a line for each thing that is wrong."""
+    wrong = []
+    if any(row.recheck and not row.recheck.agrees for row in report.rows):
+        from benchmarks.report.recheck import disagreement
+
+        wrong += [disagreement(row) for row in report.rows if row.recheck and not row.recheck.agrees]
+    if report.comparison and report.comparison["verdict"] == "worse":
+        wrong.append(f"{report.comparison['why']} ({out}/report.md)")
+    for line in wrong:
+        errors.say("benchmarks", line)
+    return Refused.exit_code if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(errors.run(main, "benchmarks"))

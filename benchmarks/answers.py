@@ -1,0 +1,68 @@
+"""Do both sides answer alike? The test split where it is at hand, else the pictures that the models carry."""
+
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.sides import Side
+from convert.gate import gate_for
+from convert.verify import Verification
+from edge import artifact
+from train import datasets
+
+
+@dataclass(frozen=True)
+class Answers:
+    """The verdict, and how a table shows it."""
+
+    verdict: str
+    base: str
+    now: str
+    change: str
+
+
+def compare(base: Side, now: Side, *, model: str, picture: str, data_dir: str | None) -> Answers:
+    """Ask both sides about every picture. Raises ToolchainError where a side fails."""
+    with base.start(model, picture) as one, now.start(model, picture) as other:
+        held = [artifact.read(worker.ask("model")) for worker in (one, other)]
+        contract, labels = held[0].contract, held[0].labels
+        assert contract and held[1].contract
+        if (contract.input, labels) != (held[1].contract.input, held[1].labels):
+            return Answers("undecided", contract.name, held[1].contract.name, "another task: not comparable")
+        images, truth, data = _pictures(held[0], data_dir)
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder, "pictures")
+            file.write_bytes(images.tobytes())
+            found, again = (np.array(worker.ask(f"answers {file}").split(), int) for worker in (one, other))
+    return judge(found, again, truth=truth, data=data)
+
+
+def judge(base: np.ndarray, now: np.ndarray, *, truth: np.ndarray | None, data: str) -> Answers:
+    """The verdict on classes, int [N]; with no `truth` the base counts as right, and one difference is one too many."""
+    n, differ = len(base), int(np.sum(base != now))
+    if truth is None:
+        shown = f"{differ} of {n:,} carried pictures differ"
+        return Answers("worse" if differ else "same", f"n = {n:,}", f"n = {n:,}", shown)
+    was, now_right = base == truth, now == truth
+    lost, gained = int(np.sum(was & ~now_right)), int(np.sum(~was & now_right))
+    seen = Verification(n, lost, gained, n - differ, float(was.mean()), float(now_right.mean()))
+    outcome = gate_for(data, None).judge(seen).outcome
+    verdict = {"passed": "better" if gained > lost else "same", "failed": "worse", "undecided": "undecided"}[outcome]
+    shown = f"{lost} lost, {gained} gained of {n:,}"
+    return Answers(verdict, f"{100 * was.mean():.2f} %", f"{100 * now_right.mean():.2f} %", shown)
+
+
+def _pictures(model: artifact.Artifact, data_dir: str | None) -> tuple[np.ndarray, np.ndarray | None, str]:
+    """uint8 [N, H, W, C], their classes if they are known, and the data set's name."""
+
+    provenance = model.manifest().get("provenance")
+    assert model.contract
+    data = str(provenance["data"]) if isinstance(provenance, dict) else "custom"
+    if isinstance(provenance, dict) and (data_dir or os.environ.get("EDGEPROOF_DATA") or data == "digits"):
+        test = datasets.load_again(data, data_dir, digest=provenance["data_sha256"], contract=model.contract.input).test
+        return test.images, test.labels.astype(int), data
+    pictures = b"".join(pixels for pixels, _ in model.goldens())
+    return np.frombuffer(pictures, np.uint8), None, data

@@ -1,0 +1,198 @@
+"""Is this tree worse than another revision? Both are built, measured in turn, and held to limits.
+
+A time is worse when it is over the limit (10 %) and beyond the noise: the lower bound of the change lies above anything the
+base shows against itself. The bound is taken so that comparisons of equal code fail one time in a hundred at the most,
+all their times together (docs/regression.md); that the limit must be passed as well makes it rarer. Bytes (1 %) are exact.
+Answers are held to the gate, picture by picture.
+"""
+
+import argparse
+import math
+import statistics
+import tempfile
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from benchmarks import answers, rounds, sides, signed_ranks
+from benchmarks.rounds import Round
+from benchmarks.sides import ROOT, Side
+from benchmarks.signed_ranks import Change
+from edge.errors import UsageError
+
+FALSE_ALARMS = 0.01  # of comparisons of equal code, at the most
+MAX_MORE_BYTES = 0.01
+BEYOND_BELIEF = 0.5  # of the base: a measurement that no longer measures anything, more likely than a better program
+ROUNDS, SHORT_ROUNDS = 15, 10
+PICTURE = str(ROOT / "examples" / "seven.png")
+# What is timed, in words.
+TITLES = {"pixels": "pixels to label", "file": "file to label", "process": "whole edge-predict"}
+# The worst first: the first that any figure has is the whole comparison's.
+VERDICTS = ("worse", "suspicious", "undecided", "slower", "better", "same")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What is compared, and how much worse may be. Limits are fractions."""
+
+    base: str  # a commit
+    max_slower: float = 0.10
+    rounds: int = ROUNDS
+    models: tuple[str, ...] = ()  # beside the one each side came with
+    data_dir: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judged:
+    """One figure of both sides. `cells` is how a table shows it."""
+
+    name: str
+    verdict: str
+    cells: tuple[str, ...]
+    change: float | None = None  # a fraction of the base
+    interval: tuple[float, float] | None = None  # 95 %
+    noise: float | None = None  # what the base shows against itself, 95 %
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """Every figure, and one verdict with its reason."""
+
+    base: str
+    verdict: str
+    why: str
+    figures: tuple[Judged, ...]
+
+    def as_dict(self) -> dict[str, object]:
+        return asdict(self)
+
+
+def add_flags(parser: argparse.ArgumentParser) -> None:
+    """The flags that `settings` reads."""
+    group = parser.add_argument_group("has it become worse?")
+    group.add_argument(
+        "--compare", metavar="BASE", help="a git revision to build, measure in turn with this tree, and hold to limits"
+    )
+    group.add_argument("--max-slower", type=float, default=10.0, metavar="PERCENT", help="the limit on times (default: 10)")
+    group.add_argument("--rounds", type=int, metavar="N", help=f"default: {ROUNDS}, with --short {SHORT_ROUNDS}")
+
+
+def settings(flags: argparse.Namespace) -> Settings:
+    """Raises UsageError for a base, a limit or a number of rounds that makes no sense."""
+    if not 0 < flags.max_slower <= 1000:
+        raise UsageError(f"--max-slower {flags.max_slower:g}: wanted per cent over 0, up to 1000")
+    n = (SHORT_ROUNDS if flags.short else ROUNDS) if flags.rounds is None else flags.rounds
+    models = () if flags.short else tuple(path for path in _tflite_files(flags.models))
+    check_rounds(n, n_models=1 + len(models))
+    return Settings(
+        base=sides.commit_of(flags.compare), max_slower=flags.max_slower / 100, rounds=n, models=models, data_dir=flags.data_dir
+    )
+
+
+def check_rounds(n: int, *, n_models: int) -> None:
+    """Raise UsageError where `n` rounds cannot tell anything at the level that so many figures leave each."""
+    if n < (fewest := signed_ranks.fewest_rounds(_alpha(n_models))):
+        raise UsageError(f"--rounds {n}: {n_models * len(TITLES)} times take at least {fewest} rounds to tell anything")
+
+
+def compare(given: Settings, *, tell: Callable[[str], None]) -> Comparison:
+    """Build both sides, measure and judge them. Raises ToolchainError where a side cannot be had."""
+    with tempfile.TemporaryDirectory() as folder:
+        built = []
+        for name, revision in (("base", given.base), ("now", None)):
+            tell(f"building {name} ({revision or 'this tree'})")
+            source = sides.export(revision, Path(folder, name, "source"))
+            built.append(sides.install(source, Path(folder, name, "env"), name=name))
+        return hold(*built, given, tell=tell)
+
+
+def hold(base: Side, now: Side, given: Settings, *, tell: Callable[[str], None], seed: int = 0) -> Comparison:
+    """Two sides that are installed, measured and judged."""
+    alpha = _alpha(1 + len(given.models))
+    judged = []
+    for model in ("", *given.models):
+        title = Path(model).name if model else "model in the wheel"
+        tell(f"{title}: {given.rounds} rounds")
+        found = rounds.measure(base, now, models=(model, model), picture=PICTURE, rounds=given.rounds, seed=seed)
+        judged += [judge_time(f"{title}: {TITLES[name]}", each, given.max_slower, alpha=alpha) for name, each in found.items()]
+        judged.append(_judge_answers(f"{title}: answers", base, now, model, given.data_dir))
+    for title, part in (("model in the wheel: bytes", "edge/models"), ("installed, with what it needs: bytes", "")):
+        judged.append(judge_bytes(title, *(_bytes(side.packages() / part) for side in (base, now))))
+    return conclude(judged, commit=given.base)
+
+
+def judge_time(name: str, found: list[Round], max_slower: float, *, alpha: float) -> Judged:
+    """The verdict on one time."""
+    moved = signed_ranks.change([each.change for each in found], alpha=alpha)
+    itself = signed_ranks.change([each.noise for each in found], alpha=alpha)
+    noise = max(abs(itself.lower), abs(itself.upper))
+    verdict = time_verdict(moved, noise, math.log1p(max_slower))
+    interval = (math.expm1(moved.lower), math.expm1(moved.upper))
+    base_ns, now_ns = (statistics.median(getattr(each, side) for each in found) for side in ("base_ns", "now_ns"))
+    change, noise = math.expm1(moved.estimate), math.expm1(noise)
+    shown = f"{_percent(change)} ({_percent(interval[0])} to {_percent(interval[1])})"
+    cells = (name, _time(base_ns), _time(now_ns), shown, f"±{100 * noise:.1f} %", verdict)
+    return Judged(name=name, verdict=verdict, cells=cells, change=change, interval=interval, noise=noise)
+
+
+def time_verdict(moved: Change, noise: float, limit: float) -> str:
+    """One of VERDICTS; everything in logarithms of a ratio."""
+    slower, faster = moved.surely_above > noise, moved.surely_below < -noise
+    if slower and moved.estimate > limit:
+        return "worse"
+    if faster and moved.estimate < math.log(BEYOND_BELIEF):
+        return "suspicious"
+    if noise > limit or moved.estimate > limit:
+        return "undecided"  # the machine is too busy to see a change of that size
+    return "slower" if slower else "better" if faster else "same"
+
+
+def judge_bytes(name: str, base: int, now: int) -> Judged:
+    """The verdict on a size, which has no noise."""
+    change = now / base - 1
+    verdict = "worse" if now > base * (1 + MAX_MORE_BYTES) else "suspicious" if change < -BEYOND_BELIEF else "same"
+    cells = (name, f"{base:,} B", f"{now:,} B", f"{100 * change:+.2f} %".replace("-", "−"), "none", verdict)
+    return Judged(name=name, verdict=verdict, cells=cells, change=change)
+
+
+def _judge_answers(name: str, base: Side, now: Side, model: str, data_dir: str | None) -> Judged:
+    found = answers.compare(base, now, model=model, picture=PICTURE, data_dir=data_dir)
+    return Judged(name=name, verdict=found.verdict, cells=(name, found.base, found.now, found.change, "none", found.verdict))
+
+
+def conclude(judged: Iterable[Judged], *, commit: str) -> Comparison:
+    """The worst verdict, and the sentence that says why."""
+    figures = tuple(judged)
+    worst = next(word for word in VERDICTS if any(figure.verdict == word for figure in figures))
+    named = [f"{figure.name} {figure.cells[3]}" for figure in figures if figure.verdict == worst]
+    listed = "; ".join(named)
+    why = {
+        "worse": f"Worse than {commit[:12]} beyond limit and noise: {listed}.",
+        "suspicious": f"Better than {commit[:12]} beyond belief, so look whether it still measures the same: {listed}.",
+        "undecided": f"No worse than {commit[:12]} that this machine can tell; too noisy here for: {listed}.",
+    }.get(worst, f"No worse than {commit[:12]}.")
+    return Comparison(base=commit, verdict=worst if worst in VERDICTS[:3] else "no worse", why=why, figures=figures)
+
+
+def _alpha(n_models: int) -> float:
+    return FALSE_ALARMS / (n_models * len(TITLES))
+
+
+def _tflite_files(named: Iterable[str]) -> Iterable[str]:
+    # The device side has no ONNX Runtime.
+    for path in map(Path, named):
+        yield from map(str, sorted(path.glob("*.tflite")) if path.is_dir() else [path] if path.suffix == ".tflite" else [])
+
+
+def _bytes(folder: Path) -> int:
+    """Of every file below `folder` but Python's caches and pip, which put the others there."""
+    files = (file for file in folder.rglob("*") if file.is_file() and file.suffix != ".pyc")
+    return sum(file.stat().st_size for file in files if not file.relative_to(folder).parts[0].startswith(("pip", "setuptools")))
+
+
+def _percent(fraction: float) -> str:
+    return f"{100 * fraction:+.1f} %".replace("-", "−")
+
+
+def _time(ns: float) -> str:
+    return f"{ns / 1e3:.2f} µs" if ns < 1e6 else f"{ns / 1e6:.2f} ms"

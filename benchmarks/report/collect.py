@@ -1,0 +1,163 @@
+"""From model files to rows: what a model says of itself, and what `python -m edge bench` measures of it."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from benchmarks.report.row import Accuracy, LostPicture, Operation, Row, Speed
+from edge import artifact, engine
+from edge.artifact import Artifact
+from edge.cli import shipped_model
+from edge.errors import EngineMissing, InputMissing, ModelError, ToolchainError, one_line
+from edge.percentiles import Figure
+from edge.predictor import Predictor
+
+KINDS = (".tflite", ".onnx")
+# The chains that start processes; a machine too busy for them may still be steady enough for one process.
+OF_PROCESSES = ("edge-predict:", "start:")
+
+
+def files(named: Iterable[str]) -> list[Path]:
+    """The model in the wheel, then those named, a folder standing for the models in it. Raises InputMissing."""
+    found = [Path(shipped_model())]
+    for path in map(Path, named):
+        if path.is_dir():
+            found += sorted(inside for inside in path.iterdir() if inside.suffix in KINDS)
+        elif path.exists():
+            found.append(path)
+        else:
+            raise InputMissing(one_line(f"{path}: no such model or folder of models"))
+    return list(dict.fromkeys(found))
+
+
+def rows(paths: Iterable[Path], *, short: bool, shared_machine: bool, tell: Callable[[str], None]) -> Iterator[Row]:
+    """A row for each model and engine that runs it here; `short` keeps to the engine a prediction would take.
+
+    `tell` hears of each model and engine left out, and why.
+    """
+    digests: set[str] = set()
+    for path in paths:
+        try:
+            model = artifact.read(str(path))
+            if model.digest not in digests:
+                digests.add(model.digest)
+                yield from _of_model(model, short=short, shared_machine=shared_machine, tell=tell)
+        except ModelError as error:
+            tell(f"left out: {error}")
+
+
+def _of_model(model: Artifact, *, short: bool, shared_machine: bool, tell: Callable[[str], None]) -> Iterator[Row]:
+    manifest = model.manifest()
+    able = [name for name, choice in engine.ENGINES.items() if choice.kind == model.kind]
+    measured = 0
+    for name in able:
+        if short and measured:
+            return
+        try:
+            loaded = engine.load(model, name=name, trusted=True)
+        except EngineMissing as error:
+            tell(f"left out: {name}: {error}")
+            continue
+        measured += 1
+        row = described(model, manifest, Predictor(model, loaded))
+        tell(f"measuring {row.name} with {name}")
+        speed, unsteady = _bench(model.path, name, short=short, shared_machine=shared_machine)
+        yield replace(row, speed=speed, unsteady=unsteady)
+
+
+def described(model: Artifact, manifest: dict[str, object], ready: Predictor) -> Row:
+    """What a model says of itself, without a figure of speed."""
+    provenance = _mapping(manifest.get("provenance"))
+    precision = str(manifest.get("precision", "unknown"))
+    network = str(provenance.get("network") or ready.contract.name.removesuffix(f"-{precision}"))
+    return Row(
+        network=network,
+        data=str(provenance.get("data", "unknown")),
+        format=model.kind,
+        precision=precision,
+        engine=ready.engine.name,
+        ran=f"{ready.engine.version}, {ready.engine.kernels}",
+        path=model.path,
+        digest=model.digest,
+        model_bytes=ready.contract.model_bytes,
+        file_bytes=len(model.data),
+        shipped=Path(model.path).resolve() == Path(shipped_model()).resolve(),
+        accuracy=_accuracy(_mapping(manifest.get("verification"))),
+        lost=tuple(_lost(model)),
+    )
+
+
+def _accuracy(seen: dict[str, object]) -> Accuracy | None:
+    try:
+        known = {name: seen[name] for name in ("top1", "float_top1", "drop_points", "lost", "gained", "n_images")}
+        lower, upper = seen["interval_points"]
+    except (KeyError, TypeError, ValueError):
+        return None
+    return Accuracy(**known, interval_points=(lower, upper), limit_points=seen.get("limit_points"))
+
+
+def _lost(model: Artifact) -> Iterator[LostPicture]:
+    """The pictures lost, from the report.json `convert` put beside the model, if it is of this very model."""
+    beside = Path(model.path).with_name("report.json")
+    assert model.contract
+    mine = (model.contract.name, model.kind, model.contract.model_bytes)
+    try:
+        told = json.loads(beside.read_text())["rows"]
+        for row in told:
+            if (row["name"], row["format"], row["bytes"]) != mine:
+                continue
+            for picture in row["lost_pictures"]:
+                label, answer = model.labels[picture["label"]], model.labels[picture["answer"]]
+                yield LostPicture(index=picture["index"], label=label, answer=answer)
+    except (OSError, ValueError, KeyError, TypeError, IndexError):
+        return  # there is none, or another program's
+
+
+def _bench(path: str, engine_name: str, *, short: bool, shared_machine: bool) -> tuple[Speed | None, str]:
+    """What bench measures in a process of its own; or None, and why it refused."""
+    argv = [sys.executable, "-m", "edge", "bench", path, "--json", "--engine", engine_name]
+    argv += ["--trust"] * (not engine.ENGINES[engine_name].verifies) + ["--shared-machine"] * shared_machine
+    argv += ["--calls", "662"] * short
+    answer = _asked([*argv, "--processes", "3" if short else "10"])
+    why = str(answer.get("refused", {}).get("why", ""))
+    if why.startswith(OF_PROCESSES):
+        answer = _asked([*argv, "--processes", "0"])
+        why = "; ".join(filter(None, (why, str(answer.get("refused", {}).get("why", "")))))
+    if "figures" not in answer:
+        return None, why
+    figures = {chain: {name: Figure(**f) for name, f in stages.items()} for chain, stages in answer["figures"].items()}
+    return Speed(figures=figures, peak_mib=answer["peak_mib"]), why
+
+
+def _asked(argv: list[str]) -> dict:
+    done = subprocess.run(argv, capture_output=True, text=True)
+    if done.returncode not in (0, 1) or not done.stdout.startswith("{"):
+        said = (done.stderr.strip().splitlines() or ["said nothing"])[-1]
+        raise ToolchainError(f"python -m edge bench ended with {done.returncode}: {one_line(said)}")
+    return json.loads(done.stdout)
+
+
+def operations(path: Path) -> tuple[Operation, ...]:
+    """The per-operation suite's results from pytest-benchmark's JSON; none where there is no such file."""
+    try:
+        told = json.loads(path.read_text())["benchmarks"]
+    except OSError:
+        return ()
+    except (ValueError, KeyError, TypeError):
+        raise ModelError(f"{path}: not the JSON of pytest-benchmark; run make benchmarks again") from None
+    return tuple(
+        Operation(
+            name=test["name"].removeprefix("test_").replace("_", " "),
+            median_us=test["stats"]["median"] * 1e6,
+            iqr_us=test["stats"]["iqr"] * 1e6,
+            rounds=test["stats"]["rounds"],
+        )
+        for test in told
+    )
+
+
+def _mapping(value: object) -> dict[str, object]:
+    return value if isinstance(value, dict) else {}

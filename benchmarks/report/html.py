@@ -1,0 +1,145 @@
+"""The report as one page that needs nothing else: style, figures and pictures are inside it, and no script runs."""
+
+import base64
+from collections.abc import Sequence
+from html import escape
+from pathlib import Path
+
+from benchmarks.report import plots, words
+from benchmarks.report.row import Operation, Report, Row
+
+STYLE = Path(__file__).with_name("style.css")
+# A browser asks the network for nothing, whatever a name in a model holds.
+POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+HEAD = ("network", "format", "engine", "bytes", "top-1", "drop, points", "cold", "p50", "p90", "p99", "memory", "× bound")
+WORDS = 3  # columns that are words, not figures
+
+
+def page(report: Report) -> str:
+    """The whole file."""
+    parts = [
+        f"<h1>edgeproof benchmarks</h1>\n<p class=soft>Version {escape(report.version)}, commit "
+        f"{escape(report.commit[:12])}. Measured on {escape(report.where)}.</p>",
+        _comparison(report.comparison),
+        _table(report.rows),
+        _figures(report.rows),
+        _lost(report.rows),
+        _operations(report.operations),
+        _left_out(report),
+    ]
+    return (
+        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n<title>edgeproof benchmarks</title>\n'
+        f"<style>\n{STYLE.read_text()}</style>\n</head>\n<body>\n<main>\n{''.join(parts)}\n</main>\n</body>\n</html>\n"
+    )
+
+
+def _comparison(told: dict | None) -> str:
+    if not told:
+        return ""
+    kind = {"worse": "bad", "suspicious": "bad"}.get(told["verdict"], "good")
+    head = ("figure", "base", "now", "change (95 %)", "noise", "verdict")
+    body = [[escape(cell) for cell in figure["cells"]] for figure in told["figures"]]
+    return f"<h2>Against {escape(told['base'][:12])}</h2>\n<p class='verdict {kind}'>{escape(told['why'])}</p>\n" + _grid(
+        head, body, words=1
+    )
+
+
+def _table(rows: Sequence[Row]) -> str:
+    notes = (f"unsteady, {row.name} ({row.engine}): {row.unsteady}" for row in rows if row.unsteady)
+    said = (
+        "Top-1 and the drop from the float model, with its paired 95 % interval, stand in each model's manifest. Cold is a "
+        "whole edge-predict; p50, p90 and p99 are the network alone, in the median window; × bound is p50 over the least time "
+        "this machine could take."
+    )
+    table = _grid(HEAD, list(map(_cells, rows)), words=WORDS)
+    listed = "".join(f"<p class='soft note'>{escape(note)}</p>\n" for note in notes)
+    return f"<h2>Every model, every engine</h2>\n<p>{said}</p>\n{table}{listed}"
+
+
+def _cells(row: Row) -> list[str]:
+    where = f"{row.data}, in the wheel" if row.shipped else row.data
+    top1 = words.percent(row.accuracy.top1 if row.accuracy else None)
+    if row.recheck:
+        kind, said = ("good", "re-checked") if row.recheck.agrees else ("bad", f"here {words.percent(row.recheck.top1)}")
+        top1 += f"<small class={kind}>{said}</small>"
+    elif row.accuracy:
+        top1 += f"<small>n = {row.accuracy.n_images:,}</small>"
+    value, _, interval = words.drop(row).partition(" ")
+    return [
+        f"{escape(row.network)}<small>{escape(where)}</small>",
+        f"{row.format}<small>{escape(row.precision)}</small>",
+        f"{row.engine}<small>{escape(row.ran)}</small>",
+        f"{row.model_bytes:,}",
+        top1,
+        f"{value}<small>{interval.strip('()')}</small>",
+        words.stage(row, "edge-predict"),
+        *(words.stage(row, "pixels", percentile, stage="inference") for percentile in (50, 90, 99)),
+        words.mib(row.speed.peak_mib if row.speed else None),
+        words.ratio(row.bound_ratio),
+    ]
+
+
+def _grid(head: Sequence[str], body: Sequence[Sequence[str]], *, words: int) -> str:
+    def line(cells: Sequence[str], tag: str) -> str:
+        return "".join(f"<{tag}{' class=word' if at < words else ''}>{cell}</{tag}>" for at, cell in enumerate(cells))
+
+    lines = "\n".join(f"<tr>{line(cells, 'td')}</tr>" for cells in body)
+    # The box scrolls by itself, so a wide table does not widen the page; tabindex lets a keyboard scroll it.
+    table = f"<table>\n<thead><tr>{line(head, 'th')}</tr></thead>\n<tbody>\n{lines}\n</tbody></table>"
+    return f"<div class=box tabindex=0>{table}</div>\n"
+
+
+def _figures(rows: Sequence[Row]) -> str:
+    parts = []
+    if pairs := plots.trade_offs(rows):
+        said = (
+            "A full dot is on the Pareto front: no other model of that data set is as good in size, time and accuracy "
+            "and better in one. The line through a dot is the paired 95 % interval of its drop from the float model's top-1."
+        )
+        parts.append(_section("Size, accuracy, latency", said, pairs))
+    times = []
+    if spread := plots.spreads(rows):
+        times.append(("Single calls of the network: dot p50, box to p90, line from the fastest to p99; logarithmic", spread))
+    if cold := plots.cold_starts(rows):
+        names = (f"<li><i class=part-{n}></i>{escape(name)}</li>" for n, name in enumerate(plots.PARTS, 1))
+        times.append(("A cold start: one whole edge-predict", f"{cold}<ul class=key>{''.join(names)}</ul>"))
+    if times:
+        parts.append(_section("Where the time goes", "", times))
+    return "\n".join(parts)
+
+
+def _section(title: str, said: str, pairs: Sequence[tuple[str, str]]) -> str:
+    drawn = "\n".join(f"<figure><figcaption>{escape(caption)}</figcaption>{drawing}</figure>" for caption, drawing in pairs)
+    return f"<h2>{title}</h2>\n<p>{said}</p>\n<div class=figures>{drawn}</div>\n"
+
+
+def _lost(rows: Sequence[Row]) -> str:
+    parts = []
+    for row in {row.digest: row for row in rows if row.lost}.values():
+        shown = [_picture(picture.png, f"{picture.index}: {picture.label} → {picture.answer}") for picture in row.lost[:48]]
+        more = f"<p class=soft>and {len(row.lost) - 48:,} more</p>" if len(row.lost) > 48 else ""
+        parts.append(f"<p class=soft>{escape(row.name)}</p>\n<div class=lost>{''.join(shown)}</div>{more}\n")
+    if not parts:
+        return ""
+    intro = "<p>Right before quantization, wrong after: index in the test split, true class → answer.</p>\n"
+    return f"<h2>Lost pictures</h2>\n{intro}{''.join(parts)}"
+
+
+def _picture(png: bytes, caption: str) -> str:
+    source = base64.b64encode(png).decode()
+    drawn = f'<img alt="{escape(caption)}" src="data:image/png;base64,{source}">' if png else ""
+    return f"<figure>{drawn}<figcaption>{escape(caption)}</figcaption></figure>"
+
+
+def _operations(operations: Sequence[Operation]) -> str:
+    if not operations:
+        return ""
+    body = [[escape(o.name), words.time(o.median_us), words.time(o.iqr_us), f"{o.rounds:,}"] for o in operations]
+    head = ("operation", "median", "interquartile range", "rounds")
+    return "<h2>Each operation apart</h2>\n<p>From pytest-benchmark.</p>\n" + _grid(head, body, words=1)
+
+
+def _left_out(report: Report) -> str:
+    return "".join(f"<p class='soft note'>{escape(line)}</p>\n" for line in report.left_out)

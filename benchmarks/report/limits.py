@@ -1,0 +1,40 @@
+"""How close each row comes to the least time this machine could take (benchmarks/bounds.py)."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from benchmarks import bounds, peaks, work
+from benchmarks.report.row import Row
+from edge import artifact
+from edge.errors import ModelError, ToolchainError
+
+
+def with_bounds(rows: Sequence[Row], tell: Callable[[str], None]) -> tuple[Row, ...]:
+    """The rows with their ratio to the bound; without it, and `tell` hears why, where it cannot be had.
+
+    The peaks are measured twice, right behind the rows, and the higher ones count.
+    """
+    if not any(row.inference_us for row in rows):
+        return tuple(rows)
+    works = {}
+    for row in rows:
+        try:
+            works[row.digest] = work.count(artifact.read(row.path))
+        except ModelError as error:
+            tell(f"no bound: {error}")
+    sizes = sorted({each.least_bytes for each in works.values()})
+    try:
+        best = peaks.best([peaks.measure(sizes) for _ in range(2)])
+    except ToolchainError as error:
+        tell(f"no bounds: {error}")
+        return tuple(rows)
+    rates = {"float32_gmacs": best.float32_gmacs, "int8_gmacs": best.int8_gmacs}
+    least_us = {
+        digest: bounds.bound(each, read_gbs=best.bandwidth_gbs[each.least_bytes], **rates).us for digest, each in works.items()
+    }
+    return tuple(
+        replace(row, bound_ratio=row.inference_us / least_us[row.digest])
+        if row.inference_us and row.digest in least_us
+        else row
+        for row in rows
+    )

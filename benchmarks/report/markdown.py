@@ -1,0 +1,73 @@
+"""The report as a pull-request comment: the table, the comparison, and why a figure is missing."""
+
+from benchmarks.report import words
+from benchmarks.report.row import Report, Row
+
+LIMIT = 65_536  # characters GitHub takes in a comment
+HEAD = ("network", "format", "engine", "bytes", "top-1", "drop (95 %), points", "cold", "p50", "p99", "memory", "× bound")
+
+
+def page(report: Report) -> str:
+    """The whole comment, shorter than LIMIT: rows that do not fit are counted."""
+    head = f"## Benchmarks\n\nedgeproof {report.version}, commit `{report.commit[:12]}` on {report.where}.\n"
+    return head + _comparison(report.comparison) + _fitted(report.rows, LIMIT - len(head) - 30_000) + _left_out(report)
+
+
+def comparison(told: dict) -> str:
+    """What `--compare` found: the verdict's sentence, then each figure."""
+    lines = [f"### Against `{told['base'][:12]}`: {told['verdict']}", "", told["why"], ""]
+    lines += ["| figure | base | now | change (95 %) | noise | verdict |", "| --- | --: | --: | --: | --: | --- |"]
+    lines += ["| " + " | ".join(figure["cells"]) + " |" for figure in told["figures"]]
+    return "\n".join(lines)
+
+
+def _comparison(told: dict[str, object] | None) -> str:
+    if told is None:
+        return ""
+    return f"\n{comparison(told)}\n"[: LIMIT // 4]
+
+
+def _fitted(rows: tuple[Row, ...], room: int) -> str:
+    lines = ["", "| " + " | ".join(HEAD) + " |", "| --- | --- | --- |" + " --: |" * 8]
+    notes = ["", "Cold: a whole `edge-predict`. p50, p99: the network alone, one thread. " + _legend(rows)]
+    for shown, row in enumerate(rows):
+        line = "| " + " | ".join(_cells(row)) + " |"
+        note = [f"- unsteady, {row.name} ({row.engine}): {row.unsteady}"] if row.unsteady else []
+        if sum(map(len, [*lines, line, *notes, *note])) + len(lines) + len(notes) > room:
+            notes.append(f"- {len(rows) - shown:,} more rows in report.html")
+            break
+        lines.append(line)
+        notes += note
+    return "\n".join([*lines, *notes]) + "\n"
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    return (
+        f"{row.network} ({row.data}{', in the wheel' if row.shipped else ''})",
+        f"{row.format} {row.precision}",
+        row.engine,
+        f"{row.model_bytes:,}",
+        words.percent(row.accuracy.top1 if row.accuracy else None) + _rechecked(row),
+        words.drop(row),
+        words.stage(row, "edge-predict"),
+        words.stage(row, "pixels", stage="inference"),
+        words.stage(row, "pixels", 99, stage="inference"),
+        words.mib(row.speed.peak_mib if row.speed else None),
+        words.ratio(row.bound_ratio),
+    )
+
+
+def _rechecked(row: Row) -> str:
+    if not row.recheck:
+        return ""
+    return " ✓" if row.recheck.agrees else f" (here {words.percent(row.recheck.top1)})"
+
+
+def _legend(rows: tuple[Row, ...]) -> str:
+    n = sorted({row.accuracy.n_images for row in rows if row.accuracy})
+    pictures = f" n = {' or '.join(f'{count:,}' for count in n)} test pictures." if n else ""
+    return f"Drop: top-1 lost to the float model, paired; from each model's manifest.{pictures}"
+
+
+def _left_out(report: Report) -> str:
+    return "".join(f"- {line}\n" for line in report.left_out[:20])

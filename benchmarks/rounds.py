@@ -1,0 +1,92 @@
+"""Two sides measured in turn: rounds of fresh processes, in each of them short slices, one side after the other.
+
+A slice is milliseconds long, so what the machine does falls on all sides alike. What a process keeps for its life (where
+its memory lies, its hash seed) does not, so every round starts new ones. The base runs twice: how far it differs from
+itself is the noise.
+"""
+
+import math
+import random
+import statistics
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+from benchmarks.sides import Side, Worker
+from edge import cold
+
+SLICES = 20  # a round
+SLICE_NS = 4e6
+PROCESSES = 5  # of each side in a round
+IN_PROCESS = ("pixels", "file")
+FIGURES = (*IN_PROCESS, "process")
+
+
+@dataclass(frozen=True)
+class Round:
+    """Of one figure: log(now / base); log(base again / base); ns of both.
+
+    The change is from one turn of the base, not from the mean of both: only a difference of two of a kind errs as often up as
+    down where times are skewed, and the bounds rest on that.
+    """
+
+    change: float
+    noise: float
+    base_ns: float
+    now_ns: float
+
+
+def measure(
+    base: Side, now: Side, *, models: tuple[str, str], picture: str, rounds: int, seed: int = 0
+) -> dict[str, list[Round]]:
+    """`rounds` rounds of each of FIGURES; `models` are the base's and the other's, "" for the one that came along."""
+    draw = random.Random(seed)
+    found: dict[str, list[Round]] = {figure: [] for figure in FIGURES}
+    for _ in range(rounds):
+        for figure, result in _round(base, now, models, picture, draw):
+            found[figure].append(result)
+    return found
+
+
+def _round(base: Side, now: Side, models: tuple[str, str], picture: str, draw: random.Random) -> Iterator[tuple[str, Round]]:
+    sides = [(base, models[0]), (base, models[0]), (now, models[1])]
+    with ExitStack() as stack:
+        workers = [stack.enter_context(side.start(model, picture)) for side, model in sides]
+        for figure in IN_PROCESS:
+            n = _calls(workers, figure)
+            asks = [_asking(worker, f"{figure} {n}") for worker in workers]
+            yield figure, _paired([_turns(asks, draw) for _ in range(SLICES)])
+    commands = [[side.edge_predict, picture, *(["--trust", "--model", model] if model else [])] for side, model in sides]
+    starts = [_starting(command) for command in commands]
+    yield "process", _paired([_turns(starts, draw) for _ in range(PROCESSES)])
+
+
+def _calls(workers: Sequence[Worker], figure: str) -> int:
+    """Calls in a slice, after some to warm up."""
+    took = [float(worker.ask(f"{figure} 50")) for worker in workers for _ in range(3)]
+    return max(round(SLICE_NS / min(took)), 10)
+
+
+def _asking(worker: Worker, line: str) -> Callable[[], float]:
+    return lambda: float(worker.ask(line))
+
+
+def _starting(command: list[str]) -> Callable[[], float]:
+    return lambda: 1e6 * cold.measure(command)[0]
+
+
+def _turns(calls: Sequence[Callable[[], float]], draw: random.Random) -> list[float]:
+    """The ns of each, called in a drawn order."""
+    order = draw.sample(range(len(calls)), len(calls))
+    taken = {at: calls[at]() for at in order}
+    return [taken[at] for at in range(len(calls))]
+
+
+def _paired(slices: Sequence[Sequence[float]]) -> Round:
+    """One round from its slices: ns of the base, of the base again, of the other."""
+    return Round(
+        change=statistics.median(math.log(now / base) for base, _, now in slices),
+        noise=statistics.median(math.log(again / base) for base, again, _ in slices),
+        base_ns=statistics.median(ns for base, again, _ in slices for ns in (base, again)),
+        now_ns=statistics.median(now for _, _, now in slices),
+    )

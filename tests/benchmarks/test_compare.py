@@ -1,0 +1,200 @@
+"""Is it worse? Made-up rounds in, verdicts and sentences out; and real processes that answer alike."""
+
+import argparse
+import math
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmarks import answers, compare, experiment, sides
+from benchmarks.compare import conclude, judge_bytes, judge_time
+from benchmarks.rounds import FIGURES, Round, measure
+from benchmarks.sides import Side
+from conftest import ROOT, run
+from edge.errors import ToolchainError, UsageError
+
+ALPHA = 0.01 / 3
+DEVELOPMENT = Side("development", Path(sys.prefix))
+
+
+def rounds(ratio: float, *, noise: float = 0.002, n: int = 15) -> list[Round]:
+    """Rounds whose change and noise are spread evenly about log(ratio) and 0."""
+    spread = [noise * (2 * at / (n - 1) - 1) for at in range(n)]
+    mixed = spread[::2] + spread[1::2]
+    return [
+        Round(change=math.log(ratio) + a, noise=b, base_ns=20_000, now_ns=20_000 * ratio)
+        for a, b in zip(spread, mixed, strict=True)
+    ]
+
+
+def verdict(ratio: float, **how: float) -> str:
+    return judge_time("pixels", rounds(ratio, **how), 0.10, alpha=ALPHA).verdict
+
+
+@pytest.mark.parametrize(
+    ("ratio", "noise", "wanted"),
+    [
+        (1.0, 0.002, "same"),
+        (1.05, 0.002, "slower"),
+        (1.15, 0.002, "worse"),
+        (1.15, 0.05, "worse"),
+        (1.15, 0.5, "undecided"),  # over the limit, and lost in the noise
+        (1.0, 0.5, "undecided"),  # a machine on which nothing could be seen
+        (0.9, 0.002, "better"),
+        (0.4, 0.002, "suspicious"),
+        (0.6, 0.002, "better"),
+    ],
+)
+def test_a_time_is_judged_by_limit_and_noise(ratio, noise, wanted):
+    assert verdict(ratio, noise=noise) == wanted
+
+
+def test_a_time_shows_both_sides_the_change_and_the_noise():
+    judged = judge_time("pixels", rounds(1.15), 0.10, alpha=ALPHA)
+    assert judged.cells[:3] == ("pixels", "20.00 µs", "23.00 µs")
+    assert judged.cells[3].startswith("+15.0 % (+14.9 % to +15.1 %)")
+    assert judged.cells[4:] == ("±0.1 %", "worse")
+
+
+@pytest.mark.parametrize(("now", "wanted"), [(100_000, "same"), (101_000, "same"), (101_001, "worse"), (49_999, "suspicious")])
+def test_bytes_may_grow_by_one_per_cent(now, wanted):
+    assert judge_bytes("model", 100_000, now).verdict == wanted
+
+
+def test_the_worst_figure_decides_and_is_named():
+    figures = [judge_time("pixels", rounds(1.2), 0.10, alpha=ALPHA), judge_bytes("model: bytes", 100, 100)]
+    found = conclude(figures, commit="0123456789abcdef")
+    assert found.verdict == "worse"
+    assert found.why == "Worse than 0123456789ab beyond limit and noise: pixels +20.0 % (+19.9 % to +20.1 %)."
+
+
+def test_no_worse_is_said_plainly():
+    found = conclude([judge_bytes("model: bytes", 100, 100)], commit="0123456789abcdef")
+    assert (found.verdict, found.why) == ("no worse", "No worse than 0123456789ab.")
+
+
+def test_better_beyond_belief_is_flagged():
+    found = conclude([judge_time("pixels", rounds(0.3), 0.10, alpha=ALPHA)], commit="0123456789abcdef")
+    assert found.verdict == "suspicious"
+    assert found.why.startswith(
+        "Better than 0123456789ab beyond belief, so look whether it still measures the same: pixels −70.0 %"
+    )
+
+
+def test_a_noisy_machine_says_what_it_cannot_tell():
+    found = conclude([judge_time("pixels", rounds(1.0, noise=0.5), 0.10, alpha=ALPHA)], commit="0123456789abcdef")
+    assert found.verdict == "undecided"
+    assert found.why.startswith("No worse than 0123456789ab that this machine can tell; too noisy here for: pixels")
+
+
+def test_answers_without_a_truth_may_not_differ():
+    base = np.arange(10)
+    assert answers.judge(base, base, truth=None, data="mnist").verdict == "same"
+    found = answers.judge(base, np.where(base == 3, 5, base), truth=None, data="mnist")
+    assert (found.verdict, found.change) == ("worse", "1 of 10 carried pictures differ")
+
+
+def test_answers_with_a_truth_go_through_the_gate():
+    truth = np.zeros(10_000, int)
+    base = np.where(np.arange(10_000) < 50, 1, 0)  # 99.50 %
+    five_lost = np.where(np.arange(10_000) < 55, 1, 0)
+    hundred_lost = np.where(np.arange(10_000) < 150, 1, 0)
+    found = answers.judge(base, five_lost, truth=truth, data="mnist")
+    assert (found.verdict, found.base, found.now, found.change) == ("same", "99.50 %", "99.45 %", "5 lost, 0 gained of 10,000")
+    assert answers.judge(base, hundred_lost, truth=truth, data="mnist").verdict == "worse"
+    assert answers.judge(five_lost, base, truth=truth, data="mnist").verdict == "better"
+
+
+def flags(*arguments: str) -> argparse.Namespace:
+    parser = argparse.ArgumentParser()
+    compare.add_flags(parser)
+    return argparse.Namespace(**vars(parser.parse_args(arguments)), short=False, models=[], data_dir=None)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--max-slower", "0"], "--max-slower 0: wanted per cent over 0"),
+        (["--rounds", "8"], "--rounds 8: 3 times take at least 9 rounds to tell anything"),
+    ],
+)
+def test_settings_that_could_tell_nothing_are_usage_errors(arguments, said):
+    with pytest.raises(UsageError, match=said):
+        compare.settings(flags("--compare", "HEAD", *arguments))
+
+
+def test_an_unknown_base_is_a_usage_error():
+    done = run(sys.executable, "-m", "benchmarks", "--compare", "no-such-revision")
+    wanted = "--compare no-such-revision: no commit of this checkout; a clone made for CI needs its history (fetch-depth: 0)"
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", f"benchmarks: {wanted}\n")
+
+
+def test_a_side_that_fails_says_why():
+    with DEVELOPMENT.start("no-such.tflite", "x.png") as worker, pytest.raises(ToolchainError) as caught:
+        worker.ask("pixels 10")
+    assert str(caught.value).startswith("development cannot be measured: ")
+    assert "no-such.tflite" in str(caught.value)
+
+
+def test_one_round_gives_every_figure():
+    found = measure(DEVELOPMENT, DEVELOPMENT, models=("", ""), picture=compare.PICTURE, rounds=1)
+    assert list(found) == list(FIGURES)
+    assert all(each.base_ns > 0 and math.isfinite(each.change) for (each,) in found.values())
+
+
+def test_both_sides_are_asked_about_the_pictures_they_carry(monkeypatch):
+    monkeypatch.delenv("EDGEPROOF_DATA", raising=False)
+    found = answers.compare(DEVELOPMENT, DEVELOPMENT, model="", picture=compare.PICTURE, data_dir=None)
+    assert found.verdict == "same"
+    assert found.change.startswith("0 of ") and found.change.endswith("carried pictures differ")
+
+
+def test_the_working_tree_is_exported_and_a_slower_predictor_answers_the_same(tmp_path):
+    tree = sides.export(None, tmp_path / "tree")
+    assert (tree / "edge" / "predictor.py").read_bytes() == (ROOT / "edge" / "predictor.py").read_bytes()
+    assert not (tree / ".git").exists()
+    experiment.plant(tree, 0.15)
+    ask = (
+        "import sys; from edge import predictor as p; print(p.__file__); print(p.load(sys.argv[1]).predict(sys.argv[2]).label)"
+    )
+    model = ROOT / "edge" / "models" / "lenet5-relu-mnist-int8.tflite"
+    done = run(sys.executable, "-c", ask, model, compare.PICTURE, cwd=tree)
+    assert done.stdout.splitlines() == [str(tree / "edge" / "predictor.py"), "7"]
+
+
+def test_a_planted_slowdown_lasts_that_share_of_a_usual_answer():
+    clock = [0]
+
+    def now() -> int:
+        clock[0] += 1
+        return clock[0]
+
+    def plain(self, pixels) -> str:
+        clock[0] += 999  # an answer, with the look at the clock behind it, is 1,000
+        return "7"
+
+    space = {"Predictor": type("Predictor", (), {"answer": plain})}
+    source = experiment.SLOWER.format(share=0.15).replace("from time import perf_counter_ns as _now", "")
+    exec(source, space | {"_now": now})
+    ready, taken = space["Predictor"](), []
+    for _ in range(151):
+        started = clock[0]
+        assert ready.answer(b"") == "7"
+        taken.append(clock[0] - started)
+    assert taken[:150] == [1001] * 150
+    assert taken[150] == pytest.approx(1150, abs=2)
+
+
+def test_the_experiment_counts_alarms_and_what_was_noticed():
+    def trial(planted: float, ratio: float) -> experiment.Trial:
+        return experiment.Trial(
+            planted=planted, found=conclude([judge_time("pixels", rounds(ratio), 0.10, alpha=ALPHA)], commit="itself")
+        )
+
+    text = experiment.page([trial(0.0, 1.0), trial(0.15, 1.15), trial(0.05, 1.05)], command="made up", rounds=15)
+    assert "| 0 % | 1 | 0 | 0 | +0.0 to +0.0 % | ±0.1 % |" in text
+    assert "| 15 % | 1 | 1 | 1 | +15.0 to +15.0 % | ±0.1 % |" in text
+    assert "| 5 % | 1 | 0 | 1 | +5.0 to +5.0 % | ±0.1 % |" in text
+    assert "| 1 | pixels | +0.0 % (−0.1 % to +0.1 %) | ±0.1 % | same |" in text
