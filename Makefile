@@ -30,7 +30,7 @@ demo: $(VENV)/installed
 
 # Run the tests; what they need is installed first.
 test: $(VENV)/installed
-	$(RUN) -m pytest -m "not arm"
+	$(RUN) -m pytest -m "not arm" --numprocesses auto --dist loadfile
 
 # Run the installed wheel on emulated Raspberry Pi cores; its answers must equal x86-64's (.arm holds the device, 0.5 GB).
 test-arm: $(VENV)/installed
