@@ -8,10 +8,12 @@ from pathlib import Path
 from convert import flags, report
 from convert.calibration import CalibrationSet, draw_calibration_set, read_calibration_set
 from convert.candidate import Trained, converter
+from convert.diagnose import diagnosed
 from convert.gate import gate_for
 from convert.goldens import golden_pictures
 from convert.plan import Plan
 from convert.publish import publish
+from convert.repair import mendable, mended
 from convert.report import Result
 from convert.signing import sign
 from convert.trial import attempt, prepare
@@ -25,10 +27,16 @@ from train.datasets import Dataset, Split
 
 def main() -> int:
     settings = flags.parse()
-    clear_partials(settings.out)
+    for folder in (settings.out, report.lost_folder(Path(settings.out))):
+        clear_partials(str(folder))
     results = [convert_one(*network, settings) for network in networks(settings)]
     report.write(results, Path(settings.out))
     print(report.table([row for result in results for row in result.rows]))
+    for row in (row for result in results for row in result.rows if row.before or not row.verdict.passed):
+        for finding in row.findings[:3]:
+            errors.say("convert", f"{row.file_name}: {finding.in_words}")
+        if row.repair:
+            errors.say("convert", f"{row.file_name}: {row.repair.in_words}")
     unpublished = [row for result in results for row in result.rows if not row.verdict.passed]
     for row in unpublished:
         older = "; the one published before stays" if Path(settings.out, row.file_name).exists() else ""
@@ -66,10 +74,19 @@ def convert_one(trained: Trained, dataset: Dataset, training: Split, settings: N
         source = converter(kind, trained, trial.calibration)
         for precision in settings.precisions:
             row = attempt(trial, source, Plan(precision, settings.method))
+            if settings.diagnose or not row.verdict.passed:
+                row = diagnosed(trial, source, row)
+            if not settings.no_repair and mendable(trial, row):
+                row = mended(trial, source, row)
             rows.append(row)
             if row.judged and row.verdict.passed:
                 sealed = publish(
-                    row.judged, trial.trained, trial.calibration, gate=gate, goldens=goldens, report=report.markdown([row])
+                    row.judged,
+                    trial.trained,
+                    row.repair.calibration if row.repair else trial.calibration,
+                    gate=gate,
+                    goldens=goldens,
+                    report=report.proof(row),
                 )
                 path = str(Path(settings.out, row.file_name))
                 write_whole(path, sealed)

@@ -11,6 +11,7 @@ import numpy as np
 
 from convert.calibration import CalibrationSet
 from convert.plan import Plan
+from convert.ranges import Range
 from edge import artifact, engine
 from edge.artifact import Artifact
 from edge.contract import InputContract, ModelContract
@@ -37,7 +38,14 @@ class Candidate:
         return f"{self.name}.{self.kind}"
 
 
-class Trained(Protocol):
+class Network(Protocol):
+    """What can be built."""
+
+    def build(self, *, batch_size: int | None = None) -> "keras.Model":
+        """The network in float: pixels 0 to 255 in, logits out."""
+
+
+class Trained(Network, Protocol):
     """A network to convert: a checkpoint of ours, or a Keras file of somebody else's."""
 
     @property
@@ -68,9 +76,6 @@ class Trained(Protocol):
     def provenance(self) -> dict[str, object]:
         """Where it comes from, for the manifest: without a clock."""
 
-    def build(self, *, batch_size: int | None = None) -> "keras.Model":
-        """The network in float: pixels 0 to 255 in, logits out."""
-
 
 class Converter(Protocol):
     """One network and its calibration images, from which it is converted as any plan says."""
@@ -84,24 +89,27 @@ class Converter(Protocol):
     def layer_outputs(self, plan: Plan, images: np.ndarray) -> Iterator[dict[str, np.ndarray]]:
         """What each layer puts out for each of `images`, uint8 [n, H, W, C]."""
 
+    def ranges(self, plan: Plan) -> dict[str, Range]:
+        """The range each layer's output is given, as the calibration images set it."""
 
-def converter(kind: str, trained: Trained, calibration: CalibrationSet) -> Converter:
+
+def converter(kind: str, network: Network, calibration: CalibrationSet) -> Converter:
     """The converter to `kind`, tflite or onnx, batch size 1."""
-    with _quietly():
-        made: Converter = importlib.import_module(CONVERTERS[kind]).Converter(trained.build(batch_size=1), calibration)
+    with quietly():
+        made: Converter = importlib.import_module(CONVERTERS[kind]).Converter(network.build(batch_size=1), calibration)
     return made
 
 
 def convert(converter: Converter, plan: Plan, *, name: str) -> Candidate:
     """The candidate called `<name>-<precision>`. Raises Refused where this network cannot be had so, and why."""
-    with _quietly():
+    with quietly():
         converted = converter.convert(plan)
     return Candidate(f"{name}-{plan.precision}", converter.kind, plan, artifact.mark(converted, converter.kind))
 
 
 @contextlib.contextmanager
-def _quietly() -> Iterator[None]:
-    # The converters report each of their steps.
+def quietly() -> Iterator[None]:
+    """The converters report each of their steps; here they do not."""
     with NativeChatterHidden(), warnings.catch_warnings(action="ignore"):
         yield
 

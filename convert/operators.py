@@ -60,10 +60,14 @@ class Inventory:
         return sum(island.share for island in self.islands)
 
     @property
+    def counted(self) -> str:
+        """`8 int8, 5 float32`."""
+        return ", ".join(f"{count} {kind}" for kind, count in self.by_type.items())
+
+    @property
     def in_words(self) -> str:
         """`12 int8` or `8 int8, 5 float32; float islands take 21 % of the time`."""
-        counted = ", ".join(f"{count} {kind}" for kind, count in self.by_type.items())
-        return f"{counted}; float islands take {100 * self.share:.0f} % of the time" if self.islands else counted
+        return f"{self.counted}; float islands take {100 * self.share:.0f} % of the time" if self.islands else self.counted
 
 
 def inventory(model: bytes, *, kind: str, precision: str, picture: np.ndarray) -> Inventory:

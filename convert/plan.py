@@ -14,6 +14,8 @@ PRECISIONS = {
     "int16x8": "int8 weights, 16-bit activations: for networks that int8 activations break",
     "int4": "4-bit weights: an eighth of the bytes",
 }
+# Those with integers in them: what can be diagnosed, and mended.
+QUANTIZED = ("dynamic", "int8", "int16x8", "int4")
 
 
 @dataclass(frozen=True)

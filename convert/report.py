@@ -15,6 +15,7 @@ from edge.files import write_whole
 
 _HEADER = ("network", "format", "precision", "model bytes", "float top-1", "top-1", "lost", "gained",
            "drop (95 % interval), points", "n", "µs", "verdict")  # fmt: skip
+_WORDS = "lost: the float model is right and this one wrong; gained: the reverse; n: test pictures."
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,7 +58,7 @@ def cells(row: Row) -> tuple[str, ...]:
         f"{seen.drop_points:.2f} ({lower:.2f} to {upper:.2f})",
         f"{seen.n_images:,}",
         f"{row.judged.median_us:.0f}",
-        row.verdict.outcome,
+        f"{row.verdict.outcome}, mended" if row.before else row.verdict.outcome,
     )
 
 
@@ -70,6 +71,8 @@ def as_json(row: Row) -> dict[str, object]:
         "scheme": row.plan.in_words,
         "verdict": row.verdict.outcome,
         "reasons": list(row.verdict.reasons),
+        "findings": [asdict(finding) for finding in row.findings],
+        "repair": _repair(row),
     }
     if row.judged is None:
         return told
@@ -98,16 +101,38 @@ def table(rows: list[Row]) -> str:
 
 def markdown(rows: list[Row]) -> str:
     """The rows as a Markdown table, with the gate's reasons and what ran under it."""
-    lines = [_HEADER, tuple("---" for _ in _HEADER), *map(cells, rows)]
-    grid = "\n".join("| " + " | ".join(line) + " |" for line in lines)
+    accounts = "".join(f"- {_account(row)}\n" for row in rows)
     return (
-        f"{grid}\n\n"
-        + "".join(f"- {_account(row)}\n" for row in rows)
-        + (
-            "\nlost: the float model is right and this one wrong; gained: the reverse; n: test pictures; µs: median time of a "
-            f"prediction, pixels in, logits out, one thread. Measured on {_machine()}.\n"
-        )
+        f"{_grid([_HEADER, *map(cells, rows)])}\n\n{accounts}\n{_WORDS} µs: median time "
+        f"of a prediction, pixels in, logits out, one thread. Measured on {_machine()}.\n"
     )
+
+
+def proof(row: Row) -> str:
+    """The same for the sealed file of `row`: no time is in it, so that equal inputs give equal files."""
+    at = _HEADER.index("µs")
+    grid = _grid([line[:at] + line[at + 1 :] for line in (_HEADER, cells(row))])
+    return f"{grid}\n\n- {_account(row, timed=False)}\n\n{_WORDS} Measured on {_machine()}.\n{why([row], timed=False)}"
+
+
+def why(rows: list[Row], *, timed: bool = True) -> str:
+    """What quantization cost each layer, worst first, and what was done about it; "" where nothing was asked."""
+    parts = []
+    for row in rows:
+        name = f"`{row.file_name}`"
+        if row.findings:
+            grid = [("layer", "share of the error", "SQNR, dB", "cause", "evidence"), ("---", "--:", "--:", "---", "---")]
+            grid += [(f.layer, f"{100 * f.share:.0f} %", f"{f.sqnr_db:.1f}", f.cause, f.evidence) for f in row.findings]
+            lines = "".join("| " + " | ".join(line) + " |\n" for line in grid)
+            parts.append(f"What quantization costs each layer of {name}, worst first:\n\n{lines}")
+        if row.repair:
+            parts.append(
+                f"{name} {row.repair.in_words}.{_cost(row) if timed else ''}\n\n"
+                + "".join(
+                    f"{i}. {step.in_words}, logit error {step.logit_error:.3g}\n" for i, step in enumerate(row.repair.steps)
+                )
+            )
+    return "\n## Why\n\n" + "\n".join(parts) if parts else ""
 
 
 def write(results: list[Result], folder: Path) -> None:
@@ -118,29 +143,63 @@ def write(results: list[Result], folder: Path) -> None:
     parts = [f"# Conversion report\n\n{markdown(rows)}"]
     if agreements:
         parts.append("## Between formats\n\n" + "".join(f"- {line}\n" for line in agreements))
+    parts.extend(filter(None, [why(rows)]))
     for result in results:
         for row in result.rows:
+            sheet = lost_folder(folder) / f"{row.file_name}.png"
+            sheet.unlink(missing_ok=True)  # of an earlier conversion
             if row.judged and row.judged.verification.lost:
-                parts.append(_lost(row, row.judged.verification.lost_pictures, result.trial, folder))
+                parts.append(_lost(row, row.judged.verification.lost_pictures, result.trial, sheet))
     write_whole(str(folder / "report.json"), json.dumps(report, indent=1).encode() + b"\n")
     write_whole(str(folder / "report.md"), "\n".join(parts).encode())
 
 
-def _account(row: Row) -> str:
+def _repair(row: Row) -> dict[str, object] | None:
+    if row.repair is None:
+        return None
+    return {
+        "passed": row.repair.passed,
+        "scheme": row.repair.plan.in_words,
+        "layers_in_float": list(row.repair.layers),
+        "steps": [asdict(step) for step in row.repair.steps],
+        "before": None if row.before is None else as_json(row.before),
+    }
+
+
+def _cost(row: Row) -> str:
+    """What a repair cost, against the candidate that it mends."""
+    if row.before is None or row.before.judged is None or row.judged is None:
+        return ""
+    n_bytes = len(row.judged.candidate.model) - len(row.before.judged.candidate.model)
+    taken = row.judged.median_us - row.before.judged.median_us
+    return f" It costs {n_bytes:+,} bytes and {taken:+.0f} µs a prediction; what runs: {row.judged.inventory.in_words}."
+
+
+def _grid(lines: list[tuple[str, ...]]) -> str:
+    return "\n".join("| " + " | ".join(line) + " |" for line in (lines[0], tuple("---" for _ in lines[0]), *lines[1:]))
+
+
+def _account(row: Row, *, timed: bool = True) -> str:
     said = f"`{row.file_name}`: {row.verdict.outcome}: {'; '.join(row.verdict.reasons)}"
     if row.judged is None:
         return said
-    said += f". {row.plan.in_words}. Operators: {row.judged.inventory.in_words}"
+    ran = row.judged.inventory
+    said += f". {row.plan.in_words}. Operators: {ran.in_words if timed else ran.counted}"
     return f"{said}. {row.judged.sensitivity}" if row.judged.sensitivity else said
 
 
-def _lost(row: Row, lost: tuple[LostPicture, ...], trial: Trial, folder: Path) -> str:
-    name = f"lost/{row.file_name}.png"
-    write_whole(str(folder / name), contact_sheet.draw(lost, trial.dataset.test, trial.trained.class_names))
+def lost_folder(folder: Path) -> Path:
+    """Where in `folder` the sheets of lost pictures lie."""
+    return folder / "lost"
+
+
+def _lost(row: Row, lost: tuple[LostPicture, ...], trial: Trial, sheet: Path) -> str:
+    write_whole(str(sheet), contact_sheet.draw(lost, trial.dataset.test, trial.trained.class_names))
     names = trial.trained.class_names
     shown = ", ".join(f"{picture.index} ({names[picture.label]} → {names[picture.answer]})" for picture in lost[:12])
     more = f" and {len(lost) - 12:,} more in report.json" if len(lost) > 12 else ""
-    return f"## Lost by `{row.file_name}`\n\n![lost pictures]({name})\n\nBy index in the test split: {shown}{more}.\n"
+    drawn = f"![lost pictures]({sheet.parent.name}/{sheet.name})"
+    return f"## Lost by `{row.file_name}`\n\n{drawn}\n\nBy index in the test split: {shown}{more}.\n"
 
 
 def _machine() -> str:

@@ -127,7 +127,8 @@ class Converter:
         ]
 
     def _layer(self, node: onnx.NodeProto) -> str:
-        return self._home.get(layer_in([node.name, *node.output], self._home), "")
+        # A convolution that tf2onnx put together has no name of ours; its weights have.
+        return self._home.get(layer_in([node.name, *node.output, *node.input[1:]], self._home), "")
 
     def _find_ranges(self, method: str) -> dict[str, Range]:
         tensors = [output for node in self._floating.graph.node for output in node.output]

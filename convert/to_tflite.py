@@ -77,9 +77,16 @@ class Converter:
 
     def layer_outputs(self, plan: Plan, images: np.ndarray) -> Iterator[dict[str, np.ndarray]]:
         """What each layer puts out, as numbers, for each of `images` (uint8 [n, H, W, C]), the model being as `plan` says."""
-        last = {operator.layer: operator.output for operator in self._operators if operator.layer}
+        last = self._last()
         for values in _values(self.convert(plan), images):
             yield {layer: values[output] for layer, output in last.items() if output in values}
+
+    def ranges(self, plan: Plan) -> dict[str, Range]:
+        """The range each layer's output is given, as the calibration images set it."""
+        return {layer: self._ranges(plan.method)[output] for layer, output in self._last().items()}
+
+    def _last(self) -> dict[str, str]:
+        return {operator.layer: operator.output for operator in self._operators if operator.layer}
 
     def _find_ranges(self, method: str) -> dict[str, Range]:
         found = tensor_ranges(lambda: _values(self._floating, self._calibration.images), method)

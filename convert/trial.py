@@ -2,6 +2,7 @@
 
 import sys
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,7 +17,11 @@ from edge.predictor import Predictor
 from train import evaluate
 from train.datasets import Dataset, Split
 
-N_VALIDATION, N_COMPARED = 2_000, 1_000
+if TYPE_CHECKING:
+    from convert.diagnose import Finding
+    from convert.repair import Repair
+
+N_VALIDATION, N_COMPARED = 5_000, 1_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,13 +56,20 @@ class Judged:
 
 @dataclass(frozen=True, eq=False)
 class Row:
-    """What came of one cell of the matrix: `judged` is None where there was nothing to judge, and the verdict says why."""
+    """What came of one cell of the matrix: `judged` is None where there was nothing to judge, and the verdict says why.
+
+    `findings`: what quantization cost each layer before any repair, worst first. `repair`: what was tried; where it was
+    enough on validation images this row is the mended candidate's, and `before` that of the one it mends.
+    """
 
     name: str
     kind: str
     plan: Plan
     verdict: Verdict
     judged: Judged | None = None
+    findings: "tuple[Finding, ...]" = ()
+    repair: "Repair | None" = None
+    before: "Row | None" = None
 
     @property
     def file_name(self) -> str:
@@ -97,15 +109,20 @@ def attempt(trial: Trial, source: Converter, plan: Plan) -> Row:
     return Row(name, source.kind, plan, verdict, judged)
 
 
+def answers(trial: Trial, source: Converter, plan: Plan, images: np.ndarray) -> np.ndarray:
+    """The logits, float32 [n, K], that the candidate of `plan` has for `images`, through the device's predictor."""
+    return ask(draft(convert(source, plan, name=trial.trained.name), trial.trained), images).logits
+
+
 def _sensitivity(trial: Trial, kind: str, plan: Plan, predictor: Predictor) -> str | None:
     """How many answers to validation images other calibration images would change; None where there are no others."""
     if trial.second is None:
         return None
-    other = draft(convert(converter(kind, trial.trained, trial.second), plan, name=trial.trained.name), trial.trained)
     images = trial.validation.images[:N_COMPARED]
-    answers, others = (ask(each, images).logits.argmax(axis=1) for each in (predictor, other))
-    n_other = len(trial.second.images)
-    return f"{n_other} other calibration images change {int(np.sum(answers != others))} of {len(images):,} answers"
+    ours = ask(predictor, images).logits
+    others = answers(trial, converter(kind, trial.trained, trial.second), plan, images)
+    changed = int(np.sum(ours.argmax(axis=1) != others.argmax(axis=1)))
+    return f"{len(trial.second.images)} other calibration images change {changed} of {len(images):,} answers"
 
 
 def _others(training: Split, calibration: CalibrationSet) -> Split:

@@ -191,7 +191,8 @@ def test_after_kill_9_no_final_name_exists_and_the_next_conversion_clears_what_i
     killed.wait()
     assert [path.name for path in out.iterdir()] == [f".{NETWORK}-digits-int8.tflite.{killed.pid}.partial"]
     assert conversion(workplace, "--out", "killed", "--formats", "tflite").wait() == 0
-    assert {path.name for path in out.iterdir()} == {f"{NETWORK}-digits-int8.tflite", "report.json", "report.md"}
+    left = {path.name for path in out.iterdir()} - {"lost"}  # drawn where anything was
+    assert left == {f"{NETWORK}-digits-int8.tflite", "report.json", "report.md"}
 
 
 def test_a_living_process_keeps_its_partial_file(tmp_path):

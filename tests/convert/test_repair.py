@@ -1,0 +1,185 @@
+"""A candidate that did not pass is mended by the cheapest remedy that is enough, or described as it is left."""
+
+import json
+import sys
+
+import numpy as np
+import pytest
+
+from convert import __main__ as command
+from convert import repair as ladder
+from convert.calibration import draw_calibration_set
+from convert.candidate import converter
+from convert.gate import Gate, Verdict
+from convert.plan import Plan
+from convert.remedies import Reweighted, bias_corrected, equalized
+from convert.repair import Step, harm_left, mendable, repair
+from convert.trial import Judged, Row, answers, prepare
+from convert.verify import Verification, compare
+from edge import artifact
+from tests.convert.faults import outlier
+from train import checkpoint, datasets, evaluate
+from train.architectures import architecture
+
+
+@pytest.fixture(scope="module")
+def trained(workshop):
+    return checkpoint.load(workshop / "runs" / "lenet5-relu-digits-modern")
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return datasets.digits.load()
+
+
+@pytest.fixture(scope="module")
+def planted(trained, digits):
+    """The network with a channel of conv2 that reaches 200 times too far: in float the same answers."""
+    return outlier("conv2", "dense1")(trained, digits).trained
+
+
+@pytest.fixture(scope="module")
+def attempted(planted, digits):
+    """Its trial, the converter, and what the gate saw of the int8 model."""
+    trial = prepare(
+        planted, digits, digits.train, calibration=draw_calibration_set(digits.train), gate=Gate(2.0), require_int8=False
+    )
+    source = converter("tflite", planted, trial.calibration)
+    logits = answers(trial, source, Plan("int8"), digits.test.images)
+    return trial, source, compare(logits, digits.test.labels, trial.reference)
+
+
+def test_equalization_takes_the_outlier_away_and_leaves_the_answers(planted, digits):
+    before, after = planted.build(), equalized(planted).build()
+    images = digits.test.images[:100]
+    np.testing.assert_allclose(evaluate.logits(after, images), evaluate.logits(before, images), rtol=0, atol=2e-3)
+
+    def over_median(model):
+        peaks = np.abs(np.array(model.get_layer("conv2").kernel)).max(axis=(0, 1, 2))
+        return peaks.max() / np.median(peaks)
+
+    assert over_median(before) > 100 and over_median(after) < 10
+
+
+@pytest.mark.parametrize("network", ["mnist-tiny", "keras-cnn", "deep-mnist-conv", "resnet8", "lenet5-1998"])
+def test_equalization_keeps_what_any_network_answers(network):
+    class Fresh:
+        def build(self, *, batch_size=None):
+            model = architecture(network).build(batch_size=batch_size)
+            rng = np.random.default_rng(0)
+            for variable in model.weights:
+                variable.assign(np.array(variable) * rng.uniform(0.5, 2, variable.shape).astype("f4"))
+            return model
+
+    images = np.random.default_rng(0).integers(0, 256, (8, *architecture(network).build().input_shape[1:]), np.uint8)
+    changed = equalized(Fresh())
+    if network == "lenet5-1998":
+        assert changed is None  # tanh: nothing may be scaled across it
+        return
+    before, after = (evaluate.logits(each.build(), images) for each in (Fresh(), changed))
+    np.testing.assert_allclose(after, before, rtol=0, atol=1e-4 * np.abs(before).max())
+
+
+def test_bias_correction_takes_the_mean_of_rounding_off(trained, digits):
+    """With weights rounded to 4 bits a tensor, the mean of the logits moves; corrected biases bring most of it back."""
+    images = digits.train.images[:256]
+
+    def rounded(network):
+        weights = {v.path: np.array(v) for v in network.build().weights}
+        for path, value in weights.items():
+            if path.endswith("kernel"):
+                step = np.abs(value).max() / 7
+                weights[path] = np.round(value / step) * step
+        return evaluate.logits(Reweighted(network, weights).build(), images).mean(axis=0)
+
+    wanted = evaluate.logits(trained.build(), images).mean(axis=0)
+    plain, corrected = rounded(trained), rounded(bias_corrected(trained, images, bits=4, per_channel=False))
+    assert np.abs(corrected - wanted).max() < 0.5 * np.abs(plain - wanted).max()
+
+
+def test_a_planted_outlier_is_mended_without_a_layer_in_float(attempted):
+    trial, source, seen = attempted
+    assert seen.drop_points > 5
+    found = repair(trial, source, Plan("int8"), seen=seen)
+    assert found.passed and found.layers == () and "weights equalized across layers" in found.remedies
+    assert [step.remedy for step in found.steps[:2]] == ["as it was", "percentile ranges"]
+    test = trial.dataset.test
+    after = compare(answers(trial, found.source, found.plan, test.images), test.labels, trial.reference)
+    assert trial.gate.judge(after).passed
+
+
+def test_where_weights_cannot_be_changed_the_two_layers_that_share_the_tensor_stay_in_float(attempted, monkeypatch):
+    trial, source, seen = attempted
+    monkeypatch.setattr(ladder, "equalized", lambda network: None)
+    found = repair(trial, source, Plan("int8"), seen=seen)
+    assert found.passed and found.layers == ("conv2", "dense1")
+    assert found.plan.in_words.endswith("in float32: conv2, pool2, flatten, dense1")
+
+
+def test_no_layer_is_left_in_float_where_all_must_be_int8_and_the_best_attempt_is_described(attempted, monkeypatch):
+    trial, source, seen = attempted
+    monkeypatch.setattr(ladder, "equalized", lambda network: None)
+    monkeypatch.setattr(ladder, "bias_corrected", lambda network, images, **how: network)
+    strict = prepare(
+        trial.trained, trial.dataset, trial.dataset.train,
+        calibration=trial.calibration, gate=trial.gate, require_int8=True,
+    )  # fmt: skip
+    found = repair(strict, source, Plan("int8"), seen=seen)
+    assert not found.passed and found.layers == ()
+    assert found.in_words.startswith("not mended; the best attempt: ")
+
+
+def test_the_share_of_harm_is_of_lost_pictures_or_of_the_error_where_those_cannot_be_counted():
+    def step(lost, logit_error):
+        return Step("", 1000, lost, 0, logit_error, kept=False, passed=False)
+
+    assert harm_left(step(99, 1.0), step(9, 1.0)) == pytest.approx(9.5 / 99.5)
+    assert harm_left(step(2, 4.0), step(0, 1.0)) == 0.5
+    assert harm_left(step(2, 4.0), step(0, None)) == 1.0
+
+
+def test_nothing_is_tried_where_not_even_a_perfect_candidate_could_pass(attempted):
+    trial, _, seen = attempted
+
+    def row(outcome, precision="int8"):
+        judged = Judged(None, None, seen, None, None, 0.0, None)
+        return Row("n", "tflite", Plan(precision), Verdict(outcome, ()), judged)
+
+    assert mendable(trial, row("failed"))
+    assert not mendable(trial, row("passed")) and not mendable(trial, row("refused"))
+    assert not mendable(trial, row("failed", "float16"))
+    few = Verification(n_images=100, lost=9, gained=0, agreeing=91, float_top1=1.0, top1=0.91)
+    assert not mendable(
+        trial, Row("n", "tflite", Plan("int8"), Verdict("failed", ()), Judged(None, None, few, None, None, 0, None))
+    )
+
+
+def convert_planted(monkeypatch, planted, tmp_path, *flags: str) -> int:
+    planted.save(tmp_path / "run")
+    arguments = ("--int8", "--formats", "tflite", "--checkpoint", str(tmp_path / "run"), "--out", str(tmp_path / "out"), *flags)
+    monkeypatch.setattr(sys, "argv", ["convert", *arguments])
+    return command.main()
+
+
+def test_the_command_publishes_what_it_mended_and_says_what_that_cost(monkeypatch, planted, tmp_path, capsys):
+    (tmp_path / "run").mkdir()
+    assert convert_planted(monkeypatch, planted, tmp_path) == 0
+    published = artifact.read(str(tmp_path / "out" / "lenet5-relu-digits-int8.tflite"))
+    assert published.manifest()["verification"]["drop_points"] < 2
+    said = capsys.readouterr()
+    assert "passed, mended" in said.out
+    assert "lenet5-relu-digits-int8.tflite: conv2 (" in said.err and "outlier weights in one channel: channel" in said.err
+    assert "lenet5-relu-digits-int8.tflite: mended by: " in said.err
+    (row,) = json.loads((tmp_path / "out" / "report.json").read_text())["rows"]
+    assert row["repair"]["passed"] and row["repair"]["before"]["verdict"] == "failed"
+    report = (tmp_path / "out" / "report.md").read_text()
+    assert "It costs " in report and " µs a prediction; what runs: " in report
+
+
+def test_without_repair_nothing_is_published_and_the_cause_is_said(monkeypatch, planted, tmp_path, capsys):
+    (tmp_path / "run").mkdir()
+    assert convert_planted(monkeypatch, planted, tmp_path, "--no-repair") == 1
+    assert not list((tmp_path / "out").glob("*.tflite"))
+    said = capsys.readouterr().err
+    assert "outlier weights in one channel" in said and "failed, not published: top-1 fell " in said
+    assert "mended" not in said
