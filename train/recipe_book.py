@@ -96,4 +96,5 @@ MEASURED = {
     ("lenet5-relu", "modern"): 99.31,
     ("lenet5-wide", "documented"): 97.88,
     ("cifar-lrn", "documented"): 69.22,
+    ("cifar-lrn", "modern"): 80.33,
 }
