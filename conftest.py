@@ -14,7 +14,8 @@ def run(*arguments: str | Path, cwd: Path = ROOT, **environment: str) -> subproc
     """Run a command and keep its output; the result's `returncode` is the test's to judge."""
     # As a user's shell has it: output buffered, none of our own settings but the data folder, no model installed.
     kept = {name: value for name, value in os.environ.items() if name not in ("PYTHONUNBUFFERED", "EDGEPROOF_MODEL")}
-    kept["EDGEPROOF_STORE"] = str(ROOT / "no-store")
+    kept.pop("EDGEPROOF_STORE", None)
+    kept["XDG_DATA_HOME"] = str(ROOT / "nothing-installed")
     return subprocess.run(
         [str(a) for a in arguments], cwd=cwd, env=kept | environment, capture_output=True, text=True, check=False
     )

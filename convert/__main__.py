@@ -8,12 +8,10 @@ from pathlib import Path
 from convert import flags, report
 from convert.calibration import CalibrationSet, draw_calibration_set, read_calibration_set
 from convert.candidate import Trained, converter
-from convert.diagnose import diagnosed
 from convert.gate import gate_for
 from convert.goldens import golden_pictures
 from convert.plan import Plan
 from convert.publish import publish
-from convert.repair import mendable, mended
 from convert.report import Result
 from convert.signing import sign
 from convert.trial import attempt, prepare
@@ -63,6 +61,10 @@ def networks(settings: Namespace) -> Iterator[tuple[Trained, Dataset, Split]]:
 
 def convert_one(trained: Trained, dataset: Dataset, training: Split, settings: Namespace) -> Result:
     """One network at every precision in every format, in the order of the work: calibrate, convert, judge, publish."""
+    with NativeChatterHidden():  # TensorFlow's first words
+        from convert.diagnose import diagnosed
+        from convert.repair import mendable, mended
+
     gate = gate_for(trained.data, settings.max_drop_points)
     trial = prepare(
         trained, dataset, training,
@@ -79,17 +81,9 @@ def convert_one(trained: Trained, dataset: Dataset, training: Split, settings: N
             if not settings.no_repair and mendable(trial, row):
                 row = mended(trial, source, row)
             rows.append(row)
-            if row.judged and row.verdict.passed:
-                sealed = publish(
-                    row.judged,
-                    trial.trained,
-                    row.repair.calibration if row.repair else trial.calibration,
-                    gate=gate,
-                    goldens=goldens,
-                    report=report.proof(row),
-                )
+            if row.verdict.passed:
                 path = str(Path(settings.out, row.file_name))
-                write_whole(path, sealed)
+                write_whole(path, publish(row, trial, goldens=goldens, report=report.proof(row)))
                 if settings.sign:
                     sign(path, str(settings.sign))
     return Result(trial, rows)

@@ -6,9 +6,8 @@ from importlib.metadata import version
 from pathlib import Path
 
 from convert.calibration import CalibrationSet
-from convert.candidate import Candidate, Trained
-from convert.gate import Gate
-from convert.trial import Judged
+from convert.candidate import Candidate
+from convert.trial import Row, Trial
 from edge import artifact
 from edge.predictor import Predictor
 
@@ -19,11 +18,11 @@ ROUNDED_STEPS = 2
 _TOOLS = ("tensorflow", "keras", "numpy", "ai-edge-litert", "litert-quantizer", "onnx", "onnxruntime", "tf2onnx")
 
 
-def publish(
-    judged: Judged, trained: Trained, calibration: CalibrationSet, *, gate: Gate, goldens: list[bytes], report: str
-) -> bytes:
-    """The sealed artifact: the very model that was verified, its proof, and `goldens` with the answers it gave."""
-    candidate, drafted, verification = judged.candidate, judged.predictor, judged.verification
+def publish(row: Row, trial: Trial, *, goldens: list[bytes], report: str) -> bytes:
+    """The sealed artifact of a row that passed: the very model that was verified, its proof, and `goldens` with its answers."""
+    assert row.judged is not None
+    candidate, drafted, verification = row.judged.candidate, row.judged.predictor, row.judged.verification
+    trained, calibration = trial.trained, row.repair.calibration if row.repair else trial.calibration
     lower, upper = verification.interval_points
     seen = asdict(verification)
     del seen["lost_pictures"]
@@ -31,9 +30,14 @@ def publish(
         "format": 1,
         "precision": candidate.plan.precision,
         "quantization": {"scheme": candidate.plan.in_words, "in_float": list(candidate.plan.in_float)}
+        | ({"remedies": list(row.repair.remedies)} if row.repair else {})
         | ({"calibration": _account(calibration)} if candidate.plan.calibrated else {}),
         "verification": seen
-        | {"drop_points": verification.drop_points, "interval_points": [lower, upper], "limit_points": gate.max_drop_points},
+        | {
+            "drop_points": verification.drop_points,
+            "interval_points": [lower, upper],
+            "limit_points": trial.gate.max_drop_points,
+        },
         "goldens": {
             "engine": drafted.engine.name,
             "engine_version": drafted.engine.version,
