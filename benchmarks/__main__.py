@@ -11,7 +11,7 @@ import sys
 from importlib.metadata import version
 from pathlib import Path
 
-from benchmarks import compare
+from benchmarks.regression import compare
 from benchmarks.report import collect, html, markdown
 from benchmarks.report.row import Report
 from edge import errors, host

@@ -24,6 +24,24 @@ class Change:
     surely_below: float
 
 
+@dataclass(frozen=True)
+class Ratio:
+    """How many times as long as another, with its 95 % interval."""
+
+    median: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        return f"{self.median:.2f} ({self.low:.2f} to {self.high:.2f})"
+
+
+def ratio(ours: Sequence[float], theirs: Sequence[float]) -> Ratio:
+    """theirs / ours, paired round by round, as a slow moment falls on both. Raises ValueError where rounds are too few."""
+    found = change([math.log(their / our) for our, their in zip(ours, theirs, strict=True)], alpha=0.025)
+    return Ratio(math.exp(found.estimate), math.exp(found.lower), math.exp(found.upper))
+
+
 def change(logs: Sequence[float], *, alpha: float) -> Change:
     """What `logs`, one a round, come to; each one-sided bound is missed with probability `alpha` at most.
 

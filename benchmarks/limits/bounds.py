@@ -1,6 +1,6 @@
 """How close each network comes to what this machine could do at best, and what the Raspberry Pis could.
 
-    python -m benchmarks.bounds --models FILE... [--trust] [--shared-machine] [--write docs/bounds.md]
+    python -m benchmarks.limits.bounds --models FILE... [--trust] [--shared-machine] [--write docs/bounds.md]
 
 The bound is the greater of two times: every weight, the picture and the answer read once at the measured bandwidth; every
 multiply-add done at the measured peak. Both peaks are measured in the same run, before and after each network, on one core.
@@ -12,10 +12,11 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks import breakdown, pages, peaks, work
-from benchmarks.boards import BOARDS
-from benchmarks.peaks import Peaks
-from benchmarks.work import Operator, Work
+from benchmarks import pages
+from benchmarks.limits import breakdown, peaks, work
+from benchmarks.limits.boards import BOARDS
+from benchmarks.limits.peaks import Peaks
+from benchmarks.limits.work import Operator, Work
 from edge import chains, errors, host, latency, predictor, samples
 from edge.latency import Machine, Plan, Refusal
 from edge.percentiles import Figure
@@ -78,7 +79,7 @@ def rows(models: list[Predictor], plan: Plan, *, calls: int) -> tuple[list[Row],
     sizes = sorted({each.least_bytes for each in works})
     seen, measured = [peaks.measure(sizes)], []
     for ready in models:
-        errors.say("benchmarks.bounds", f"{ready.artifact.path}: {ready.engine.name}")
+        errors.say("benchmarks.limits.bounds", f"{ready.artifact.path}: {ready.engine.name}")
         measured.append(_latency(ready, plan, calls=calls))
         seen.append(peaks.measure(sizes))
     best = peaks.best(seen)
@@ -114,8 +115,8 @@ def page(found: list[Row], best: Peaks, plan: Plan) -> str:
         _table([_HEAD, *map(_cells, found)]),
         "\n".join(line for row in found for line in _remarks(row, best)),
         "### Predictions",
-        "Not measured: the least that one core of each board can take by its published peaks (`benchmarks/boards.py` has the "
-        "sources). What it will take is more, by the ratio above or worse.",
+        "Not measured: the least that one core of each board can take by its published peaks (sources: "
+        "`benchmarks/limits/boards.py`). What it will take is more, by the ratio above or worse.",
         _table([("network", *(f"{board.name}, {board.core} {board.ghz} GHz" for board in BOARDS)), *map(_predicted, found)]),
     ]
     return "\n\n".join(part for part in parts if part)
@@ -212,7 +213,7 @@ def main() -> int:
 
 
 def _flags() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.bounds", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.limits.bounds", description=__doc__.splitlines()[0])
     parser.add_argument("--models", nargs="+", required=True, metavar="FILE", help="edgeproof models, .tflite or .onnx")
     parser.add_argument("--calls", type=int, default=1000, metavar="N", help="calls in a window (default: %(default)s)")
     parser.add_argument("--trust", action="store_true", help="vouch for the models, so that litert-c may run them")
@@ -222,4 +223,4 @@ def _flags() -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    sys.exit(errors.run(main, "benchmarks.bounds"))
+    sys.exit(errors.run(main, "benchmarks.limits.bounds"))

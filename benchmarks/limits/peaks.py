@@ -1,6 +1,6 @@
 """This machine's peaks on one core: how fast it reads, and how fast it multiplies and adds.
 
-    python -m benchmarks.peaks [BYTES...]
+    python -m benchmarks.limits.peaks [BYTES...]
 
 One line of JSON (`Peaks`). A process of its own, because numpy's threads are settled when it is imported. Read bandwidth is
 the C library's memchr, for a byte that is not there, over memory of the size asked for, again and again: from whichever
@@ -22,7 +22,7 @@ from edge.errors import Refused, ToolchainError
 
 SIDES = (256, 512)
 SECONDS = 0.15  # for each figure
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +44,7 @@ class Peaks:
 def measure(sizes: Sequence[int]) -> Peaks:
     """The peaks, in a process of its own on one thread. Raises ToolchainError where it fails."""
     one = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"), "1")
-    argv = [sys.executable, "-m", "benchmarks.peaks", *map(str, sizes)]
+    argv = [sys.executable, "-m", "benchmarks.limits.peaks", *map(str, sizes)]
     done = subprocess.run(argv, env=os.environ | one, cwd=ROOT, capture_output=True, text=True)
     if done.returncode:
         said = (done.stderr.strip().splitlines() or ["killed"])[-1]
@@ -154,4 +154,4 @@ def _product(right, kind: str):
 if __name__ == "__main__":
     from edge import errors
 
-    sys.exit(errors.run(lambda: main(sys.argv[1:]), "benchmarks.peaks"))
+    sys.exit(errors.run(lambda: main(sys.argv[1:]), "benchmarks.limits.peaks"))

@@ -2,8 +2,8 @@
 
     python -m benchmarks.peers --models FILE... [--tflite-runtime PYTHON] [--tf-lite] [--write docs/peers.md]
 
-Every contender is a process of its own that waits for its turn (benchmarks/contender.py). In a round each has one turn and
-gives its median call, and what is compared is the ratio of two of them in the same round (benchmarks/ratios.py).
+Every contender is a process of its own that waits for its turn (contender.py). In a round each has one turn and gives its
+median call, and what is compared is the ratio of two of them in the same round (benchmarks/signed_ranks.py).
 """
 
 import argparse
@@ -18,8 +18,9 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks import cold_start, pages, work
-from benchmarks.ratios import FEWEST_ROUNDS, ratio
+from benchmarks import cold_start, pages
+from benchmarks.limits import work
+from benchmarks.signed_ranks import fewest_rounds, ratio
 from edge import artifact, errors, host
 from edge.artifact import Artifact
 from edge.cold import measure_from_small
@@ -206,10 +207,9 @@ def page(groups: dict[str, list[Artifact]], pythons: dict[str, str], flags: argp
 
 def main() -> int:
     flags = _flags()
-    if flags.rounds < FEWEST_ROUNDS or 0 < flags.processes < FEWEST_ROUNDS or flags.calls < 1:
-        raise UsageError(
-            f"--rounds and --processes want {FEWEST_ROUNDS} or more, for fewer have no interval; --calls 1 or more"
-        )
+    fewest = fewest_rounds(0.025)  # on either side of a 95 % interval
+    if flags.rounds < fewest or 0 < flags.processes < fewest or flags.calls < 1:
+        raise UsageError(f"--rounds and --processes want {fewest} or more, for fewer have no interval; --calls 1 or more")
     groups: dict[str, list[Artifact]] = {}
     for path in flags.models:
         model = artifact.read(path)

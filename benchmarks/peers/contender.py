@@ -1,6 +1,6 @@
 """One contender of benchmarks.peers: a model in one library, in whatever environment that library lives.
 
-    PYTHON benchmarks/contender.py LIBRARY MODEL PICTURES BYTES
+    PYTHON benchmarks/peers/contender.py LIBRARY MODEL PICTURES BYTES
 
 PICTURES is a file of pictures of BYTES each, uint8 [H, W, C]. A line of JSON says what runs and the class of every picture;
 then, for each line `WARM_UP CALLS MOST_S` on stdin, that many calls are made untimed and timed, no longer than MOST_S
@@ -14,7 +14,8 @@ import statistics
 import sys
 import time
 
-sys.path[0] = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))  # of this very checkout, and none of its benchmarks
+# Of this very checkout, and none of its benchmarks.
+sys.path[0] = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
 
 
 def ours(model, pictures, engine):

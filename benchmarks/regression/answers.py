@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.sides import Side
+from benchmarks.regression.sides import Side
 from convert.gate import gate_for
 from convert.verify import Verification
 from edge import artifact

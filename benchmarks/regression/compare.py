@@ -14,9 +14,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from benchmarks import answers, rounds, sides, signed_ranks
-from benchmarks.rounds import Round
-from benchmarks.sides import ROOT, Side
+from benchmarks import signed_ranks
+from benchmarks.regression import answers, rounds, sides
+from benchmarks.regression.rounds import Round
+from benchmarks.regression.sides import ROOT, Side
 from benchmarks.signed_ranks import Change
 from edge.errors import UsageError
 

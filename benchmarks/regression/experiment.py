@@ -1,6 +1,6 @@
 """Does the comparison find what it should? Equal code again and again, then code made slower on purpose.
 
-    python -m benchmarks.experiment [--equal 20] [--planted 10] [--rounds N] [--write docs/regression.md]
+    python -m benchmarks.regression.experiment [--equal 20] [--planted 10] [--rounds N] [--write docs/regression.md]
 
 The slower code is this tree with a busy loop behind every answer, until it has lasted what it usually does and a share more:
 the same share on any machine. Every comparison is the one that `python -m benchmarks --compare` makes, in another random order.
@@ -13,9 +13,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks import compare, pages, sides
-from benchmarks.compare import Comparison, Settings
-from benchmarks.sides import Side
+from benchmarks import pages
+from benchmarks.regression import compare, sides
+from benchmarks.regression.compare import Comparison, Settings
+from benchmarks.regression.sides import Side
 from edge import errors, host
 from edge.errors import UsageError
 
@@ -125,7 +126,9 @@ def _line(share: float, of_share: list[Trial]) -> tuple[str, ...]:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.experiment", description=(__doc__ or "").split("\n\n")[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.regression.experiment", description=(__doc__ or "").split("\n\n")[0]
+    )
     parser.add_argument("--equal", type=int, default=20, metavar="N", help="comparisons of equal code (default: 20)")
     parser.add_argument("--planted", type=int, default=10, metavar="N", help="of each slowdown (default: 10)")
     parser.add_argument("--rounds", type=int, default=compare.ROUNDS, metavar="N", help=f"default: {compare.ROUNDS}")
@@ -136,7 +139,7 @@ def main() -> int:
     compare.check_rounds(flags.rounds, n_models=1)
     with tempfile.TemporaryDirectory() as folder:
         found = list(trials(build(Path(folder)), equal=flags.equal, planted=flags.planted, rounds=flags.rounds))
-    command = " ".join(["python -m benchmarks.experiment", *sys.argv[1:]])
+    command = " ".join(["python -m benchmarks.regression.experiment", *sys.argv[1:]])
     text = page(found, command=command, rounds=flags.rounds)
     print(text, end="")
     if flags.write:
@@ -145,4 +148,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(errors.run(main, "benchmarks.experiment"))
+    sys.exit(errors.run(main, "benchmarks.regression.experiment"))

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 
-from benchmarks.sides import Side, Worker
+from benchmarks.regression.sides import Side, Worker
 from edge import cold
 
 SLICES = 20  # a round

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from edge.errors import ToolchainError, UsageError, one_line
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 WORKER = Path(__file__).with_name("worker.py")
 
 

@@ -1,6 +1,6 @@
 """One side of a comparison, run by that side's own Python: times predictions when told to, and says the median.
 
-    python -I benchmarks/worker.py MODEL-or-nothing PICTURE
+    python -I benchmarks/regression/worker.py MODEL-or-nothing PICTURE
 
 Reads a line, writes a line: `pixels N` or `file N` gives the median ns of N predictions; `answers FILE` takes as many uint8
 pictures as the file holds and gives their classes; `model` gives the path of the model. It must run under older versions

@@ -1,9 +1,9 @@
-"""How close each row comes to the least time this machine could take (benchmarks/bounds.py)."""
+"""How close each row comes to the least time this machine could take (benchmarks/limits/bounds.py)."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from benchmarks import bounds, peaks, work
+from benchmarks.limits import bounds, peaks, work
 from benchmarks.report.row import Row
 from edge import artifact
 from edge.errors import ModelError, ToolchainError

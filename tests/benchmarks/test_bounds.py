@@ -6,12 +6,12 @@ import math
 
 import pytest
 
-from benchmarks import boards, bounds, breakdown, peaks, work
-from benchmarks.boards import BOARDS
-from benchmarks.bounds import Bound, Row, bound
+from benchmarks.limits import boards, bounds, breakdown, peaks, work
+from benchmarks.limits.boards import BOARDS
+from benchmarks.limits.bounds import Bound, Row, bound
+from benchmarks.limits.peaks import Peaks
+from benchmarks.limits.work import Operator, Work
 from benchmarks.pages import BEGIN, END
-from benchmarks.peaks import Peaks
-from benchmarks.work import Operator, Work
 from edge import predictor
 from edge.errors import InputMissing
 from edge.latency import Plan, Refusal

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks import answers, compare, experiment, sides
-from benchmarks.compare import conclude, judge_bytes, judge_time
-from benchmarks.rounds import FIGURES, Round, measure
-from benchmarks.sides import Side
+from benchmarks.regression import answers, compare, experiment, sides
+from benchmarks.regression.compare import conclude, judge_bytes, judge_time
+from benchmarks.regression.rounds import FIGURES, Round, measure
+from benchmarks.regression.sides import Side
 from conftest import ROOT, run
 from edge.errors import ToolchainError, UsageError
 

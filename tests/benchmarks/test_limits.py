@@ -2,8 +2,8 @@
 
 import pytest
 
-from benchmarks import peaks, work
-from benchmarks.peaks import Peaks
+from benchmarks.limits import peaks, work
+from benchmarks.limits.peaks import Peaks
 from benchmarks.report.limits import with_bounds
 from edge import artifact
 from edge.cli import shipped_model

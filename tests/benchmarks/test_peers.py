@@ -5,32 +5,29 @@ import sys
 
 import pytest
 
-from benchmarks import peers, ratios
 from benchmarks.pages import BEGIN, END
-from benchmarks.peers import Contender, GaveUp, Seen
-from benchmarks.ratios import Ratio, outside, ratio
+from benchmarks.peers import __main__ as peers
+from benchmarks.peers.__main__ import Contender, GaveUp, Seen
+from benchmarks.signed_ranks import ratio
 from edge import artifact
 from edge.errors import InputMissing, UsageError
 
 
-def test_the_interval_of_a_median_lies_between_two_of_the_ratios_in_order():
-    # Of 6, one may be above by chance 1/64 at either end: 96.9 %. Of 8 the second would be 1 - 2 (1 + 8) / 256 = 93.0 %;
-    # of 9 it is 1 - 2 (1 + 9) / 512 = 96.1 %. Of 25 the eighth: 95.7 %, as the tables have it.
-    assert [outside(n) for n in (6, 8, 9, 25)] == [0, 0, 1, 7]
-    with pytest.raises(ValueError, match="5 rounds have no interval; 6 are the least"):
-        outside(5)
-    assert outside(ratios.FEWEST_ROUNDS) == 0
-
-
 def test_a_ratio_is_taken_round_by_round():
-    ours = [10, 100, 10, 10, 10, 10]
-    theirs = [20, 200, 21, 19, 20, 40]
-    assert ratio(ours, theirs) == Ratio(2.0, 1.9, 4.0)
-    assert str(ratio(ours, theirs)) == "2.00 (1.90 to 4.00)"
+    found = ratio([10, 100, 10, 10, 10, 10], [20, 200, 21, 19, 20, 40])
+    # Of six rounds the least and the greatest are the bounds: either is missed by chance 1/64. Of the 21 averages of two (of
+    # logarithms) five lie below 2 and six at it, the eleventh among them.
+    assert (found.median, found.low, found.high) == pytest.approx((2.0, 1.9, 4.0))
+    assert str(found) == "2.00 (1.90 to 4.00)"
 
 
 def test_a_slow_round_of_both_leaves_the_ratio():
-    assert ratio([1, 1, 1, 1, 1, 50], [3, 3, 3, 3, 3, 150]) == Ratio(3, 3, 3)
+    assert str(ratio([1, 1, 1, 1, 1, 50], [3, 3, 3, 3, 3, 150])) == "3.00 (3.00 to 3.00)"
+
+
+def test_five_rounds_have_no_interval():
+    with pytest.raises(ValueError, match=r"5 rounds cannot show anything at 0\.025: 6 could"):
+        ratio([1] * 5, [2] * 5)
 
 
 @pytest.fixture

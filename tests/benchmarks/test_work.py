@@ -5,8 +5,8 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from benchmarks import work
-from benchmarks.work import Work
+from benchmarks.limits import work
+from benchmarks.limits.work import Work
 from edge import artifact
 from edge.errors import ModelError
 from train.architectures import architecture

@@ -1,0 +1,1 @@
+"""How close a network comes to what the machine could do."""

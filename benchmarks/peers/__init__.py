@@ -1,0 +1,1 @@
+"""Our predictor beside the bare libraries, in one run."""

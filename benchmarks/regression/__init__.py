@@ -1,0 +1,1 @@
+"""Has it become worse than a git revision, beyond the noise of this machine?"""
