@@ -154,7 +154,7 @@ def weight_peaks(model: keras.Model, name: str) -> np.ndarray | None:
         return factors
     if not isinstance(layer, (keras.layers.Conv2D, keras.layers.DepthwiseConv2D, keras.layers.Dense)):
         return None
-    weights = np.abs(np.array(layer.kernel))
+    weights = np.abs(np.asarray(layer.kernel))
     if isinstance(layer, keras.layers.DepthwiseConv2D):  # [H, W, C, multiplier]
         weights = weights.reshape(*weights.shape[:2], -1)
     peaks: np.ndarray = weights.max(axis=tuple(range(weights.ndim - 1)))
@@ -168,7 +168,7 @@ def input_peaks(model: keras.Model, name: str) -> np.ndarray | None:
     layer = model.get_layer(name)
     if not isinstance(layer, (keras.layers.Conv2D, keras.layers.Dense)):
         return None
-    weights = np.abs(np.array(layer.kernel))
+    weights = np.abs(np.asarray(layer.kernel))
     for norm in _folded(model, name):
         weights = weights * np.abs(_factors(norm))
     peaks: np.ndarray = weights.max(axis=(*range(weights.ndim - 2), weights.ndim - 1))
@@ -181,6 +181,6 @@ def _folded(model: keras.Model, name: str) -> Iterator[keras.layers.BatchNormali
 
 
 def _factors(norm: keras.layers.BatchNormalization) -> np.ndarray:
-    gamma = np.array(norm.gamma) if norm.scale else 1.0
-    factors: np.ndarray = gamma / np.sqrt(np.array(norm.moving_variance) + norm.epsilon)
+    gamma = np.asarray(norm.gamma) if norm.scale else 1.0
+    factors: np.ndarray = gamma / np.sqrt(np.asarray(norm.moving_variance) + norm.epsilon)
     return factors

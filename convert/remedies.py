@@ -13,6 +13,7 @@ from keras import layers
 from convert.candidate import Network
 from convert.layers import homes
 from convert.stages import PASSING, Stage, stages
+from train.checkpoint import weights_of
 
 _SWEEPS = 20
 _HOMOGENEOUS = (None, keras.activations.linear, keras.activations.relu)  # f(s·x) = s·f(x) for s > 0
@@ -47,7 +48,7 @@ def equalized(network: Network) -> Reweighted | None:
             scale = np.where(alive, np.sqrt(out / np.where(alive, into, 1)), 1.0).astype(np.float32)
             _divide_output(model, first, scale)
             _multiply_input(second, scale)
-    return Reweighted(network, {v.path: np.array(v) for v in model.weights}) if pairs else None
+    return Reweighted(network, weights_of(model)) if pairs else None
 
 
 def bias_corrected(network: Network, images: np.ndarray, *, bits: int, per_channel: bool) -> Reweighted:
@@ -64,8 +65,8 @@ def bias_corrected(network: Network, images: np.ndarray, *, bits: int, per_chann
         rounding = _rounding(_folded_kernel(model, layer), layer, bits=bits, per_channel=per_channel)
         shift = rounding.sum(axis=(0, 1)) if rounding.ndim == 4 else rounding  # [inputs, outputs], whatever the place
         added = (shift * means[:, None]).reshape(-1) if isinstance(layer, layers.DepthwiseConv2D) else means @ shift
-        carrier.assign(np.array(carrier) - added)
-    return Reweighted(network, {v.path: np.array(v) for v in model.weights})
+        carrier.assign(np.asarray(carrier) - added)
+    return Reweighted(network, weights_of(model))
 
 
 def _pairs(model: keras.Model) -> Iterator[tuple[keras.Layer, keras.Layer]]:
@@ -106,14 +107,14 @@ def _norms(model: keras.Model, layer: keras.Layer) -> list[layers.BatchNormaliza
 
 
 def _factors(norm: layers.BatchNormalization) -> np.ndarray:
-    factors: np.ndarray = np.array(norm.gamma) / np.sqrt(np.array(norm.moving_variance) + norm.epsilon)
+    factors: np.ndarray = np.asarray(norm.gamma) / np.sqrt(np.asarray(norm.moving_variance) + norm.epsilon)
     return factors
 
 
 def _folded_kernel(model: keras.Model, layer: keras.Layer) -> np.ndarray:
-    kernel = np.array(layer.kernel)
+    kernel = np.asarray(layer.kernel)
     for norm in _norms(model, layer):
-        factors = _factors(norm) if norm.scale else 1 / np.sqrt(np.array(norm.moving_variance) + norm.epsilon)
+        factors = _factors(norm) if norm.scale else 1 / np.sqrt(np.asarray(norm.moving_variance) + norm.epsilon)
         kernel = kernel * (factors.reshape(kernel.shape[2:]) if isinstance(layer, layers.DepthwiseConv2D) else factors)
     return kernel
 
@@ -141,17 +142,17 @@ def _reach_in(model: keras.Model, layer: keras.Layer, n_channels: int) -> np.nda
 
 def _divide_output(model: keras.Model, layer: keras.Layer, scale: np.ndarray) -> None:
     for norm in _norms(model, layer):
-        norm.gamma.assign(np.array(norm.gamma) / scale)
-        norm.beta.assign(np.array(norm.beta) / scale)
+        norm.gamma.assign(np.asarray(norm.gamma) / scale)
+        norm.beta.assign(np.asarray(norm.beta) / scale)
         return
     shape = (*layer.kernel.shape[2:],) if isinstance(layer, layers.DepthwiseConv2D) else (-1,)
-    layer.kernel.assign(np.array(layer.kernel) / scale.reshape(shape))
+    layer.kernel.assign(np.asarray(layer.kernel) / scale.reshape(shape))
     if layer.bias is not None:
-        layer.bias.assign(np.array(layer.bias) / scale)
+        layer.bias.assign(np.asarray(layer.bias) / scale)
 
 
 def _multiply_input(layer: keras.Layer, scale: np.ndarray) -> None:
-    kernel = np.array(layer.kernel)
+    kernel = np.asarray(layer.kernel)
     if isinstance(layer, layers.Dense):
         scaled = kernel.reshape(-1, len(scale), kernel.shape[-1]) * scale[:, None]
     else:

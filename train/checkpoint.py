@@ -73,7 +73,8 @@ class Checkpoint:
 
 def weights_of(model: "keras.Model") -> dict[str, np.ndarray]:
     """The weights of `model` by path ("conv1/kernel"), as numpy arrays."""
-    return {v.path: np.array(v) for v in model.weights}
+    # First a view, then a copy: Keras variables do not know the flag by which numpy asks for a copy.
+    return {v.path: np.array(np.asarray(v)) for v in model.weights}
 
 
 def load(folder: Path) -> Checkpoint:

@@ -85,7 +85,7 @@ def test_bias_correction_takes_the_mean_of_rounding_off(trained, digits):
     images = digits.train.images[:256]
 
     def rounded(network):
-        weights = {v.path: np.array(v) for v in network.build().weights}
+        weights = checkpoint.weights_of(network.build())
         for path, value in weights.items():
             if path.endswith("kernel"):
                 step = np.abs(value).max() / 7
