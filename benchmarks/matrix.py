@@ -16,6 +16,7 @@ from typing import Any
 
 from benchmarks import pages
 from benchmarks.training import LINES, Line
+from convert.ranges import METHODS
 from edge import errors
 from edge.errors import InputMissing, ToolchainError
 from edge.files import write_whole
@@ -35,9 +36,12 @@ def main() -> int:
     if not flags.table:
         for network in flags.only or ARCHITECTURES:
             path = FIGURES / f"{network}.json"
-            if not path.exists():
-                print(network, file=sys.stderr)
-                write_whole(str(path), json.dumps(measure(network), indent=1).encode() + b"\n")
+            kept = json.loads(path.read_text()) if path.exists() else {}
+            for part, measured in (("rows", measure), ("methods", methods)):
+                if part not in kept:
+                    print(f"{network}: {part}", file=sys.stderr)
+                    kept |= measured(network)
+                    write_whole(str(path), json.dumps(kept, indent=1).encode() + b"\n")
     pages.write(PAGE, table())
     return 0
 
@@ -50,10 +54,20 @@ def measure(network: str) -> dict[str, Any]:
     _convert(line, "--int8", out)
     seconds = time.perf_counter() - start
     _convert(line, "--all", out)
-    report = json.loads((out / "report.json").read_text())
+    report = _report(out)
     rows = [{name: row[name] for name in _KEPT if name in row} for row in report["rows"]]
     return {"run": f"{line.name}-0", "seconds_int8": round(seconds, 1), "machine": report["machine"], "rows": rows,
             "agreements": report["agreements"]}  # fmt: skip
+
+
+def methods(network: str) -> dict[str, Any]:
+    """The int8 rows by each way to set activation ranges. Raises as `measure` does."""
+    line, found = _trained(network), {}
+    for method in METHODS:
+        out = ARTIFACTS / f"{network}-{method}"
+        _convert(line, "--int8", out, "--method", method, "--no-repair")
+        found[method] = [{name: row[name] for name in _KEPT if name in row} for row in _report(out)["rows"]]
+    return {"methods": found}
 
 
 def table() -> str:
@@ -69,10 +83,28 @@ def table() -> str:
                        for kept in found.values() for row in kept["rows"] if row["verdict"] == "refused"})  # fmt: skip
     times = ", ".join(f"`{network}` {kept['seconds_int8']:.0f} s" for network, kept in found.items())
     agreements = "\n".join(f"- {line}" for kept in found.values() for line in kept["agreements"])
+    compared = _methods_table({network: kept["methods"] for network, kept in found.items() if "methods" in kept})
     return (
         f"{grid}\n\nRefused:\n\n" + "\n".join(refusals) + f"\n\n`convert --int8`, both formats, the whole process: {times}.\n\n"
-        f"The formats against each other:\n\n{agreements}"
+        f"The formats against each other:\n\n{agreements}\n\n{compared}"
     )
+
+
+def _methods_table(found: dict[str, dict[str, list[dict[str, Any]]]]) -> str:
+    """Points of top-1 that int8 loses by each way to set ranges, and on how many pictures it answers otherwise."""
+    if not found:
+        return ""
+    lines = [f"| network | format | {' | '.join(METHODS)} |", f"| --- | --- | {' | '.join('--:' for _ in METHODS)} |"]
+    sums = dict.fromkeys(METHODS, 0.0)
+    for network, by_method in found.items():
+        for rows in zip(*by_method.values(), strict=True):
+            cells = [f"{row['drop_points']:.2f} ({row['n_images'] - row['agreeing']:,} differ)" for row in rows]
+            lines.append(f"| `{network}` | {rows[0]['format']} | {' | '.join(cells)} |")
+            for method, row in zip(by_method, rows, strict=True):
+                sums[method] += row["drop_points"]
+    n_rows = len(lines) - 2
+    lines.append(f"| mean | | {' | '.join(f'{sums[method] / n_rows:.3f}' for method in METHODS)} |")
+    return "int8 by each way to set activation ranges (`--method`), points of top-1 lost:\n\n" + "\n".join(lines)
 
 
 def _cells(row: dict[str, Any]) -> tuple[str, ...]:
@@ -96,8 +128,13 @@ def _trained(network: str) -> Line:
     return next((line for line in lines if line.recipe == "modern"), lines[0])
 
 
-def _convert(line: Line, precision: str, out: Path) -> None:
-    command = [sys.executable, "-m", "convert", precision, "--checkpoint", str(line.folder(0)), "--out", str(out)]
+def _report(out: Path) -> dict[str, Any]:
+    report: dict[str, Any] = json.loads((out / "report.json").read_text())
+    return report
+
+
+def _convert(line: Line, precision: str, out: Path, *flags: str) -> None:
+    command = [sys.executable, "-m", "convert", precision, "--checkpoint", str(line.folder(0)), "--out", str(out), *flags]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode not in (0, 1):  # 1: the gate said no, which is a figure too
         raise ToolchainError(f"{line.name}: {' '.join(command[1:])} ended with {done.returncode}: {done.stderr[-300:]}")

@@ -35,7 +35,22 @@ def test_a_cell_shows_what_was_measured_and_a_refused_one_its_reason(tmp_path, m
     assert "7 int8; float islands 12 %" in lines[3]
     assert lines[4].endswith("| refused |") and "- onnx int16x8: no kernels" in lines
     assert "`convert --int8`, both formats, the whole process: `lenet5-relu` 14 s." in lines
-    assert lines[-1] == "- lenet5-relu: they differ on 1 of 10,000 answers"
+    assert "- lenet5-relu: they differ on 1 of 10,000 answers" in lines
+
+
+def test_the_ways_to_set_ranges_stand_side_by_side_with_their_mean(tmp_path, monkeypatch):
+    monkeypatch.setattr(matrix, "FIGURES", tmp_path)
+    drops = {"min-max": (0.5, 0.1), "percentile": (0.2, 0.1), "mse": (0.0, 0.1)}
+    by_method = {
+        method: [
+            row(drop_points=drop, format=kind, agreeing=9_990) for drop, kind in zip(pair, ("tflite", "onnx"), strict=True)
+        ]
+        for method, pair in drops.items()
+    }
+    (tmp_path / "resnet8.json").write_text(json.dumps(json.loads(kept(row())) | {"methods": by_method}))
+    lines = matrix.table().splitlines()
+    assert lines[-3] == "| `resnet8` | tflite | 0.50 (10 differ) | 0.20 (10 differ) | 0.00 (10 differ) |"
+    assert lines[-1] == "| mean | | 0.300 | 0.150 | 0.050 |"
 
 
 def test_a_network_nobody_trained_is_named(tmp_path, monkeypatch):
