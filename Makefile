@@ -63,10 +63,12 @@ matrix: $(VENV)/installed
 gate-errors: $(VENV)/installed
 	$(RUN) -m benchmarks.gate_errors --write docs/gate.md
 
-# Kill a small training at random moments, 200 times on JAX and 20 on TensorFlow, then hold every promise in docs/promises.md.
+# Hold every promise in full (hours): trainings killed, conversions repeated and killed, faults planted, docs/promises.md.
 check-full: $(VENV)/installed
 	$(RUN) -m tests.kills --kills 200 --backend jax
 	$(RUN) -m tests.kills --kills 20 --backend tensorflow
+	$(RUN) -m tests.convert.test_repeatable
+	$(RUN) -m tests.convert.planted
 	$(RUN) -m tests.promises
 
 # Check style, form and types.
