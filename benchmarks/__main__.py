@@ -8,6 +8,7 @@ import argparse
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -31,11 +32,6 @@ def main(arguments: list[str] | None = None) -> int:
         from benchmarks.report import limits  # brings onnx and its runtime
 
         rows = limits.with_bounds(rows, tell)
-    if flags.recheck:
-        from benchmarks.report.recheck import recheck
-
-        rows = tuple(recheck(rows, flags.data_dir))
-    comparison = compare.compare(settings, tell=tell) if settings else None
     report = Report(
         version=version("edgeproof"),
         commit=commit(),
@@ -43,8 +39,15 @@ def main(arguments: list[str] | None = None) -> int:
         rows=rows,
         operations=collect.operations(Path(flags.out, "benchmarks.json")),
         left_out=tuple(left_out),
-        comparison=comparison.as_dict() if comparison else None,
+        comparison=None,
     )
+    write(report, Path(flags.out))  # what was measured stays, whatever comes of the rest
+    if flags.recheck:
+        from benchmarks.report.recheck import recheck
+
+        report = replace(report, rows=tuple(recheck(rows, flags.data_dir)))
+    if settings:
+        report = replace(report, comparison=compare.compare(settings, tell=tell).as_dict())
     write(report, Path(flags.out))
     print(markdown.page(report), end="")
     return judge(report, flags.out)

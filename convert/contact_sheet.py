@@ -14,7 +14,7 @@ _PAPER, _INK = (255, 255, 255), (30, 30, 30)
 
 
 def draw(lost: tuple[LostPicture, ...], split: Split, class_names: tuple[str, ...]) -> bytes:
-    """A PNG of the first MAX_PICTURES of `lost`, pictures of `split`, with captions like `1247: 4 → 9`."""
+    """A PNG of the first MAX_PICTURES of `lost`, pictures of `split`, with captions like `1247` and `4 > 9`."""
     shown = lost[:MAX_PICTURES]
     columns = min(COLUMNS, len(shown))
     rows = -(-len(shown) // columns)
@@ -25,7 +25,9 @@ def draw(lost: tuple[LostPicture, ...], split: Split, class_names: tuple[str, ..
         top = _GAP + place // columns * (_SIDE + _CAPTION + _GAP)
         sheet.paste(_enlarged(split.images[picture.index]), (left, top))
         pen.text((left, top + _SIDE + 1), str(picture.index), _INK, font)
-        answers = f"{class_names[picture.label]} → {class_names[picture.answer]}"
+        answers = f"{class_names[picture.label]} > {class_names[picture.answer]}"  # the font has no arrow
+        while font.getlength(answers) > _SIDE + _GAP - 2:
+            answers = answers[:-2] + "."
         pen.text((left, top + _SIDE + 12), answers, _INK, font)
     buffer = io.BytesIO()
     sheet.save(buffer, "PNG")

@@ -5,6 +5,7 @@ is in float too, so that one is left in float before and after: the share counts
 """
 
 import dataclasses
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -17,6 +18,7 @@ from convert.layers import homes
 from convert.plan import QUANTIZED, Plan
 from convert.stages import Stage, fed_by, stages, with_what_it_feeds
 from convert.trial import Row, Trial, answers
+from edge.errors import Refused
 from train import evaluate
 
 N_IMAGES, N_CALIBRATION = 128, 512
@@ -45,7 +47,7 @@ class Finding:
 
 def diagnosed(trial: Trial, source: Converter, row: Row) -> Row:
     """`row` with its findings; as it is where nothing is quantized."""
-    if row.judged is None or row.plan.precision not in QUANTIZED:
+    if row.judged is None or not trial.can_explain or row.plan.precision not in QUANTIZED:
         return row
     return dataclasses.replace(row, findings=diagnose(trial, source, row.plan))
 
@@ -72,14 +74,17 @@ def _shares(
 ) -> dict[str, float]:
     def error(in_float: tuple[str, ...]) -> float:
         left = tuple(dict.fromkeys((*plan.in_float, *in_float)))
-        logits = answers(trial, source, dataclasses.replace(plan, in_float=left), images)
+        try:
+            logits = answers(trial, source, dataclasses.replace(plan, in_float=left), images)
+        except Refused:  # cannot be had so: nothing is known of that layer
+            return math.nan
         return float(np.mean((logits - reference) ** 2))
 
     whole = error(())
     found = {}
     for stage in every:
         goes = error(fed_by(stage, every)) - error(with_what_it_feeds(stage, every))
-        found[stage.layer] = max(0.0, goes / whole) if whole > 0 else 0.0
+        found[stage.layer] = max(0.0, goes / whole) if whole > 0 and math.isfinite(goes) else 0.0
     return found
 
 

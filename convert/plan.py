@@ -43,14 +43,14 @@ class Plan:
 
     @property
     def in_words(self) -> str:
-        """The scheme in a line: `int8 weights per channel, int8 activations per tensor, min-max ranges`."""
+        """The scheme in a line: `int8 weights per channel, 8-bit activations per tensor, min-max ranges`."""
         weights = f"weights per {'channel' if self.per_channel else 'tensor'}"
         words = {
             "float32": "float32 throughout",
             "float16": "float16 weights, float32 arithmetic",
-            "dynamic": f"int8 {weights}, activations quantized on the fly",
-            "int8": f"int8 {weights}, int8 activations per tensor, {self.method} ranges",
+            "dynamic": f"8-bit {weights}, activations quantized on the fly",
+            "int8": f"int8 {weights}, 8-bit activations per tensor, {self.method} ranges",
             "int16x8": f"int8 {weights}, int16 activations per tensor, {self.method} ranges",
-            "int4": f"int4 {weights}, float32 arithmetic",
+            "int4": f"4-bit {weights}, activations in float or quantized on the fly",
         }[self.precision]
         return f"{words}; in float32: {', '.join(self.in_float)}" if self.in_float else words

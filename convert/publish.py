@@ -79,7 +79,7 @@ def _tolerance(candidate: Candidate, drafted: Predictor, goldens: list[bytes]) -
 
 
 def _account(calibration: CalibrationSet) -> dict[str, object]:
-    if calibration.source != "train":
+    if not calibration.indices:  # the user's own
         return {"source": calibration.source, "n_images": len(calibration.images)}
     return {"split": "train", "seed": calibration.seed, "indices": list(calibration.indices)}
 

@@ -90,7 +90,12 @@ class Repair:
 
 def mendable(trial: Trial, row: Row) -> bool:
     """Whether the gate said no to `row` for what was seen of it, and could be content with a better one."""
-    if row.judged is None or row.plan.precision not in QUANTIZED or row.verdict.outcome not in ("failed", "undecided"):
+    if (
+        row.judged is None
+        or not trial.can_explain
+        or row.plan.precision not in QUANTIZED
+        or row.verdict.outcome not in ("failed", "undecided")
+    ):
         return False
     return trial.gate.judge(replace(row.judged.verification, lost=0, gained=0)).passed
 
@@ -179,7 +184,7 @@ class _Ladder:
     def _other_images(self) -> Iterator[tuple[str, Means]]:
         before, second = self._best, self._trial.second
         # Two draws from the training split are as good as each other.
-        if before.plan.calibrated and second is not None and before.calibration.source != "train":
+        if before.plan.calibrated and second is not None and not before.calibration.indices:
             source = converter(before.source.kind, before.network, second)
             for method in dict.fromkeys((METHODS[0], before.plan.method)):
                 means = Means(source, before.network, second, replace(before.plan, method=method))
@@ -212,7 +217,10 @@ class _Ladder:
         images, reference = self._trial.validation.images[:N_SOUNDED], self._reference[:N_SOUNDED]
 
         def error(means: Means) -> float:
-            return float(np.mean((answers(self._trial, means.source, means.plan, images) - reference) ** 2))
+            try:
+                return float(np.mean((answers(self._trial, means.source, means.plan, images) - reference) ** 2))
+            except Refused:
+                return math.inf
 
         while choice := self._worst(error):
             names, means = choice
@@ -232,10 +240,8 @@ class _Ladder:
                     means = replace(self._best, plan=replace(plan, in_float=tuple(dict.fromkeys((*plan.in_float, *names)))))
                     # Two layers must leave less than half the error that one leaves.
                     found.append((error(means) * 2 ** (len(new) - 1), tuple(s.layer for s in new), means))
-        if not found:
-            return None
-        _, names, means = min(found, key=lambda each: each[0])
-        return names, means
+        least, names, means = min(found, key=lambda each: each[0], default=(math.inf, (), self._best))
+        return None if math.isinf(least) else (names, means)
 
 
 def harm_left(before: Step, after: Step) -> float:

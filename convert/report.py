@@ -128,9 +128,7 @@ def why(rows: list[Row], *, timed: bool = True) -> str:
         if row.repair:
             parts.append(
                 f"{name} {row.repair.in_words}.{_cost(row) if timed else ''}\n\n"
-                + "".join(
-                    f"{i}. {step.in_words}, logit error {step.logit_error:.3g}\n" for i, step in enumerate(row.repair.steps)
-                )
+                + "".join(f"{i}. {step.in_words}\n" for i, step in enumerate(row.repair.steps))
             )
     return "\n## Why\n\n" + "\n".join(parts) if parts else ""
 

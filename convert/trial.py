@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from convert.repair import Repair
 
 N_VALIDATION, N_COMPARED = 5_000, 1_000
+N_EXPLAINING = 32  # on fewer validation images nothing is measured that could explain or mend
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +40,11 @@ class Trial:
     gate: Gate
     reference: np.ndarray  # float32 [N, K]
     require_int8: bool = False
+
+    @property
+    def can_explain(self) -> bool:
+        """Whether there are validation images enough to diagnose and mend on."""
+        return len(self.validation) >= N_EXPLAINING
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,9 +106,11 @@ def attempt(trial: Trial, source: Converter, plan: Plan) -> Row:
     predictor = draft(candidate, trial.trained)
     what_runs = inventory(candidate.model, kind=candidate.kind, precision=plan.precision, picture=trial.dataset.test.images[0])
     answers = ask(predictor, trial.dataset.test.images)
+    if not np.isfinite(answers.logits).all():
+        return Row(name, source.kind, plan, Verdict("refused", ("its answers are not numbers",)))
     verification = compare(answers.logits, trial.dataset.test.labels, trial.reference)
     verdict = trial.gate.judge(verification)
-    if trial.require_int8 and what_runs.islands:
+    if trial.require_int8 and what_runs.islands and verdict.passed:
         verdict = Verdict("refused", (f"not all int8: {what_runs.in_words}", "leave --require-int8 out to have it so"))
     sensitivity = _sensitivity(trial, source.kind, plan, predictor) if plan.precision == "int8" else None
     judged = Judged(candidate, predictor, verification, what_runs, answers.logits, answers.median_us, sensitivity)
@@ -116,11 +124,14 @@ def answers(trial: Trial, source: Converter, plan: Plan, images: np.ndarray) -> 
 
 def _sensitivity(trial: Trial, kind: str, plan: Plan, predictor: Predictor) -> str | None:
     """How many answers to validation images other calibration images would change; None where there are no others."""
-    if trial.second is None:
+    if trial.second is None or not trial.can_explain:
         return None
     images = trial.validation.images[:N_COMPARED]
     ours = ask(predictor, images).logits
-    others = answers(trial, converter(kind, trial.trained, trial.second), plan, images)
+    try:
+        others = answers(trial, converter(kind, trial.trained, trial.second), plan, images)
+    except Refused:
+        return None
     changed = int(np.sum(ours.argmax(axis=1) != others.argmax(axis=1)))
     return f"{len(trial.second.images)} other calibration images change {changed} of {len(images):,} answers"
 
@@ -129,5 +140,5 @@ def _others(training: Split, calibration: CalibrationSet) -> Split:
     """Training images that do not calibrate, N_VALIDATION of them where there are as many, drawn by the same seed."""
     used = set(calibration.indices)
     order = np.random.default_rng(calibration.seed).permutation(len(training))
-    chosen = np.sort([index for index in order if index not in used][:N_VALIDATION])
+    chosen = np.sort(np.array([index for index in order if index not in used][:N_VALIDATION], np.int64))
     return Split(training.images[chosen], training.labels[chosen])

@@ -122,8 +122,9 @@ def choose(figures: dict[str, Figure]) -> tuple[str | None, str]:
     """The fastest by its median window, and a sentence; None where its windows overlap with those of another."""
     order = sorted(figures, key=lambda name: figures[name].p50_us)
     first, second = (figures[name] for name in order[:2])
-    if first.p50_highest_us >= second.p50_lowest_us:
-        return None, f"{order[0]} and {order[1]} are equally fast here: their windows overlap; take the smaller or more exact"
+    rivals = [name for name in order if figures[name].p50_lowest_us <= first.p50_highest_us]
+    if len(rivals) > 1:
+        return None, f"{' and '.join(rivals)} are equally fast here: their windows overlap; take the smaller or more exact"
     return order[0], f"{order[0]} is the fastest here: {second.p50_us / first.p50_us:.2f} times as fast as {order[1]}"
 
 

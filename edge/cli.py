@@ -26,7 +26,7 @@ Say what each picture shows. PNG, JPEG and BMP are read; of a folder, every such
                        python -m edge install, else the one that came with edgeproof)
   --top-k N            answers a picture, most probable first (default: 1)
   --json               one JSON object a line: path, label, index, probability, ranking; or path and error
-  --engine NAME        litert-c, litert, tflite-runtime or onnxruntime (default: the fastest that may run the model)
+  --engine NAME        litert-c, litert, tflite-runtime or onnxruntime (default: the quickest to start that may run it)
   --threads N          threads the engine may use (default: 1, which is fastest for small networks)
   --trust              vouch for a sealed model, so that the fast engine, which does not verify its structure, may run it
   --allow-unverified   run a model that edgeproof did not seal (a damaged one is never run)

@@ -9,7 +9,7 @@ import contextlib
 import os
 
 from edge import artifact, cli, errors, installed, trial
-from edge.errors import ModelError, Refused, StorageError, ToolchainError, one_line
+from edge.errors import EngineMissing, ModelError, OutOfMemory, Refused, StorageError, ToolchainError, one_line
 from edge.installed import Entry
 
 CODES = """\
@@ -81,6 +81,8 @@ def start(*, store: str, after: int = 3) -> str:
             if not current:
                 raise ModelError(f"{one_line(os.path.join(store, 'current'))}: names no model")
             shown = trial.hold(current.read(store))
+        except (EngineMissing, OutOfMemory):
+            raise  # the device is at fault, and going back would not mend it
         except ToolchainError as error:
             if not writable or (count := _count_failure(store)) < after:
                 counted = f"; failure {count} of {after}, then the model before takes over" if writable else ""

@@ -144,8 +144,9 @@ def _check_calls(chain: Chain, plan: Plan) -> None:
     wanted = fewest_calls(plan.percentile)
     if chain.settles and chain.calls < wanted:
         found = f"{chain.calls} calls cannot tell a p{plan.percentile}: it wants at least {wanted}"
-        able = max(p for p in PERCENTILES if chain.calls >= fewest_calls(p))
-        raise Refusal("too few calls", f"{found} (MLPerf's bound, {CONFIDENCE:.0%} confidence); --percentile {able} can be had")
+        able = [p for p in PERCENTILES if chain.calls >= fewest_calls(p)]
+        advice = f"; --percentile {max(able)} can be had" if able else ""
+        raise Refusal("too few calls", f"{found} (MLPerf's bound, {CONFIDENCE:.0%} confidence){advice}")
 
 
 def _settle(chain: Chain, plan: Plan, machine: Machine) -> None:
@@ -199,7 +200,7 @@ def _calibrate(machine: Machine) -> float:
 
 
 def _check_throttling(before: Host, now: Host) -> None:
-    """Raise Refusal where the device holds its clock down now, or did at any time since `before`."""
+    """Raise Refusal where the device holds its clock down now, or did since `before`."""
     word, was = now.throttle_word or 0, before.throttle_word or 0
     during = (word | (word & ~was) >> 16) & 0xF
     check = doctor.throttling(replace(now, throttle_word=during))

@@ -150,8 +150,8 @@ def time_verdict(moved: Change, noise: float, limit: float) -> str:
 
 def judge_bytes(name: str, base: int, now: int) -> Judged:
     """The verdict on a size, which has no noise."""
-    change = now / base - 1
-    verdict = "worse" if now > base * (1 + MAX_MORE_BYTES) else "suspicious" if change < -BEYOND_BELIEF else "same"
+    change = now / base - 1 if base else 0.0  # there was none to compare with
+    verdict = "worse" if base and now > base * (1 + MAX_MORE_BYTES) else "suspicious" if change < -BEYOND_BELIEF else "same"
     cells = (name, f"{base:,} B", f"{now:,} B", f"{100 * change:+.2f} %".replace("-", "−"), "none", verdict)
     return Judged(name=name, verdict=verdict, cells=cells, change=change)
 

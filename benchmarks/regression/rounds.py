@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from benchmarks.regression.sides import Side, Worker
 from edge import cold
+from edge.errors import ToolchainError, one_line
 
 SLICES = 20  # a round
 SLICE_NS = 4e6
@@ -72,7 +73,13 @@ def _asking(worker: Worker, line: str) -> Callable[[], float]:
 
 
 def _starting(command: list[str]) -> Callable[[], float]:
-    return lambda: 1e6 * cold.measure(command)[0]
+    def start() -> float:
+        try:
+            return 1e6 * cold.measure(command)[0]
+        except RuntimeError as error:  # it ended otherwise than with 0
+            raise ToolchainError(one_line(str(error))) from None
+
+    return start
 
 
 def _turns(calls: Sequence[Callable[[], float]], draw: random.Random) -> list[float]:

@@ -45,7 +45,7 @@ def rows(paths: Iterable[Path], *, short: bool, shared_machine: bool, tell: Call
             if model.digest not in digests:
                 digests.add(model.digest)
                 yield from _of_model(model, short=short, shared_machine=shared_machine, tell=tell)
-        except ModelError as error:
+        except (InputMissing, ModelError) as error:
             tell(f"left out: {error}")
 
 

@@ -50,8 +50,8 @@ def test_inputs_become_the_flags_of_convert(tmp_path):
     )
     assert code == 0
     assert told == [
-        "-m", "convert", "--model", "my model.keras", "--data", "my pictures", "--contract", "c.json", "--max-drop-points",
-        "1.5", "--int8", "--float16", "--formats", "tflite,onnx", "--out", "artifacts",
+        "-P", "-m", "convert", "--model", "my model.keras", "--data", "my pictures", "--contract", "c.json",
+        "--max-drop-points", "1.5", "--int8", "--float16", "--formats", "tflite,onnx", "--out", "artifacts",
     ]  # fmt: skip
     assert summary == "# Conversion report\n"
     assert output == "report=artifacts/report.md\nmodels<<end-of-models\nartifacts/a.tflite\nend-of-models\n"
@@ -59,7 +59,7 @@ def test_inputs_become_the_flags_of_convert(tmp_path):
 
 def test_a_checkpoint_takes_its_data_set_from_data(tmp_path):
     _, told, _, _ = gate(tmp_path, checkpoint="runs/a", data="mnist")
-    assert told[2:6] == ["--checkpoint", "runs/a", "--data-dir", "mnist"]
+    assert told[3:7] == ["--checkpoint", "runs/a", "--data-dir", "mnist"]
 
 
 def test_the_gates_no_fails_the_job_and_the_report_is_shown_all_the_same(tmp_path):
@@ -69,7 +69,7 @@ def test_the_gates_no_fails_the_job_and_the_report_is_shown_all_the_same(tmp_pat
 
 def test_a_name_cannot_become_a_command(tmp_path):
     _, told, _, _ = gate(tmp_path, model='"; touch pwned; "', data="$(touch pwned)")
-    assert told[3] == '"; touch pwned; "' and told[5] == "$(touch pwned)"
+    assert told[4] == '"; touch pwned; "' and told[6] == "$(touch pwned)"
     assert not (tmp_path / "pwned").exists()
     assert not any("${{" in step.get("run", "") for step in ACTION["runs"]["steps"])
 

@@ -1,5 +1,6 @@
 """From checkpoint to published file: what passes is whole and proven, what does not leaves nothing."""
 
+import argparse
 import dataclasses
 import json
 import sys
@@ -11,7 +12,9 @@ from conftest import ROOT, run
 from convert import __main__ as command
 from convert.calibration import CalibrationSet, draw_calibration_set
 from convert.candidate import converter
+from convert.gate import Gate
 from convert.plan import Plan
+from convert.trial import attempt, prepare
 from edge import artifact, predictor, selftest
 from edge.errors import Refused
 from train import checkpoint, datasets
@@ -108,7 +111,7 @@ def test_a_candidate_with_shuffled_weights_leaves_no_file(monkeypatch, workshop,
 
 
 def test_a_candidate_calibrated_on_noise_leaves_no_file(monkeypatch, workshop, tmp_path, capsys):
-    def noise(split, *, seed, apart_from) -> CalibrationSet:
+    def noise(split, *, n, seed, apart_from) -> CalibrationSet:
         # Almost black, one white pixel: the input's range is right, every range behind it far too small.
         images = np.zeros((200, 28, 28, 1), np.uint8)
         images[np.arange(200), np.random.default_rng(seed).integers(0, 28, 200), 0] = 255
@@ -173,6 +176,17 @@ def test_every_precision_of_both_formats_is_published_or_refused_with_its_reason
     for path in [*tmp_path.glob("*.tflite"), *tmp_path.glob("*.onnx")]:
         ready = predictor.load(str(path))
         assert selftest.replay(ready).passed
+
+
+def test_of_few_training_pictures_half_calibrate_and_too_few_others_explain_nothing(trained, digits):
+    for n, n_calibrating, explains in ((1197, 512, True), (300, 150, True), (110, 100, False)):
+        training = digits.train[:n]
+        settings = argparse.Namespace(calibration=None, seed=0)
+        chosen = command._calibration(trained, digits, training, settings)
+        trial = prepare(trained, digits, training, calibration=chosen, gate=Gate(2.0), require_int8=False)
+        assert (len(chosen.images), trial.can_explain) == (n_calibrating, explains)
+        row = attempt(trial, converter("tflite", trained, chosen), Plan("int8"))
+        assert row.judged and (row.judged.sensitivity is not None) == (trial.second is not None and explains)
 
 
 def test_what_a_precision_is_named_alone_and_cannot_be_had_is_exit_1(monkeypatch, workshop, tmp_path):
