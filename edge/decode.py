@@ -72,6 +72,8 @@ def decode(content: bytes, contract: InputContract) -> Image.Image:
                 image.draft("L" if contract.channels == 1 else None, (width, height))
                 _check_size(image, MAX_MEGAPIXELS)
             image.load()
+            if image.mode in ("P", "PA") and image.palette is None:
+                raise InputError(f"a damaged or unfinished {kind} (its palette is missing); copy or export the picture again")
             turn = _UPRIGHT.get(_orientation(image))
             return image.transpose(turn) if turn is not None else image
     except (InputError, MemoryError):

@@ -12,6 +12,7 @@ from edge.contract import CIFAR, DIGIT, InputContract
 from edge.decode import fit
 from edge.errors import InputError, InputMissing
 from edge.image import read_pixels
+from tests.edge import png_files
 
 EXACT = InputContract(height=2, width=3, channels=1, fit="exact")
 EXACT_RGB = InputContract(height=2, width=3, channels=3, fit="exact")
@@ -245,3 +246,13 @@ def test_an_exact_contract_takes_no_other_size_and_says_both(tmp_path):
     Image.new("L", (5, 4)).save(tmp_path / "a.png")
     wanted = "5x4 pixels (width x height); this model takes exactly 3x2: resize the picture"
     assert refusal(tmp_path / "a.png") == wanted
+
+
+def test_an_indexed_png_without_its_palette_is_refused(tmp_path):
+    rows = zlib.compress(bytes(28 * 29))
+    data = png_files.assemble(png_files.header(28, 28, colour=3), (b"IDAT", rows), (b"IEND", b""))
+    (tmp_path / "a.png").write_bytes(data)
+    with pytest.raises(
+        InputError, match="a damaged or unfinished PNG \\(its palette is missing\\); copy or export the picture again"
+    ):
+        read_pixels(str(tmp_path / "a.png"), DIGIT)
