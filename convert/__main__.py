@@ -2,7 +2,8 @@
 
 import sys
 from argparse import Namespace
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 from convert import flags, report
@@ -15,13 +16,14 @@ from convert.plan import Plan
 from convert.publish import publish
 from convert.report import Result
 from convert.signing import sign
-from convert.trial import attempt, prepare
+from convert.trial import Row, attempt, prepare
 from edge import errors
-from edge.errors import Refused
+from edge.errors import Refused, ToolchainError
 from edge.files import clear_partials, write_whole
 from edge.quiet import NativeChatterHidden
 from edge.signature import ENDING
 from train import checkpoint, datasets
+from train.checkpoint import Checkpoint
 from train.datasets import Dataset, Split
 
 
@@ -29,36 +31,61 @@ def main() -> int:
     settings = flags.parse()
     for folder in (settings.out, report.lost_folder(Path(settings.out))):
         clear_partials(str(folder))
-    results = [convert_one(*network, settings) for network in networks(settings)]
+    results, troubles = [], []
+    for load in networks(settings):
+        try:
+            results.append(convert_one(*load(), settings))
+        except ToolchainError as error:
+            troubles.append(error)
+    if not results:
+        raise troubles[0]
     report.write(results, Path(settings.out))
-    print(report.table([row for result in results for row in result.rows]))
-    for row in (row for result in results for row in result.rows if row.before or not row.verdict.passed):
-        for finding in row.findings[:3]:
-            errors.say("convert", f"{row.file_name}: {finding.in_words}")
-        if row.repair:
-            errors.say("convert", f"{row.file_name}: {row.repair.in_words}")
-    unpublished = [row for result in results for row in result.rows if not row.verdict.passed]
-    for row in unpublished:
-        older = "; the one published before stays" if Path(settings.out, row.file_name).exists() else ""
-        why = "; ".join(row.verdict.reasons)
-        errors.say("convert", f"{row.file_name}: {row.verdict.outcome}, not published: {why}{older}")
+    rows = [row for result in results for row in result.rows]
+    print(report.table(rows))
+    _say(rows, troubles, Path(settings.out))
     # Of --all, what cannot be had is no failure, but for the int8 that the rest is measured by.
+    unpublished = [row for row in rows if not row.verdict.passed]
     failures = [row for row in unpublished if not (settings.all and row.judged is None and row.plan.precision != "int8")]
-    return Refused.exit_code if failures else 0
+    return troubles[0].exit_code if troubles else Refused.exit_code if failures else 0
 
 
-def networks(settings: Namespace) -> Iterator[tuple[Trained, Dataset, Split]]:
-    """Each network to convert, with its data set and the part of it that it may be calibrated on."""
+def _say(rows: list[Row], troubles: list[ToolchainError], folder: Path) -> None:
+    """On stderr: what broke and what was done about it, what was not published, and the networks that came to nothing."""
+    for row in rows:
+        if row.before or not row.verdict.passed:
+            for finding in row.findings[:3]:
+                errors.say("convert", f"{row.file_name}: {finding.in_words}")
+            if row.repair:
+                errors.say("convert", f"{row.file_name}: {row.repair.in_words}")
+    for row in rows:
+        if not row.verdict.passed:
+            older = "; the one published before stays" if (folder / row.file_name).exists() else ""
+            why = "; ".join(row.verdict.reasons)
+            errors.say("convert", f"{row.file_name}: {row.verdict.outcome}, not published: {why}{older}")
+    for trouble in troubles:  # one network's are not the others'
+        errors.say("convert", str(trouble))
+
+
+def networks(settings: Namespace) -> Iterator[Callable[[], tuple[Trained, Dataset, Split]]]:
+    """What loads each network to convert, with its data set and the part of it that it may be calibrated on."""
     if settings.model:
-        with NativeChatterHidden():  # TensorFlow's first words
-            from convert import foreign
-
-        own = foreign.load(settings.model, settings.data, contract_file=settings.contract, seed=settings.seed)
-        yield own, own.dataset, own.dataset.train
+        yield lambda: _foreign(settings)
         return
     for saved in flags.distinct([checkpoint.load(run) for run in flags.runs(settings.checkpoint)]):
-        found = datasets.load_again(saved.data, settings.data_dir, digest=saved.data_digest, contract=saved.contract)
-        yield saved, found, found.train[: saved.recipe.n_training(len(found.train))]
+        yield partial(_ours, saved, settings)
+
+
+def _ours(saved: Checkpoint, settings: Namespace) -> tuple[Trained, Dataset, Split]:
+    found = datasets.load_again(saved.data, settings.data_dir, digest=saved.data_digest, contract=saved.contract)
+    return saved, found, found.train[: saved.recipe.n_training(len(found.train))]
+
+
+def _foreign(settings: Namespace) -> tuple[Trained, Dataset, Split]:
+    with NativeChatterHidden():  # TensorFlow's first words
+        from convert import foreign
+
+    own = foreign.load(settings.model, settings.data, contract_file=settings.contract, seed=settings.seed)
+    return own, own.dataset, own.dataset.train
 
 
 def convert_one(trained: Trained, dataset: Dataset, training: Split, settings: Namespace) -> Result:

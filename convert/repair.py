@@ -107,7 +107,7 @@ def mended(trial: Trial, source: Converter, row: Row) -> Row:
     found = repair(trial, source, row.plan, seen=row.judged.verification)
     if not found.passed:
         return replace(row, repair=found)
-    return replace(attempt(trial, found.source, found.plan), findings=row.findings, repair=found, before=row)
+    return replace(attempt(trial, found.source, found.plan, as_trained=False), findings=row.findings, repair=found, before=row)
 
 
 def repair(trial: Trial, source: Converter, plan: Plan, *, seen: Verification) -> Repair:

@@ -95,8 +95,11 @@ def prepare(
     return Trial(trained, dataset, calibration, second, validation, gate, reference, require_int8)
 
 
-def attempt(trial: Trial, source: Converter, plan: Plan) -> Row:
-    """The candidate `source` makes as `plan` says, judged on the whole test split through the device's predictor."""
+def attempt(trial: Trial, source: Converter, plan: Plan, *, as_trained: bool = True) -> Row:
+    """The candidate `source` makes as `plan` says, judged on the whole test split through the device's predictor.
+
+    Not `as_trained`, as a mended one, it is not tried with other calibration images, which would undo the mending.
+    """
     name = f"{trial.trained.name}-{plan.precision}"
     print(f"{name}.{source.kind}: {len(trial.dataset.test):,} pictures to compare", file=sys.stderr)
     try:
@@ -112,7 +115,8 @@ def attempt(trial: Trial, source: Converter, plan: Plan) -> Row:
     verdict = trial.gate.judge(verification)
     if trial.require_int8 and what_runs.islands and verdict.passed:
         verdict = Verdict("refused", (f"not all int8: {what_runs.in_words}", "leave --require-int8 out to have it so"))
-    sensitivity = _sensitivity(trial, source.kind, plan, predictor) if plan.precision == "int8" else None
+    sensitive = as_trained and plan.precision == "int8"
+    sensitivity = _sensitivity(trial, source.kind, plan, predictor) if sensitive else None
     judged = Judged(candidate, predictor, verification, what_runs, answers.logits, answers.median_us, sensitivity)
     return Row(name, source.kind, plan, verdict, judged)
 

@@ -164,6 +164,20 @@ def test_a_layer_kept_in_float_is_an_island_and_require_int8_refuses_it(monkeypa
     assert artifact.read(str(path)).manifest()["quantization"]["in_float"] == ["conv2"]
 
 
+def test_one_networks_trouble_leaves_the_others_their_report(monkeypatch, workshop, trained, tmp_path, capsys):
+    def other(saved) -> checkpoint.Checkpoint:
+        return dataclasses.replace(saved, data="custom", data_digest="0" * 64)
+
+    good = workshop / "runs" / "lenet5-relu-digits-modern"
+    other(trained).save(tmp_path / "other")
+    monkeypatch.setattr(sys, "argv", ["convert", "--int8", "--formats", "tflite", "--out", str(tmp_path / "out"),
+                                      "--checkpoint", str(tmp_path / "other"), str(good)])  # fmt: skip
+    assert command.main() not in (0, 1)
+    said = capsys.readouterr()
+    assert "lenet5-relu-digits  tflite  int8" in said.out and said.err.rstrip().splitlines()[-1].startswith("convert: ")
+    assert {path.name for path in (tmp_path / "out").iterdir()} >= {"lenet5-relu-digits-int8.tflite", "report.json"}
+
+
 def test_every_precision_of_both_formats_is_published_or_refused_with_its_reason(monkeypatch, workshop, tmp_path, capsys):
     assert convert_main(monkeypatch, workshop, tmp_path, "--all") == 0
     rows = json.loads((tmp_path / "report.json").read_text())["rows"]
