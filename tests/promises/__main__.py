@@ -3,9 +3,10 @@
     python -m tests.promises [NAME...]
 
 NAME is how a row's command begins, `damaged` or "faults predict" say; the other rows stay as they were measured, if with
-these versions.
+these versions. Each row says when, and at which commit.
 """
 
+import datetime
 import importlib.metadata
 import os
 import shlex
@@ -44,6 +45,7 @@ def main() -> int:
         name, *arguments = shlex.split(command)
         if chosen and not command.startswith(tuple(chosen)):
             continue
+        measured = when()
         done = subprocess.run(
             [sys.executable, "-m", f"tests.promises.{name}", *arguments],
             cwd=ROOT,
@@ -54,7 +56,7 @@ def main() -> int:
         failed |= done.returncode != 0
         found = done.stdout.strip().rpartition("\n")[2] or f"ended with {done.returncode}"
         print(f"{command}: {found}", flush=True)
-        pages.write(PAGE, table(kept(PAGE.read_text()) | {command: found}))
+        pages.write(PAGE, table(kept(PAGE.read_text()) | {command: (found, measured)}))
     return 1 if failed else 0
 
 
@@ -65,19 +67,28 @@ def circumstances() -> str:
     return f"{here.cpu_model}, {os.cpu_count()} cores shared with other work; Python {sys.version.split()[0]}, {versions}."
 
 
-def kept(page: str) -> dict[str, str]:
-    """What was found before, by command; nothing where it was found under other circumstances."""
+def when() -> str:
+    """Today, and the commit that was measured: `2026-11-22, 1a2b3c4`, with a + where the code has changed since."""
+    commit, changed = (
+        subprocess.run(["git", *words, "--", "edge", "tests/promises"], cwd=ROOT, capture_output=True, text=True, check=False)
+        for words in (("log", "-1", "--format=%h"), ("status", "--porcelain"))
+    )
+    return f"{datetime.date.today()}, {commit.stdout.strip()}{'+' if changed.stdout else ''}"
+
+
+def kept(page: str) -> dict[str, tuple[str, str]]:
+    """What was found before and when, by command; nothing where it was found under other circumstances."""
     if circumstances() not in page:
         return {}
     rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in page.splitlines() if line.startswith("| ")]
-    return {row[1].strip("`").removeprefix("python -m tests.promises."): row[2] for row in rows if len(row) == 3}
+    return {row[1].strip("`").removeprefix("python -m tests.promises."): (row[2], row[3]) for row in rows if len(row) == 4}
 
 
-def table(found: dict[str, str]) -> str:
-    lines = [circumstances(), "", "| promise | command | found |", "|---|---|---|"]
-    return "\n".join(
-        lines + [f"| {said} | `python -m tests.promises.{command}` | {found.get(command, NOT_YET)} |" for said, command in ROWS]
-    )
+def table(found: dict[str, tuple[str, str]]) -> str:
+    lines = [circumstances(), "", "| promise | command | found | when |", "|---|---|---|---|"]
+    for said, command in ROWS:
+        lines.append(f"| {said} | `python -m tests.promises.{command}` | {' | '.join(found.get(command, (NOT_YET, '')))} |")
+    return "\n".join(lines)
 
 
 if __name__ == "__main__":

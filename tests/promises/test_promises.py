@@ -72,9 +72,9 @@ def test_a_failing_system_call_ends_cleanly(what, every):
 
 
 def test_the_table_keeps_what_was_measured_and_says_what_was_not(monkeypatch):
-    found = {"loaded": "nothing; 0 broken; 1 s"}
+    found = {"loaded": ("nothing; 0 broken; 1 s", promises.when())}
     page = promises.table(found)
-    assert "| `python -m tests.promises.loaded` | nothing; 0 broken; 1 s |" in page
+    assert "| `python -m tests.promises.loaded` | nothing; 0 broken; 1 s | 20" in page
     assert page.count(promises.NOT_YET) == len(promises.ROWS) - 1
     again = promises.kept(page)
     assert again["loaded"] == found["loaded"] and promises.table(again) == page
