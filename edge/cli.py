@@ -194,7 +194,8 @@ def store_folder() -> str:
 def current_model(store: str) -> tuple[str, str] | None:
     """The path and the digest of the model that `store` says is current; None where nothing is installed.
 
-    Raises InputMissing where that cannot be read, ModelError where it says nothing sensible. edge/install.py writes it.
+    Raises InputMissing where that may not be read, ModelError where it cannot or says nothing sensible. edge/install.py
+    writes it.
     """
     path = os.path.join(store, "current")
     if not store:
@@ -205,7 +206,7 @@ def current_model(store: str) -> tuple[str, str] | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
-        raise errors.missing(path, error) from None
+        raise unread(path, error) from None
     fields = line.decode("ascii", "replace").split()
     # Whatever a power cut left there, it leads to no file outside the store.
     if len(fields) != 3 or len(fields[0]) != 64 or fields[0].strip("0123456789abcdef") or "/" in fields[1]:
@@ -214,13 +215,23 @@ def current_model(store: str) -> tuple[str, str] | None:
     return os.path.join(store, "models", digest, name), digest
 
 
+def unread(path: str, error: OSError) -> errors.ToolchainError:
+    """The error for a file of the store that could not be read; where only the reader's permission lacks, it may be whole."""
+    if isinstance(error, PermissionError):
+        return errors.missing(path, error)
+    return errors.ModelError(f"{one_line(path)}: {error.strerror or error}; {MEND}")
+
+
 def read_installed(path: str, digest: str) -> "Artifact":
-    """The model at `path`. Raises ModelError where it is no longer the one with `digest` that was installed there."""
+    """The model at `path`. Raises InputMissing where it may not be read, ModelError where it cannot, or is no longer the
+    one with `digest` that was installed there."""
     from edge import artifact
 
     try:
         model = artifact.read(path)
     except (InputMissing, errors.ModelError) as error:
+        if isinstance(error.__context__, PermissionError):
+            raise  # it may be whole
         raise errors.ModelError(f"{str(error).removesuffix('; copy the file again')}; {MEND}") from None
     if model.digest != digest:
         raise errors.ModelError(f"{model.path}: not the model that was installed there; {MEND}")

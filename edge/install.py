@@ -9,7 +9,7 @@ import contextlib
 import os
 
 from edge import artifact, cli, errors, installed, trial
-from edge.errors import EngineMissing, ModelError, OutOfMemory, Refused, StorageError, ToolchainError, one_line
+from edge.errors import EngineMissing, InputMissing, ModelError, OutOfMemory, Refused, StorageError, ToolchainError, one_line
 from edge.installed import Entry
 
 CODES = """\
@@ -56,7 +56,10 @@ def rollback(*, store: str) -> str:
     if not _has_current(store):
         raise Refused(f"nothing to go back to: nothing is installed in {one_line(store)}")
     with installed.held(store):
-        return _go_back(store, _current(store), labels=None)
+        failing = None
+        with contextlib.suppress(ModelError):  # `current` is damaged
+            failing = _current(store)
+        return _go_back(store, failing, labels=None)
 
 
 def start(*, store: str, after: int = 3) -> str:
@@ -64,34 +67,36 @@ def start(*, store: str, after: int = 3) -> str:
 
     Only a model with the same labels takes over, because one of another task would answer, and wrongly. A failure is
     counted and raised. Where no other model is good it is raised every time, and edge-predict refuses the failing one.
+    A file that the disk does not give is a failure like a damaged one. A model that may not be read, or that this device
+    cannot try just now, has not failed: that is raised and not counted. Nor is anything where the store cannot be written.
     """
     with contextlib.ExitStack() as stack:
-        writable = False
-        if os.path.isdir(store):  # or it would be made
-            try:
+        uncounted, current = "", None
+        try:
+            if os.path.isdir(store):  # or it would be made
                 stack.enter_context(installed.held(store))
-                writable = True
                 installed.clear(store)
-            except StorageError as error:
-                errors.say("edge", f"{error}; failures are not counted")
+        except StorageError as error:
+            uncounted = str(error)
         if not _has_current(store):
             return f"nothing is installed; {_shipped_name()}: passed: {trial.hold(installed.shipped())}"
-        current = _current(store)
         try:
-            if not current:
-                raise ModelError(f"{one_line(os.path.join(store, 'current'))}: names no model")
+            current = _current(store)
             shown = trial.hold(current.read(store))
-        except (EngineMissing, OutOfMemory):
-            raise  # the device is at fault, and going back would not mend it
+        except (EngineMissing, InputMissing, OutOfMemory, StorageError):
+            raise  # the device or a permission is at fault, and going back would not mend it
         except ToolchainError as error:
-            if not writable or (count := _count_failure(store)) < after:
-                counted = f"; failure {count} of {after}, then the model before takes over" if writable else ""
-                raise type(error)(f"{error}{counted}") from None
+            count = installed.failures(store) + 1
+            if uncounted or count < after:
+                uncounted = uncounted or _remember(store, count)
+                counted = f"failure {count} of {after}, then the model before takes over"
+                raise type(error)(f"{error}; {_not_counted(uncounted) if uncounted else counted}") from None
             errors.say("edge", f"{error}; failure {count}, going back")
             meant = current or next(iter(installed.known(store)), None)
             return _go_back(store, current, labels=meant.labels if meant else "")
-        if writable:
-            installed.set_failures(store, 0)
+        uncounted = uncounted or _remember(store, 0)
+        if uncounted:
+            errors.say("edge", _not_counted(uncounted))
         return f"{current}: current, passed: {shown}"
 
 
@@ -118,6 +123,8 @@ def _go_back(store: str, failing: Entry | None, *, labels: str | None) -> str:
             if labels is not None and Entry.of(model).labels != labels:
                 raise ModelError(f"{model.path}: has other labels than the model it would stand in for")
             shown = trial.hold(model)
+        except (InputMissing, StorageError):
+            raise  # it may be good
         except ToolchainError as error:
             errors.say("edge", f"passed over: {error}")
             continue
@@ -137,28 +144,32 @@ def _has_current(store: str) -> bool:
         raise errors.missing(path, error) from None
 
 
-def _current(store: str) -> Entry | None:
-    """The current model; None where `current` is damaged."""
-    try:
-        return installed.history(store)[0]
-    except (ModelError, IndexError):
-        return None
+def _current(store: str) -> Entry:
+    """The current model. Raises ModelError where `current` is damaged, InputMissing where it may not be read."""
+    named = installed.history(store)
+    if not named:
+        raise ModelError(f"{one_line(os.path.join(store, 'current'))}: names no model; {cli.MEND}")
+    return named[0]
 
 
 def _is_whole(entry: Entry, store: str) -> bool:
     try:
         return bool(entry.read(store))
-    except ModelError:
+    except (InputMissing, ModelError):
         return False
 
 
-def _count_failure(store: str) -> int:
-    count = installed.failures(store) + 1
+def _remember(store: str, failures: int) -> str:
+    """Keep the count; why that failed, or nothing."""
     try:
-        installed.set_failures(store, count)
+        installed.set_failures(store, failures)
     except StorageError as error:
-        errors.say("edge", error)
-    return count
+        return str(error)
+    return ""
+
+
+def _not_counted(why: str) -> str:
+    return f"{why}; failures are not counted"
 
 
 def _shipped_name() -> str:
@@ -169,7 +180,7 @@ def _described(entry: Entry, store: str) -> str:
     try:
         model = entry.read(store)
         manifest = model.manifest()
-    except ModelError as error:
+    except (InputMissing, ModelError) as error:
         return str(error)
     verification = manifest.get("verification")
     drop, n = (verification.get(key) for key in ("drop_points", "n_images")) if isinstance(verification, dict) else (None, None)
@@ -208,7 +219,9 @@ def _start(flags: argparse.Namespace) -> int:
 
 
 def _store(flags: argparse.Namespace) -> str:
-    store = flags.store or cli.store_folder()
+    store = cli.store_folder() if flags.store is None else flags.store
+    if flags.store == "":  # as of `--store "$UNSET"`
+        raise errors.UsageError("--store is empty; name a folder")
     if not store:
         raise errors.UsageError("no home folder to install into; name a folder with --store or in EDGEPROOF_STORE")
     return str(store)

@@ -47,7 +47,7 @@ class Entry(NamedTuple):
         return os.path.join(store, "models", self.digest, self.file_name)
 
     def read(self, store: str) -> Artifact:
-        """The model, its seal checked. Raises ModelError where it is not, or no longer, the one installed."""
+        """The model, its seal checked. Raises as `cli.read_installed` does."""
         return cli.read_installed(self.path(store), self.digest)
 
     def __str__(self) -> str:
@@ -58,22 +58,26 @@ def history(store: str) -> list[Entry]:
     """The models that `current` names, newest first; none where nothing is installed. Raises as `cli.current_model` does."""
     if not cli.current_model(store):
         return []
-    with open(os.path.join(store, "current"), encoding="ascii", errors="replace") as file:
-        rows = [line.split() for line in file]
+    path = os.path.join(store, "current")
+    try:
+        with open(path, encoding="ascii", errors="replace") as file:
+            rows = [line.split() for line in file]
+    except OSError as error:
+        raise cli.unread(path, error) from None
     return [Entry(*row) for row in rows if len(row) == 3 and _is_digest(row[0]) and "/" not in row[1]]
 
 
 def known(store: str) -> list[Entry]:
     """The models that `current` names and that are there, newest first; what one can go back to.
 
-    Where `current` was damaged, or names a model that is gone, every other whole model in the store stands before them.
-    Raises InputMissing where `current` cannot be read at all.
+    Where `current` is damaged, or names a model that is gone, every other whole model in the store stands before them.
+    Raises InputMissing where `current` may not be read.
     """
     try:
         named = history(store)
     except ModelError:
         return others(store, [])
-    there = [entry for entry in named if os.path.exists(entry.path(store))]
+    there = [entry for entry in named if not _is_gone(entry.path(store))]
     return there if there[:1] == named[:1] else [*others(store, named), *there]
 
 
@@ -126,14 +130,15 @@ def switch(store: str, entries: list[Entry]) -> None:
 
     Raises StorageError; what was current is again then.
     """
-    set_failures(store, 0)
+    with contextlib.suppress(errors.StorageError):  # the next good start tries again
+        set_failures(store, 0)
     path = os.path.join(store, "current")
     before = _content(path)
     try:
         _replace(path, "".join(f"{' '.join(entry)}\n" for entry in entries[:KEPT]).encode("ascii"))
     except errors.StorageError:
-        # The rename may be done and only its flush have failed.
-        if _content(path) != before:
+        # The rename may be done and only its flush have failed. What could not be read cannot be brought back.
+        if before is not None and _content(path) != before:
             with contextlib.suppress(errors.StorageError):
                 _replace(path, before)
         raise
@@ -146,17 +151,17 @@ def clear(store: str) -> None:
         _remove_partials(os.path.join(store, "models", digest), of=(".",))
     try:
         named = history(store)
-    except (errors.ToolchainError, OSError):  # unread, it names nobody to spare
+    except errors.ToolchainError:  # unread, it names nobody to spare
         return
     # Where `current` itself was damaged, the model it meant may be among those it does not name.
-    if named and not os.path.exists(named[0].path(store)):
+    if named and _is_gone(named[0].path(store)):
         return
     for digest in set(_digests(store)) - {entry.digest for entry in named}:
         shutil.rmtree(os.path.join(store, "models", digest), ignore_errors=True)
 
 
 def failures(store: str) -> int:
-    """How many starts in a row found the current model failing."""
+    """How many starts in a row found the current model failing; 0 where that cannot be read."""
     try:
         with open(os.path.join(store, "failures"), "rb") as file:
             return int(file.read(10))
@@ -187,12 +192,24 @@ def shipped() -> Artifact:
     return artifact.read(cli.shipped_model())
 
 
-def _content(path: str) -> bytes:
+def _content(path: str) -> bytes | None:
+    """What the file holds; nothing where there is none, None where it cannot be read."""
     try:
         with open(path, "rb") as file:
             return file.read()
-    except OSError:
+    except FileNotFoundError:
         return b""
+    except OSError:
+        return None
+
+
+def _is_gone(path: str) -> bool:
+    """Whether there is no such file. One that cannot be looked at is not gone."""
+    try:
+        os.stat(path)
+    except OSError as error:
+        return isinstance(error, (FileNotFoundError, NotADirectoryError))
+    return False
 
 
 def _replace(path: str, content: bytes) -> None:
@@ -207,9 +224,11 @@ def _replace(path: str, content: bytes) -> None:
 
 
 def _digests(store: str) -> list[str]:
-    """The folders in `models` that bear a digest. Nothing else there is ours, whatever $EDGEPROOF_STORE was set to."""
+    """The folders in `models` that bear a digest. Nothing else there is ours, whatever $EDGEPROOF_STORE was set to, and
+    nothing behind a symbolic link: we make none."""
+    models = os.path.join(store, "models")
     try:
-        return [name for name in os.listdir(os.path.join(store, "models")) if _is_digest(name)]
+        return [name for name in os.listdir(models) if _is_digest(name) and not os.path.islink(os.path.join(models, name))]
     except OSError:
         return []
 

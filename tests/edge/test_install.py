@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from conftest import ROOT, run
-from edge import artifact, errors, install, installed, trial
+from edge import artifact, errors, files, install, installed, trial
+from tests.promises.faults import may_trace
 
 COMMAND = Path(sys.executable).parent / "edge-predict"
 SEVEN = ROOT / "examples" / "seven.png"
@@ -187,6 +188,21 @@ def a_folder(folder: Path) -> Path:
     return folder
 
 
+def a_fifo(folder: Path) -> Path:
+    os.mkfifo(folder / "new.tflite")
+    return folder / "new.tflite"
+
+
+def a_link_to_a_device(folder: Path) -> Path:
+    (folder / "new.tflite").symlink_to("/dev/zero")
+    return folder / "new.tflite"
+
+
+def a_link_to_itself(folder: Path) -> Path:
+    (folder / "new.tflite").symlink_to("new.tflite")
+    return folder / "new.tflite"
+
+
 def two_lines(folder: Path) -> Path:
     return folder / "no\nsuch.tflite"
 
@@ -201,6 +217,9 @@ def two_lines(folder: Path) -> Path:
         (no_goldens, 78, "new.tflite: carries no pictures to test itself with"),
         (foreign, 78, "new.tflite: not sealed by edgeproof"),
         (a_folder, 66, "not a file; name a .tflite or .onnx model"),
+        (a_fifo, 66, "not a file; name a .tflite or .onnx model"),
+        (a_link_to_a_device, 66, "not a file; name a .tflite or .onnx model"),
+        (a_link_to_itself, 66, "new.tflite: Too many levels of symbolic links"),
         (two_lines, 66, "no\\nsuch.tflite: No such file or directory"),
     ],
 )
@@ -242,6 +261,21 @@ def test_a_child_that_does_not_come_up_is_no_verdict_on_the_model(models, tmp_pa
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     with pytest.raises(errors.StorageError, match=r"first\.tflite: cannot be tried: no room"):
         trial.hold(artifact.read(str(models["first"])))
+
+
+def in_the_trial(folder: Path, program: str) -> str:
+    """A PYTHONPATH with which every child that tries a model runs `program` first."""
+    (folder / "early").mkdir()
+    (folder / "early" / "sitecustomize.py").write_text(f"import os, sys\nif 'edge.trial' in sys.orig_argv:\n    {program}\n")
+    return os.pathsep.join((str(folder / "early"), str(ROOT)))
+
+
+def test_what_is_installed_is_what_was_tried_though_the_file_changes_meanwhile(models, tmp_path, store):
+    first = models["first"].read_bytes()
+    swap = in_the_trial(tmp_path, f"os.replace({str(models['second'])!r}, {str(models['first'])!r})")
+    done("install", models["first"], store=store, says="first.tflite (", PYTHONPATH=swap)
+    assert models["first"].read_bytes() != first
+    assert file_of("first", store).read_bytes() == first and current(store) == "first"
 
 
 def test_an_onnx_model_is_installed_and_answers(onnx, store):
@@ -291,6 +325,101 @@ def test_an_installed_model_that_was_damaged_is_refused_and_start_mends_it_after
     assert edge("start", store=store).returncode == 0
     assert current(store) == "first"
     assert predict(store).returncode == 0
+
+
+needs_strace = pytest.mark.skipif(not may_trace(), reason="strace is not installed, or may not trace here")
+
+
+def with_a_failing_card(path: Path, *arguments, store: Path) -> subprocess.CompletedProcess[str]:
+    """`python -m edge` where every read of the file `path` fails as from a bad sector."""
+    strace = ("strace", "-qq", "-o", "/dev/null", "-P", path, "-e", "trace=read", "-e", "inject=read:error=EIO")
+    return run(*strace, sys.executable, "-m", "edge", *arguments, "--store", store)
+
+
+@needs_strace
+def test_a_model_that_the_card_does_not_give_is_a_failing_one(models, store):
+    place(models["first"], models["second"], store=store)
+    bad = file_of("second", store)
+    ended = with_a_failing_card(bad, "start", "--after", "2", store=store)
+    assert (ended.returncode, ended.stderr.count("\n"), current(store)) == (78, 1, "second")
+    assert "second.tflite: Input/output error" in ended.stderr and "; failure 1 of 2" in ended.stderr
+    assert with_a_failing_card(bad, "start", "--after", "2", store=store).returncode == 0
+    assert current(store) == "first"
+
+
+@needs_strace
+def test_a_current_that_the_card_does_not_give_is_like_a_damaged_one(models, store):
+    place(models["first"], models["second"], store=store)
+    for name in ("first", "second"):
+        os.utime(file_of(name, store), (0, len(name)))
+    bad, inode = store / "current", (store / "current").stat().st_ino
+    ended = with_a_failing_card(bad, "start", "--after", "2", store=store)
+    assert (ended.returncode, ended.stderr.count("\n")) == (78, 1)
+    assert ended.stderr.startswith(f"edge: {bad}: Input/output error; ") and "; failure 1 of 2" in ended.stderr
+    assert with_a_failing_card(bad, "start", "--after", "2", store=store).returncode == 0
+    assert current(store) == "second" and bad.stat().st_ino != inode  # in sectors that can be read
+    assert with_a_failing_card(bad, "install", models["third"], store=store).returncode == 0
+    assert current(store) == "third"
+
+
+@pytest.mark.parametrize("what", ["the model", "its folder", "models", "current"])
+def test_a_model_that_may_not_be_read_has_not_failed_and_stays(what, models, store):
+    place(models["first"], models["second"], store=store)
+    before, model = tree(store), file_of("second", store)
+    path = {"the model": model, "its folder": model.parent, "models": store / "models", "current": store / "current"}[what]
+    mode = path.stat().st_mode
+    path.chmod(0)
+    commands = ([sys.executable, "-m", "edge", "start", "--after", "1", "--store", store], [COMMAND, SEVEN])
+    ended = [
+        subprocess.run(
+            command, capture_output=True, text=True, check=False, preexec_fn=without_roots_privilege,
+            env=os.environ | {"EDGEPROOF_STORE": str(store)},
+        )
+        for command in commands
+    ]  # fmt: skip
+    path.chmod(mode)
+    named = path if what == "current" else model
+    for program, done in zip(("edge", "edge-predict"), ended, strict=True):
+        assert (done.returncode, done.stdout, done.stderr) == (66, "", f"{program}: {named}: Permission denied\n")
+    assert tree(store) == before and not (store / "failures").exists()
+
+
+def test_a_device_that_cannot_try_a_model_just_now_keeps_it(models, tmp_path, store):
+    place(models["first"], models["second"], store=store)
+    # Of the children that try a model the first does not come up, as where processes are short; the next would.
+    once = str(tmp_path / "once")
+    scarce = in_the_trial(tmp_path, f"os.path.exists({once!r}) or (os.mkdir({once!r}), os.write(2, b'no room'), os._exit(1))")
+    refused("start", "--after", "1", store=store, code=74, says="second.tflite: cannot be tried: no room", PYTHONPATH=scarce)
+    assert not (store / "failures").exists()
+
+
+def test_failures_that_cannot_be_kept_stop_no_start_and_no_rollback(models, store):
+    place(models["first"], models["second"], store=store)
+    (store / "failures").mkdir()
+    ended = edge("start", store=store)
+    assert (ended.returncode, ended.stdout.startswith("second.tflite (")) == (0, True)
+    assert ended.stderr == f"edge: {store}/failures: cannot be written: Is a directory; failures are not counted\n"
+    done("rollback", store=store, says="first.tflite (")
+    flip(file_of("first", store))
+    ended = edge("start", store=store)
+    assert (ended.returncode, ended.stdout, ended.stderr.count("\n"), current(store)) == (78, "", 1, "first")
+    assert ended.stderr.endswith("/failures: cannot be written: Is a directory; failures are not counted\n")
+    done("start", "--after", "1", store=store, says="lenet5-relu-mnist-int8.tflite (came with edgeproof): current again")
+
+
+def test_a_current_that_cannot_be_read_is_not_removed_where_replacing_it_fails(models, store, monkeypatch):
+    place(models["first"], models["second"], store=store)
+    entries, before = installed.history(str(store)), tree(store)
+
+    def fails(*arguments):
+        monkeypatch.setattr(installed, "open", open)  # only what lay there before cannot be read
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(installed, "open", fails, raising=False)
+    monkeypatch.setattr(files, "sync_folder", fails)
+    with pytest.raises(errors.StorageError, match="Input/output error"):
+        installed.switch(str(store), entries)
+    assert tree(store) == before
 
 
 def test_a_good_start_forgets_the_failures_before_it(models, store):
@@ -350,6 +479,15 @@ def test_leftovers_of_a_killed_install_are_cleared_and_strangers_files_are_not(m
     done("start", store=store, says="first.tflite (")
     assert not half.parent.exists() and not any(path.exists() for path in ours)
     assert all(path.exists() for path in theirs)
+
+
+def test_nothing_behind_a_symbolic_link_is_cleared(models, tmp_path, store):
+    place(models["first"], store=store)
+    theirs = tmp_path / ".holiday.partial"
+    theirs.write_bytes(b"x")
+    (store / "models" / ("a" * 64)).symlink_to(tmp_path)
+    done("start", store=store, says="first.tflite (")
+    assert theirs.exists() and models["first"].exists()
 
 
 def test_a_first_install_that_was_killed_leaves_nothing_after_a_start(models, store):
@@ -478,6 +616,8 @@ def test_a_store_that_may_not_be_read_is_no_reason_to_answer_with_another_model(
 
 def test_a_slip_of_the_keyboard_is_2(store):
     refused("start", "--after", "0", store=store, code=2, says="--after 0: wanted 1 or more")
+    refused("install", SHIPPED, "--store", "", store=store, code=2, says="--store is empty; name a folder")
+    assert not store.exists()
 
 
 def test_the_help_says_which_exit_code_means_what(store):

@@ -29,6 +29,7 @@ ROWS = (
     ("An update killed at any moment leaves one whole model", "killed --count 1000 --seed 0"),
     ("Every failing system call of an install ends cleanly", "faults install"),
     ("Every failing system call of a prediction ends cleanly", "faults predict"),
+    ("Every failing system call of a boot check ends cleanly", "faults start"),
     ("A prediction writes nothing", "writes --count 16"),
     ("8 threads give one thread's answers", "steady threads --count 10000"),
     ("A million predictions take the memory of the first", "steady process --count 1000000"),

@@ -12,6 +12,7 @@ import select
 import signal
 import sys
 import tempfile
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -80,14 +81,17 @@ class Tally:
     """What was seen, and what broke a promise. `tell` is the one line that each of these commands prints."""
 
     def __init__(self) -> None:
+        self._one_lane = threading.Lock()
         self.started = time.monotonic()
         self.seen: Counter[str] = Counter()
         self.broken: list[str] = []
         self.cpu_s = self.peak_mib = 0.0
 
     def add(self, ended: Ended, kind: str) -> None:
-        self.seen[kind] += 1
-        self.cpu_s, self.peak_mib = max(self.cpu_s, ended.cpu_s), max(self.peak_mib, ended.peak_mib)
+        """Count one more of this `kind`, and remember the largest cost; from any lane."""
+        with self._one_lane:
+            self.seen[kind] += 1
+            self.cpu_s, self.peak_mib = max(self.cpu_s, ended.cpu_s), max(self.peak_mib, ended.peak_mib)
 
     def tell(self, said: str) -> int:
         """Print `said` with the number of broken promises and the seconds; 1 where there are any, else 0."""

@@ -2,20 +2,23 @@
 
     python -m tests.promises.faults install
     python -m tests.promises.faults predict
+    python -m tests.promises.faults start
 
 strace fails the k-th openat, read, write, fsync, rename … of the process with ENOSPC, EIO, EROFS and ENOMEM (the errors take
 turns where the call does not touch the store; there each k meets all four; `--all`: everywhere). No run may be killed by
 a signal, or answer wrongly. From where the program is in hand, a failure ends it in one line with an exit code of ours. An
 install that fails leaves the model that was current current (where only the last flush of the folder failed it may be the
-new one, as edge/install.py says), and one that succeeds has changed it; no file is half written under a final name. While
-Python starts and loads our modules, it speaks for itself: there any exit code but 0 will do, and a traceback. Not failed are
-reads of /sys and /proc, and calls of the install's child process, which tries the model.
+new one, as edge/install.py says), and one that succeeds has changed it; no file is half written under a final name. A
+start finds a sound model that failed once before: whatever fails, that model stays current. While Python starts and loads
+our modules, it speaks for itself: there any exit code but 0 will do, and a traceback. Not failed are reads of /sys and
+/proc, and calls of the child process, which tries the model.
 """
 
 import argparse
 import os
 import re
 import shutil
+import subprocess
 import sys
 import tempfile
 import threading
@@ -48,7 +51,7 @@ class Call:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.promises.faults", description=__doc__.splitlines()[0])
-    parser.add_argument("what", choices=("install", "predict"))
+    parser.add_argument("what", choices=("install", "predict", "start"))
     parser.add_argument("--all", action="store_true", help="every call with every error")
     parser.add_argument("--every", type=int, default=1, metavar="N", help="every N-th case alone (default: %(default)s)")
     parser.add_argument("--lanes", type=int, default=2, metavar="N", help="processes side by side (default: %(default)s)")
@@ -83,17 +86,21 @@ def main() -> int:
 
 
 class Bench:
-    """The command on trial and what it starts from: for an install, a store in which another model is current."""
+    """The command on trial and what it starts from: a store in which another model is current than the one to install."""
 
     def __init__(self, what: str, scratch: str) -> None:
         self.what, self.scratch = what, scratch
         self.surroundings = environment(scratch) | {"PYTHONPATH": ROOT}
         self.before = os.path.join(scratch, "before")
-        if what == "install":
+        if what != "predict":
             self.old, self.new = variants(scratch, 2)
             for store in (self.before, os.path.join(scratch, "warm")):
                 done = ask([*EDGE, "install", self.old, "--store", store], self.surroundings)
                 assert not done.code, done
+            if what == "start":
+                with open(os.path.join(self.before, "failures"), "w") as file:
+                    file.write("1\n")
+                ask([*EDGE, "start", "--store", os.path.join(scratch, "warm")], self.surroundings)
         else:
             os.mkdir(self.before)
             ask([COMMAND, SEVEN], self.surroundings)  # the bytecode
@@ -127,7 +134,7 @@ class Bench:
             fault = "another answer"
         elif ended.code and not starting and (ended.code not in OURS or not self._one_line(ended)):
             fault = "not one line and a code of ours"
-        elif self.what == "install":
+        elif self.what != "predict":
             store = os.path.join(folder, "store")
             disturbed = next((line for line in trace.splitlines() if "(INJECTED)" in line), "")
             flush = f'"{store}"' in disturbed or f"<{store}>" in disturbed
@@ -137,24 +144,25 @@ class Bench:
 
     def _one_line(self, ended: Ended) -> bool:
         # Where stderr itself fails, nothing can be said.
-        return "Traceback" not in ended.err and (ended.err.count("\n") == 1 or (self.what == "predict" and not ended.err))
+        return "Traceback" not in ended.err and (ended.err.count("\n") == 1 or (self.what != "install" and not ended.err))
 
     def _marker(self) -> str:
         """What stands in the first call by which the program itself is at work."""
-        return self.new if self.what == "install" else "predictor.cpython"
+        return self.new if self.what == "install" else {"predict": "predictor.cpython", "start": "/store/lock"}[self.what]
 
     def _traced(self, folder: str, injection: list[str]) -> tuple[Ended, str]:
         store, trace = os.path.join(folder, "store"), os.path.join(folder, "trace")
         shutil.rmtree(store, ignore_errors=True)
         shutil.copytree(self.before, store)
-        command = [*EDGE, "install", self.new, "--store", store] if self.what == "install" else [COMMAND, SEVEN]
+        words = ["install", self.new] if self.what == "install" else ["start"]
+        command = [COMMAND, SEVEN] if self.what == "predict" else [*EDGE, *words, "--store", store]
         strace = [shutil.which("strace"), "-qq", "-y", "-s", "0", "-e", f"trace={CALLS}", *injection, "-o", trace]
         ended = ask([*strace, *command], self.surroundings)
         with open(trace, errors="replace") as file:
             return ended, file.read()
 
     def _wrong_store(self, store: str, code: int, *, may_be_new: bool) -> str:
-        """What is wrong with the store after an install that ended with `code`, or nothing."""
+        """What is wrong with the store after a command that ended with `code`, or nothing."""
         try:
             with open(os.path.join(store, "current")) as file:
                 digest, name, *_ = file.readline().split()
@@ -166,9 +174,17 @@ class Bench:
         except Exception as error:
             return f"the store is broken: {error}"
         old, new = artifact.read(self.old).digest, artifact.read(self.new).digest
+        if self.what == "start":
+            return "" if current == old else "another model is current"
         if code == 0:
             return "" if current == new else "succeeded, but the old model is current"
         return "" if current == old or (may_be_new and current == new) else "failed, but the new model is current"
+
+
+def may_trace() -> bool:
+    """Whether strace is installed and may trace a process here."""
+    strace = shutil.which("strace")
+    return bool(strace) and subprocess.run([strace, "-qq", "-o", "/dev/null", "true"], check=False).returncode == 0
 
 
 if __name__ == "__main__":

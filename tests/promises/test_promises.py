@@ -1,19 +1,18 @@
 """Each promise's command on a small sample: nothing is broken. `make check-full` runs them whole."""
 
-import shutil
 import sys
+import time
 
 import pytest
 
 from conftest import run
 from tests.promises import __main__ as promises
+from tests.promises.asking import Ended, Tally, in_lanes
+from tests.promises.faults import may_trace
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the promises are measured on Linux")
 
-needs_strace = pytest.mark.skipif(
-    not shutil.which("strace") or run("strace", "-qq", "-o", "/dev/null", "true").returncode != 0,
-    reason="strace is not installed, or may not trace here",
-)
+needs_strace = pytest.mark.skipif(not may_trace(), reason="strace is not installed, or may not trace here")
 
 
 def kept(*command: str) -> str:
@@ -66,9 +65,20 @@ def test_an_update_killed_at_any_moment_leaves_one_whole_model():
 
 
 @needs_strace
-@pytest.mark.parametrize(("what", "every"), [("predict", "15"), ("install", "70")])
+@pytest.mark.parametrize(("what", "every"), [("predict", "15"), ("install", "70"), ("start", "60")])
 def test_a_failing_system_call_ends_cleanly(what, every):
     assert "in hand, refused" in kept("tests.promises.faults", what, "--every", every)
+
+
+def test_no_lane_loses_anothers_count():
+    class Slow(str):
+        def __hash__(self) -> int:  # looking the kind up gives way to the other lanes, storing its count too
+            time.sleep(0.001)
+            return super().__hash__()
+
+    tally, kind = Tally(), Slow("kind")
+    in_lanes(lambda number, folder: tally.add(Ended(0, "", "", cpu_s=number, peak_mib=-number), kind), 200, lanes=8)
+    assert (tally.seen[kind], tally.cpu_s, tally.peak_mib) == (200, 199, 0)
 
 
 def test_the_table_keeps_what_was_measured_and_says_what_was_not(monkeypatch):
