@@ -8,6 +8,7 @@ import argparse
 import json
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
@@ -16,7 +17,7 @@ from benchmarks.regression import compare
 from benchmarks.report import collect, html, markdown
 from benchmarks.report.row import Report
 from edge import errors, host
-from edge.errors import Refused
+from edge.errors import Refused, ToolchainError
 from edge.files import write_whole
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -42,22 +43,24 @@ def main(arguments: list[str] | None = None) -> int:
         comparison=None,
     )
     write(report, Path(flags.out))  # what was measured stays, whatever comes of the rest
+    failures: list[ToolchainError] = []
     if flags.recheck:
         from benchmarks.report.recheck import recheck
 
-        report = replace(report, rows=tuple(recheck(rows, flags.data_dir)))
+        report = replace(report, rows=tuple(recheck(rows, flags.data_dir, failures.append)))
     if settings:
         report = replace(report, comparison=compare.compare(settings, tell=tell).as_dict())
     write(report, Path(flags.out))
     print(markdown.page(report), end="")
-    return judge(report, flags.out)
+    return judge(report, flags.out, failures)
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks",
         description="Measure every model here and write report.json, report.md and report.html.",
-        epilog="Exit code 1: worse than --compare's base, or a manifest does not hold. Unsteady rows are no failure.",
+        epilog="Exit code 1: worse than --compare's base, or a manifest does not hold. Where a row could not be re-checked, "
+        "that failure's code. Unsteady rows are no failure.",
     )
     parser.add_argument(
         "--models", nargs="*", metavar="FILE|DIR", default=["artifacts"] if Path("artifacts").is_dir() else [],
@@ -95,18 +98,18 @@ def write(report: Report, folder: Path) -> None:
     write_whole(str(folder / "report.html"), html.page(report).encode())
 
 
-def judge(report: Report, out: str) -> int:
-    """0, or Refused's code after a line for each thing that is wrong."""
+def judge(report: Report, out: str, failures: Sequence[ToolchainError] = ()) -> int:
+    """A line for each thing that is wrong: then Refused's code, else that of the first row not re-checked, else 0."""
     wrong = []
-    if any(row.recheck and not row.recheck.agrees for row in report.rows):
+    if refuted := [row for row in report.rows if row.recheck and row.recheck.agrees is False]:
         from benchmarks.report.recheck import disagreement
 
-        wrong += [disagreement(row) for row in report.rows if row.recheck and not row.recheck.agrees]
+        wrong += [disagreement(row) for row in refuted]
     if report.comparison and report.comparison["verdict"] == "worse":
         wrong.append(f"{report.comparison['why']} ({out}/report.md)")
-    for line in wrong:
+    for line in [*(f"not re-checked: {failure}" for failure in failures), *wrong]:
         errors.say("benchmarks", line)
-    return Refused.exit_code if wrong else 0
+    return Refused.exit_code if wrong else next((failure.exit_code for failure in failures), 0)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 
+from edge import errors
 from edge.cold import measure
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -96,14 +97,20 @@ def main(*, runs: int, device: str) -> None:
         print(f"| {name} | {min(times):.1f} | {median:.1f} | {median / empty:.2f} | {peak:.1f} | {len(results)} |")
 
 
-def settings(arguments: list[str], *, text: str | None) -> dict[str, str]:
-    """The options in `arguments`, by name; anything else ends the process with `text`. Not argparse: this process is small."""
+def settings(arguments: list[str], *, text: str | None) -> dict[str, int | str]:
+    """The options in `arguments`, as `main` takes them; --help prints `text` and ends the process. Raises UsageError.
+
+    Not argparse: this process is small.
+    """
+    if "--help" in arguments or "-h" in arguments:
+        print(text, end="")
+        sys.exit()
     given = dict(zip(arguments[::2], arguments[1::2], strict=False))
-    if len(arguments) % 2 or not given.keys() <= {"--runs", "--device"} or not given.get("--runs", "1").isdigit():
-        sys.exit(text)
-    return given
+    runs = given.get("--runs", "50")
+    if len(arguments) % 2 or not given.keys() <= {"--runs", "--device"} or not (runs.isdigit() and int(runs)):
+        raise errors.UsageError(f"{errors.one_line(' '.join(arguments))}: wanted --runs N or --device BIN; see --help")
+    return {"runs": int(runs), "device": given.get("--device", os.path.dirname(sys.executable))}
 
 
 if __name__ == "__main__":
-    given = settings(sys.argv[1:], text=__doc__)
-    main(runs=int(given.get("--runs", 50)), device=given.get("--device", os.path.dirname(sys.executable)))
+    sys.exit(errors.run(lambda: main(**settings(sys.argv[1:], text=__doc__)), "benchmarks.cold_start"))

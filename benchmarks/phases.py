@@ -10,6 +10,7 @@ import subprocess
 import sys
 
 from benchmarks.cold_start import EXAMPLES, settings
+from edge import errors
 from edge.cold import measure
 
 # The stages of `edge.cli.main` for the shipped model and a plain PNG, one after the other, each timed from inside.
@@ -65,5 +66,4 @@ def main(*, runs: int, device: str) -> None:
 
 
 if __name__ == "__main__":
-    given = settings(sys.argv[1:], text=__doc__)
-    main(runs=int(given.get("--runs", 50)), device=given.get("--device", os.path.dirname(sys.executable)))
+    sys.exit(errors.run(lambda: main(**settings(sys.argv[1:], text=__doc__)), "benchmarks.phases"))

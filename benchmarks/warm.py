@@ -5,11 +5,13 @@
 The shipped model, one picture's pixels, one thread. Rounds of 2,000 calls take turns; a figure is the median round.
 """
 
+import argparse
 import statistics
+import sys
 import time
 
 from benchmarks.cold_start import EXAMPLES
-from edge import predictor
+from edge import errors, predictor
 from edge.cli import shipped_model
 from edge.image import read_pixels
 
@@ -25,6 +27,7 @@ def microseconds(call) -> float:
 
 
 def main() -> None:
+    argparse.ArgumentParser(prog="python -m benchmarks.warm", description=__doc__.splitlines()[0]).parse_args()
     print(
         f"{'engine':10} {'engine call':>12} {'+ class':>9} {'+ ranking':>10}   µs, median of {ROUNDS} rounds of {CALLS:,} calls"
     )
@@ -44,4 +47,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(errors.run(main, "benchmarks.warm"))

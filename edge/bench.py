@@ -161,6 +161,7 @@ def _circumstances(abouts: list[Subject], report: LatencyReport) -> list[str]:
         *(f"{a.name} {a.digest[:12]}, {a.engine} {a.engine_version}, {a.kernels} kernels, threads {a.threads}" for a in abouts),
         f"board {_said(here.board)}, {_said(here.cpu_model)}, {_said(here.machine)}, Python {here.python}",
         f"governor {_said(here.governor)}, frequency {frequency}, temperature {temperature}, throttle word {_said(word)}",
+        f"throttled during the run: {report.throttled}",
         "",
     ]
 
@@ -179,14 +180,21 @@ def _table(report: LatencyReport) -> list[str]:
             rows.append((f"{chain}: {stage}", *times, spread, f"{figure.windows} × {figure.calls:,}"))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ["  ".join((row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:]))) for row in rows]
-    pace = f"one every {_time(report.plan.every_ns / 1e3)}" if report.plan.every_ns else "back to back"
     again = f"{report.measured_again} windows measured again for drift"
-    lines += ["", f"The median of {report.plan.windows} windows, {pace}; a dash where a window has too few calls; {again}."]
+    said = f"The median of {report.plan.windows} windows, {_pace(report)}"
+    lines += ["", f"{said}; a dash where a window has too few calls; {again}."]
     for chain, stages in report.figures.items():
         if (bound := stages["whole"].p99_bound_us) is not None:
             n = stages["whole"].windows * stages["whole"].calls
             lines.append(f"{chain}: 99 of 100 take at most {_time(bound)} ({CONFIDENCE:.0%} confidence, {n:,} calls).")
     return lines
+
+
+def _pace(report: LatencyReport) -> str:
+    """How the calls of each row followed one another."""
+    unpaced = [chain for chain in report.figures if chain not in report.paced]
+    parts = [f"{' and '.join(report.paced)} one every {_time(report.plan.every_ns / 1e3)}"] if report.paced else []
+    return ", ".join(parts + ([f"{' and '.join(unpaced)} back to back"] if parts and unpaced else [])) or "back to back"
 
 
 def _time(us: float | None) -> str:

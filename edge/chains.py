@@ -19,13 +19,18 @@ here, model, engine, threads, trusted, picture = sys.argv[1:]
 sys.path.insert(0, here)
 started = time.perf_counter_ns()
 from edge import predictor
-ready = predictor.load(model, engine_name=engine or None, threads=int(threads), trusted=trusted == "True")
-loaded = time.perf_counter_ns()
-ready.predict(picture).label
+try:
+    ready = predictor.load(model, engine_name=engine or None, threads=int(threads), trusted=trusted == "True")
+    loaded = time.perf_counter_ns()
+    ready.predict(picture).label
+except Exception as error:
+    print(error if hasattr(error, "exit_code") else repr(error), file=sys.stderr)
+    sys.exit(getattr(error, "exit_code", 70))
 print(loaded - started, time.perf_counter_ns() - loaded)
 """
 # edge-predict where its script is not installed. argv: as its own, after the folder of `edge`.
 CONSOLE = "import sys; sys.path.insert(0, sys.argv.pop(1)); from edge.cli import console; console()"
+CODES = frozenset(error.exit_code for error in errors.ToolchainError.__subclasses__())
 Clock = Callable[[], int]  # ns
 HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
@@ -79,10 +84,11 @@ def whole_processes(
     predict += ["--engine", engine] if engine else []
 
     def cold_process(number: int) -> tuple[int, ...]:
+        command = [*predict, pictures.files[number % len(pictures.files)]]
         try:
-            elapsed_ms, peak_mib = cold.measure_from_small([*predict, pictures.files[number % len(pictures.files)]])
-        except RuntimeError as error:
-            raise errors.Refused(f"edge-predict fails: {errors.one_line(str(error))}") from None
+            elapsed_ms, peak_mib = cold.measure_from_small(command)
+        except RuntimeError:  # what it said was not kept: who listens is in the way of the time
+            raise _failure("edge-predict", subprocess.run(command, capture_output=True, text=True)) from None
         peaks_mib.append(peak_mib)
         return (round(elapsed_ms * 1e6),)
 
@@ -90,8 +96,7 @@ def whole_processes(
         arguments = [HERE, model, engine or "", str(threads), str(trusted), pictures.files[number % len(pictures.files)]]
         done = subprocess.run([sys.executable, "-c", START, *arguments], capture_output=True, text=True)
         if done.returncode:
-            said = (done.stderr.strip().splitlines() or ["killed"])[-1]
-            raise errors.Refused(f"a new process cannot load the model: {errors.one_line(said)}")
+            raise _failure("a process that loads the model", done)
         load_ns, first_ns = map(int, done.stdout.split())
         return load_ns, first_ns
 
@@ -99,3 +104,17 @@ def whole_processes(
         Chain(name="edge-predict", stages=("process",), call=cold_process, calls=calls, warm_up=1, settles=False),
         Chain(name="start", stages=("load", "first call"), call=start, calls=calls, warm_up=1, settles=False),
     ]
+
+
+def _failure(name: str, done: subprocess.CompletedProcess[str]) -> errors.ToolchainError:
+    """Why there is no figure of a process that failed; `done` is that process, or the same started again."""
+    code = done.returncode
+    if not code:
+        return errors.Refused(f"{name} failed, and did not when it was started again; no figure")
+    if code < 0:
+        killed = f"{name} fails: it was killed (signal {-code})"
+        return errors.OutOfMemory(f"{killed}; is there memory enough?") if code == -9 else errors.ToolchainError(killed)
+    said = (done.stderr.strip().splitlines() or ["it said nothing"])[-1].removeprefix(f"{name}: ")
+    error = errors.ToolchainError(f"{name} fails (exit code {code}): {errors.one_line(said)}")
+    error.exit_code = code if code in CODES else error.exit_code
+    return error

@@ -8,6 +8,7 @@ cache holds it. A product is that of two square matrices, by OpenBLAS (numpy) an
 them; in int8 by MLAS alone, unsigned times signed, the form all its kernels are made for. Each figure is the best of many.
 """
 
+import argparse
 import ctypes
 import json
 import os
@@ -18,7 +19,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from edge.errors import Refused, ToolchainError
+from edge.errors import Refused, ToolchainError, UsageError
 
 SIDES = (256, 512)
 SECONDS = 0.15  # for each figure
@@ -66,8 +67,11 @@ def best(several: Sequence[Peaks]) -> Peaks:
     )
 
 
-def main(arguments: list[str]) -> int:
+def main() -> int:
     """The child: measure, refuse where more than one core worked, print."""
+    sizes = _flags().sizes
+    if any(size < 1 for size in sizes):
+        raise UsageError("BYTES wants 1 or more")
     started, used = time.perf_counter(), time.process_time()
     floats = {f"{library}, side {side}": rate for side in SIDES for library, rate in _float32(side).items()}
     ints = {f"MLAS, side {side}": _int8(side) for side in SIDES}
@@ -76,13 +80,19 @@ def main(arguments: list[str]) -> int:
         float32_by=max(floats, key=floats.__getitem__),
         int8_gmacs=max(ints.values()),
         int8_by=max(ints, key=ints.__getitem__),
-        bandwidth_gbs={int(size): read_gbs(int(size)) for size in arguments},
+        bandwidth_gbs={size: read_gbs(size) for size in sizes},
     )
     cores = (time.process_time() - used) / (time.perf_counter() - started)
     if cores > 1.15:
         raise Refused(f"refused: {cores:.1f} cores worked; a peak of one core was wanted")
     print(json.dumps(asdict(peaks)))
     return 0
+
+
+def _flags() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.limits.peaks", description=__doc__.splitlines()[0])
+    parser.add_argument("sizes", nargs="*", type=int, metavar="BYTES", help="measure the reading of so many bytes, too")
+    return parser.parse_args()
 
 
 def least_ns(call: Callable[[], object]) -> int:
@@ -154,4 +164,4 @@ def _product(right, kind: str):
 if __name__ == "__main__":
     from edge import errors
 
-    sys.exit(errors.run(lambda: main(sys.argv[1:]), "benchmarks.limits.peaks"))
+    sys.exit(errors.run(main, "benchmarks.limits.peaks"))

@@ -92,6 +92,10 @@ def median_ns(call, starts, *, warm_up, calls, most_s):
 
 
 def main():
+    if len(sys.argv) != 5:
+        asked = sys.argv[1:] in (["--help"], ["-h"])
+        print(__doc__ if asked else "contender.py: wanted LIBRARY MODEL PICTURES BYTES", file=None if asked else sys.stderr)
+        sys.exit(0 if asked else 2)
     library, model, path, n_bytes = sys.argv[1:]
     with open(path, "rb") as file:
         data = file.read()

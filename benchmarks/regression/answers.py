@@ -3,6 +3,7 @@
 import contextlib
 import os
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +13,8 @@ from benchmarks.regression.sides import Side
 from convert.gate import gate_for
 from convert.verify import Verification
 from edge import artifact
-from edge.errors import ToolchainError
+from edge.artifact import Artifact
+from edge.errors import ToolchainError, one_line
 from train import datasets
 
 
@@ -30,16 +32,33 @@ def compare(base: Side, now: Side, *, model: str, picture: str, data_dir: str | 
     """Ask both sides about every picture. Raises ToolchainError where a side fails."""
     with base.start(model, picture) as one, now.start(model, picture) as other:
         held = [artifact.read(worker.ask("model")) for worker in (one, other)]
-        contract, labels = held[0].contract, held[0].labels
+        contract = held[0].contract
         assert contract and held[1].contract
-        if (contract.input, labels) != (held[1].contract.input, held[1].labels):
-            return Answers("undecided", contract.name, held[1].contract.name, "another task: not comparable")
         images, truth, data = _pictures(held[0], data_dir)
+        if why := not_comparable(*held, judged=truth is not None):
+            return Answers("not comparable", contract.name, held[1].contract.name, why)
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder, "pictures")
             file.write_bytes(images.tobytes())
             found, again = (np.array(worker.ask(f"answers {file}").split(), int) for worker in (one, other))
     return judge(found, again, truth=truth, data=data)
+
+
+def not_comparable(base: Artifact, now: Artifact, *, judged: bool) -> str:
+    """Why the answers of one say nothing of the other's; empty where they do.
+
+    Another network of the same task may answer differently, and only a test split says which is right: `judged` is whether
+    there is one.
+    """
+    assert base.contract and now.contract
+    if base.labels != now.labels:
+        return f"another task: {_told(base.labels)} there, {_told(now.labels)} here"
+    if base.contract.input != now.contract.input:
+        return f"another task: {base.contract.input} there, {now.contract.input} here"
+    networks = [_network(each) for each in (base, now)]
+    if networks[0] != networks[1] and not judged:
+        return f"another network: {networks[0]} there, {networks[1]} here; name the test pictures' folder with --data-dir"
+    return ""
 
 
 def judge(base: np.ndarray, now: np.ndarray, *, truth: np.ndarray | None, data: str) -> Answers:
@@ -57,7 +76,7 @@ def judge(base: np.ndarray, now: np.ndarray, *, truth: np.ndarray | None, data: 
     return Answers(verdict, f"{100 * was.mean():.2f} %", f"{100 * now_right.mean():.2f} %", shown)
 
 
-def _pictures(model: artifact.Artifact, data_dir: str | None) -> tuple[np.ndarray, np.ndarray | None, str]:
+def _pictures(model: Artifact, data_dir: str | None) -> tuple[np.ndarray, np.ndarray | None, str]:
     """uint8 [N, H, W, C], their classes if they are known, and the data set's name."""
 
     provenance = model.manifest().get("provenance")
@@ -69,3 +88,16 @@ def _pictures(model: artifact.Artifact, data_dir: str | None) -> tuple[np.ndarra
             return test.images, test.labels.astype(int), data
     pictures = b"".join(pixels for pixels, _ in model.goldens())
     return np.frombuffer(pictures, np.uint8), None, data
+
+
+def _network(model: Artifact) -> str:
+    """The network and the pictures it learnt, as its manifest names them; without such, by its name."""
+    provenance = model.manifest().get("provenance")
+    assert model.contract
+    if not isinstance(provenance, dict) or "network" not in provenance:
+        return model.contract.name.rpartition("-")[0]
+    return f"{provenance['network']}-{provenance.get('data', 'unknown')}"
+
+
+def _told(labels: Sequence[str]) -> str:
+    return one_line(f"{len(labels)} classes from {labels[0]} to {labels[-1]}")

@@ -29,7 +29,7 @@ PICTURE = str(ROOT / "examples" / "seven.png")
 # What is timed, in words.
 TITLES = {"pixels": "pixels to label", "file": "file to label", "process": "whole edge-predict"}
 # The worst first: the first that any figure has is the whole comparison's.
-VERDICTS = ("worse", "suspicious", "undecided", "slower", "better", "same")
+VERDICTS = ("worse", "suspicious", "not comparable", "undecided", "slower", "better", "same")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -170,9 +170,10 @@ def conclude(judged: Iterable[Judged], *, commit: str) -> Comparison:
     why = {
         "worse": f"Worse than {commit[:12]} beyond limit and noise: {listed}.",
         "suspicious": f"Better than {commit[:12]} beyond belief, so look whether it still measures the same: {listed}.",
+        "not comparable": f"Not comparable with {commit[:12]}, where the model is another: {listed}.",
         "undecided": f"No worse than {commit[:12]} that this machine can tell; too noisy here for: {listed}.",
     }.get(worst, f"No worse than {commit[:12]}.")
-    return Comparison(base=commit, verdict=worst if worst in VERDICTS[:3] else "no worse", why=why, figures=figures)
+    return Comparison(base=commit, verdict=worst if worst in VERDICTS[:4] else "no worse", why=why, figures=figures)
 
 
 def _alpha(n_models: int) -> float:

@@ -38,7 +38,7 @@ def page(report: Report) -> str:
 def _comparison(told: dict | None) -> str:
     if not told:
         return ""
-    kind = {"worse": "bad", "suspicious": "bad"}.get(told["verdict"], "good")
+    kind = {"worse": "bad", "suspicious": "bad", "no worse": "good"}.get(told["verdict"], "")
     head = ("figure", "base", "now", "change (95 %)", "noise", "verdict")
     body = [[escape(cell) for cell in figure["cells"]] for figure in told["figures"]]
     return f"<h2>Against {escape(told['base'][:12])}</h2>\n<p class='verdict {kind}'>{escape(told['why'])}</p>\n" + _grid(
@@ -47,7 +47,7 @@ def _comparison(told: dict | None) -> str:
 
 
 def _table(rows: Sequence[Row]) -> str:
-    notes = (f"unsteady, {row.name} ({row.engine}): {row.unsteady}" for row in rows if row.unsteady)
+    notes = (note for row in rows for note in words.missing(row))
     said = (
         "Top-1 and the drop from the float model, with its paired 95 % interval, stand in each model's manifest. Cold is a "
         "whole edge-predict; p50, p90 and p99 are the network alone, in the median window; × bound is p50 over the least time "
@@ -60,10 +60,11 @@ def _table(rows: Sequence[Row]) -> str:
 
 def _cells(row: Row) -> list[str]:
     where = f"{row.data}, in the wheel" if row.shipped else row.data
-    top1 = words.percent(row.accuracy.top1 if row.accuracy else None)
+    top1 = words.top1(row)
     if row.recheck:
-        kind, said = ("good", "re-checked") if row.recheck.agrees else ("bad", f"here {words.percent(row.recheck.top1)}")
-        top1 += f"<small class={kind}>{said}</small>"
+        kind = {True: " class=good", False: " class=bad", None: ""}[row.recheck.agrees]
+        said = "re-checked" if row.recheck.agrees else f"here {words.percent(row.recheck.top1)}"
+        top1 += f"<small{kind}>{said}</small>"
     elif row.accuracy:
         top1 += f"<small>n = {row.accuracy.n_images:,}</small>"
     value, _, interval = words.drop(row).partition(" ")

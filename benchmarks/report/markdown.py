@@ -32,7 +32,7 @@ def _fitted(rows: tuple[Row, ...], room: int) -> str:
     notes = ["", "Cold: a whole `edge-predict`. p50, p99: the network alone, one thread. " + _legend(rows)]
     for shown, row in enumerate(rows):
         line = "| " + " | ".join(_cells(row)) + " |"
-        note = [f"- unsteady, {row.name} ({row.engine}): {row.unsteady}"] if row.unsteady else []
+        note = [f"- {said}" for said in words.missing(row)]
         if sum(map(len, [*lines, line, *notes, *note])) + len(lines) + len(notes) > room:
             notes.append(f"- {len(rows) - shown:,} more rows in report.html")
             break
@@ -47,7 +47,7 @@ def _cells(row: Row) -> tuple[str, ...]:
         f"{row.format} {row.precision}",
         row.engine,
         f"{row.model_bytes:,}",
-        words.percent(row.accuracy.top1 if row.accuracy else None) + _rechecked(row),
+        words.top1(row) + _rechecked(row),
         words.drop(row),
         words.stage(row, "edge-predict"),
         words.stage(row, "pixels", stage="inference"),
@@ -60,7 +60,7 @@ def _cells(row: Row) -> tuple[str, ...]:
 def _rechecked(row: Row) -> str:
     if not row.recheck:
         return ""
-    return " ✓" if row.recheck.agrees else f" (here {words.percent(row.recheck.top1)})"
+    return " ✓" if row.recheck.agrees else f" (here {words.percent(row.recheck.top1)})"  # also where nothing was stated
 
 
 def _legend(rows: tuple[Row, ...]) -> str:

@@ -1,7 +1,7 @@
 """The accuracy a manifest states, measured again here: the same test split through the same engine."""
 
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -10,26 +10,42 @@ from PIL import Image
 from benchmarks.report.row import Recheck, Row
 from convert.gate import gate_for
 from edge import predictor
-from edge.errors import one_line
+from edge.errors import InputError, ToolchainError, one_line
 from train import datasets
 from train.datasets import Split
 
 
-def recheck(rows: Iterable[Row], data_dir: str | None) -> Iterator[Row]:
-    """Each row with what its test split says now, and its lost pictures drawn. Raises what `load_again` raises."""
+def recheck(rows: Iterable[Row], data_dir: str | None, failed: Callable[[ToolchainError], object]) -> Iterator[Row]:
+    """Each row with what its test split says now, and its lost pictures drawn.
+
+    A row whose model or data cannot be had says why instead, `failed` hears of it, and the others go on.
+    """
     for row in rows:
-        ready = predictor.load(row.path, engine_name=row.engine, trusted=True)
-        provenance = ready.artifact.manifest()["provenance"]
-        found = datasets.load_again(row.data, data_dir, digest=provenance["data_sha256"], contract=ready.contract.input)
-        answers = np.array([ready.answer(image.tobytes()).index for image in found.test.images])
-        yield judged(row, found.test, answers)
+        try:
+            yield _again(row, data_dir)
+        except ToolchainError as error:
+            failed(error)
+            yield replace(row, not_rechecked=one_line(str(error)))
+
+
+def _again(row: Row, data_dir: str | None) -> Row:
+    """Raises what `load_again` raises, and InputError where the manifest names no data set."""
+    ready = predictor.load(row.path, engine_name=row.engine, trusted=True)
+    provenance = ready.artifact.manifest().get("provenance")
+    if not isinstance(provenance, dict) or "data_sha256" not in provenance:
+        raise InputError(f"{row.path}: its manifest does not say which pictures judged it")
+    found = datasets.load_again(row.data, data_dir, digest=provenance["data_sha256"], contract=ready.contract.input)
+    answers = np.array([ready.answer(image.tobytes()).index for image in found.test.images])
+    return judged(row, found.test, answers)
 
 
 def judged(row: Row, test: Split, answers: np.ndarray) -> Row:
     """`row` with `answers`, int [N], held against the split's labels and the manifest."""
     top1 = float(np.mean(answers == test.labels))
-    limit = (row.accuracy.limit_points if row.accuracy else None) or gate_for(row.data, None).max_drop_points
-    agrees = row.accuracy is None or 100 * (row.accuracy.top1 - top1) < limit
+    agrees = None
+    if row.accuracy:
+        limit = row.accuracy.limit_points or gate_for(row.data, None).max_drop_points
+        agrees = 100 * (row.accuracy.top1 - top1) < limit
     again = sum(int(answers[p.index] != test.labels[p.index]) for p in row.lost) if row.lost else None
     drawn = tuple(replace(picture, png=_png(test.images[picture.index])) for picture in row.lost)
     checked = Recheck(top1=top1, n_images=len(answers), lost_again=again, agrees=agrees)

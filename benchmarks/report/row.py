@@ -28,7 +28,7 @@ class Recheck:
     top1: float
     n_images: int
     lost_again: int | None  # of the lost pictures report.json lists; None where there is no list
-    agrees: bool  # top-1 is at most the gate's limit below what the manifest states
+    agrees: bool | None  # top-1 is at most the gate's limit below what the manifest states; None where it states none
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +54,11 @@ class Speed:
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """One model and one engine. `unsteady` says why figures of `speed` are missing; it is empty where none are."""
+    """One model and one engine.
+
+    `unsteady` says why figures of `speed` are missing, `not_rechecked` why there is no `recheck` that was asked for; both are
+    empty where nothing is missing.
+    """
 
     network: str
     data: str
@@ -69,6 +73,7 @@ class Row:
     shipped: bool
     accuracy: Accuracy | None = None
     recheck: Recheck | None = None
+    not_rechecked: str = ""
     speed: Speed | None = None
     unsteady: str = ""
     bound_ratio: float | None = None

@@ -27,8 +27,19 @@ def tick(said: Callable[[float], str], value: float) -> str:
     return f"{float(figure):g} {unit}" if value else "0"
 
 
-def percent(share: float | None) -> str:
-    return DASH if share is None else f"{100 * share:.2f} %"
+def percent(share: float) -> str:
+    return f"{100 * share:.2f} %"
+
+
+def top1(row: Row) -> str:
+    """What the manifest states."""
+    return percent(row.accuracy.top1) if row.accuracy else "not stated"
+
+
+def missing(row: Row) -> list[str]:
+    """A line for each thing that was asked for and could not be had."""
+    named = {"unsteady": row.unsteady, "not re-checked": row.not_rechecked}
+    return [f"{what}, {row.name} ({row.engine}): {why}" for what, why in named.items() if why]
 
 
 def drop(row: Row) -> str:

@@ -1,6 +1,8 @@
 """The drop-in action and the workflow: their own shell lines, run by bash with a stand-in for Python."""
 
+import json
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -20,6 +22,98 @@ exit "${CODE:-0}"
 """
 
 
+# `gh api --paginate PATH --jq FILTER` filters the comments; the rest is noted.
+GH = """#!/bin/bash
+if [ "$2" = --paginate ]; then exec jq --raw-output "$5" comments.json; fi
+printf '%s\\n' "$@" > told
+"""
+TRUSTED = "unset GIT_TEST_ASSUME_DIFFERENT_OWNER"
+OURS, THEIRS = "github-actions[bot]", "somebody"
+MARK = "<!-- edgeproof: benchmarks.yml -->"
+
+
+def steps(workflow: str) -> list[dict]:
+    known = yaml.safe_load((ROOT / ".github" / "workflows" / workflow).read_text())
+    return [step for job in known["jobs"].values() for step in job["steps"]]
+
+
+def bash(script: str, folder: Path, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    """`script` as GitHub runs `shell: bash`."""
+    argv = ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", script]
+    return subprocess.run(argv, cwd=folder, env=environment, capture_output=True, text=True)
+
+
+def posted(folder: Path, comments: list[tuple[int, str, str]]) -> tuple[list[str], str]:
+    """What `gh` was told, and the comment, where these (id, author, body) are there already."""
+    (step,) = (step for step in WORKFLOW["jobs"]["comment"]["steps"] if "run" in step)
+    told = [{"id": number, "user": {"login": login}, "body": body} for number, login, body in comments]
+    (folder / "comments.json").write_text(json.dumps(told))
+    (folder / "report.md").write_text("## Benchmarks\n")
+    (folder / "gh").write_text(GH)
+    (folder / "gh").chmod(0o755)
+    known = {"GH_REPO": "o/r", "NUMBER": "7", "MARK": step["env"]["MARK"], "PATH": f"{folder}:/usr/bin:/bin"}
+    done = bash(step["run"], folder, known)
+    assert (done.returncode, done.stderr) == (0, "")
+    return (folder / "told").read_text().splitlines(), (folder / "comment.md").read_text()
+
+
+@pytest.mark.skipif(not shutil.which("jq"), reason="jq stands in for gh's own")
+def test_the_report_replaces_its_own_comment_and_nobody_elses(tmp_path):
+    theirs = [(1, OURS, "another workflow's"), (2, THEIRS, f"{MARK}\na copy"), (3, OURS, f"quoted: {MARK}")]
+    wanted = ["pr", "comment", "7", "--body-file", "comment.md"]
+    assert posted(tmp_path, theirs) == (wanted, f"{MARK}\n## Benchmarks\n")
+    told, _ = posted(tmp_path, [*theirs, (4, OURS, f"{MARK}\nold"), (5, OURS, f"{MARK}\nolder"), (6, OURS, "last")])
+    assert told == ["api", "--silent", "--method", "PATCH", "repos/o/r/issues/comments/4", "--field", "body=@comment.md"]
+
+
+@pytest.mark.parametrize("workflow", ["benchmarks.yml", "ci.yml"])
+def test_every_shell_line_of_a_workflow_can_be_read_and_holds_no_input(workflow):
+    scripts = [step["run"] for step in steps(workflow) if "run" in step]
+    assert scripts
+    for script in scripts:
+        assert subprocess.run(["bash", "-n", "-c", script], capture_output=True, text=True).stderr == ""
+        assert "${{" not in script
+
+
+def history(folder: Path) -> Path:
+    """A bare repository: main with three commits, and a branch of two from the first, merged as GitHub does for a check."""
+    bare, work = folder / "hub.git", folder / "work"
+    script = f"""
+    git init -q --bare -b main {bare}; git init -q -b main {work}; cd {work}
+    commit() {{ git -c user.name=a -c user.email=a@b commit -q --allow-empty -m "$1"; }}
+    commit base; git switch -q -c topic; commit one; commit two
+    git switch -q main; commit later; commit latest
+    git switch -q -c check; git -c user.name=a -c user.email=a@b merge -q --no-ff topic -m merge
+    git push -q {bare} main check
+    """
+    assert bash(script, folder, {"PATH": "/usr/bin:/bin", "HOME": str(folder)}).stderr == ""
+    return bare
+
+
+def cloned(folder: Path, script: str, depth: int) -> str:
+    """What `script` prints in a clone as deep as actions/checkout makes it, 0 being all, and that another user owns."""
+    how = f"--depth {depth} --single-branch" if depth else "--no-single-branch"
+    known = {"PATH": "/usr/bin:/bin", "HOME": str(folder), "GITHUB_BASE_REF": "main"}
+    known["GITHUB_WORKSPACE"] = str(folder / "clone")
+    clone = f"git clone -q -b check {how} file://{history(folder)} clone; cd clone; export GIT_TEST_ASSUME_DIFFERENT_OWNER=1"
+    done = bash(f"{clone}; {script}", folder, known)
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout.strip()
+
+
+@pytest.mark.parametrize("workflow", ["benchmarks.yml", "ci.yml"])
+def test_the_clone_is_deep_enough_for_the_base_of_the_comparison(tmp_path, workflow):
+    (checkout,) = (step for step in steps(workflow) if "actions/checkout" in step.get("uses", ""))
+    depth = int(checkout.get("with", {}).get("fetch-depth", 1))
+    scripts = [step["run"] for step in steps(workflow) if "run" in step]
+    found = re.search(r'--compare "\$\((git merge-base .*?)\)"', " ".join(scripts))
+    find = found[1] if found else re.search(r"base=\$\((.*)\)", (ROOT / ".ci" / "run").read_text())[1]
+    # Only a job in a container runs as another user than the one who owns the checkout.
+    ready = [script for script in scripts if "safe.directory" in script] if workflow == "ci.yml" else [TRUSTED]
+    # The first parent of the merge, and what the branch left main at, are both main as it stands.
+    assert cloned(tmp_path, f"{'; '.join(ready)}; git log -1 --format=%s $({find})", depth) == "latest"
+
+
 def gate(folder: Path, **inputs: str) -> tuple[int, list[str], str, str]:
     """Exit code, the arguments of `python`, the summary and the outputs of the action's main step."""
     step = next(step for step in ACTION["runs"]["steps"] if step.get("id") == "gate")
@@ -33,9 +127,7 @@ def gate(folder: Path, **inputs: str) -> tuple[int, list[str], str, str]:
     summary, output = folder / "summary", folder / "output"
     environment |= {"RUNNER_TEMP": str(folder), "GITHUB_STEP_SUMMARY": str(summary), "GITHUB_OUTPUT": str(output)}
     environment |= {"PATH": "/usr/bin:/bin", "CODE": inputs.get("code", "0")}
-    # As GitHub runs `shell: bash`.
-    argv = ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", step["run"]]
-    done = subprocess.run(argv, cwd=folder, env=environment, capture_output=True, text=True)
+    done = bash(step["run"], folder, environment)
     return done.returncode, (folder / "told").read_text().splitlines(), summary.read_text(), output.read_text()
 
 

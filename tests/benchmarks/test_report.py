@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 
 from benchmarks import __main__ as command
-from benchmarks.report import collect, markdown, words
-from benchmarks.report.recheck import disagreement, judged
+from benchmarks.report import collect, html, markdown, words
+from benchmarks.report.recheck import disagreement, judged, recheck
 from benchmarks.report.row import SCHEMA, LostPicture
 from edge import artifact
 from edge.cli import shipped_model
 from edge.errors import InputMissing, ModelError, ToolchainError
 from tests.benchmarks.made_up import comparison, everything, report, row, speed
-from train.datasets import Split
+from train.datasets import Split, digits
 
 
 @pytest.fixture
@@ -141,7 +141,7 @@ def test_the_json_has_a_schema_and_no_pictures():
     }  # fmt: skip
     assert set(told["rows"][0]) == {
         "network", "data", "format", "precision", "engine", "ran", "path", "digest", "model_bytes", "file_bytes", "shipped",
-        "accuracy", "recheck", "speed", "unsteady", "bound_ratio", "lost",
+        "accuracy", "recheck", "not_rechecked", "speed", "unsteady", "bound_ratio", "lost",
     }  # fmt: skip
     assert told["rows"][0]["lost"][0] == {"index": 1226, "label": "7", "answer": "2"}
     assert told["rows"][0]["speed"]["figures"]["pixels"]["inference"]["p50_us"] == 12.34
@@ -159,6 +159,52 @@ def test_a_recheck_that_finds_what_the_manifest_says_agrees_and_draws_the_lost_p
     found = judged(stated, test, wrong)
     assert (found.recheck.top1, found.recheck.lost_again, found.recheck.agrees) == (0.99, 1, True)
     assert found.lost[0].png.startswith(b"\x89PNG")
+    assert "| 99.00 % ✓ |" in markdown.page(report(found))
+
+
+def test_a_manifest_without_an_accuracy_is_not_agreed_with(capsys):
+    silent = judged(row(accuracy=None), split(), split().labels.astype(int))
+    assert silent.recheck.agrees is None
+    assert "| not stated (here 100.00 %) |" in markdown.page(report(silent))
+    assert "| not stated |" in markdown.page(report(row(accuracy=None)))
+    assert command.judge(report(silent), "reports") == 0
+    assert capsys.readouterr().err == ""
+
+
+def sealed(folder: Path, name: str, provenance: dict | None) -> str:
+    """The shipped model, saying that it was judged on these pictures."""
+    old = artifact.read(shipped_model())
+    parts = {"labels": old.labels, "goldens": old.goldens(), "report": ""}
+    manifest = old.manifest() | {"provenance": provenance}
+    path = folder / name
+    path.write_bytes(artifact.seal(old.data[: old.contract.model_bytes], old.contract, **parts, manifest=manifest))
+    return str(path)
+
+
+def test_a_row_that_cannot_be_rechecked_says_why_and_the_others_go_on(tmp_path, nowhere_else, capsys):
+    silent = sealed(tmp_path, "silent.tflite", None)
+    here = sealed(tmp_path, "here.tflite", {"data": "digits", "data_sha256": digits.load().digest})
+    other = sealed(tmp_path, "other.tflite", {"data": "digits", "data_sha256": "0" * 64})
+    gone = str(tmp_path / "gone.tflite")
+    rows = [row(path=path, data="digits", engine="litert", accuracy=None) for path in (silent, here, other, gone)]
+    failures: list[ToolchainError] = []
+    found = list(recheck(rows, None, failures.append))
+    assert [bool(each.recheck) for each in found] == [False, True, False, False]
+    assert found[0].not_rechecked == f"{silent}: its manifest does not say which pictures judged it"
+    assert found[2].not_rechecked.endswith("the network was trained on 000000000000; name their folder with --data-dir")
+    assert [error.exit_code for error in failures] == [65, 65, 66]
+    made = report(*found)
+    assert f"- not re-checked, lenet5-relu-digits-int8.tflite (litert): {silent}: its manifest" in markdown.page(made)
+    assert "not re-checked, lenet5-relu-digits-int8.tflite" in html.page(made)
+    assert command.judge(made, "reports", failures) == 65
+    assert capsys.readouterr().err.splitlines()[0] == f"benchmarks: not re-checked: {failures[0]}"
+
+
+def test_an_accuracy_that_does_not_hold_outweighs_one_that_could_not_be_looked_at(capsys):
+    answers = split().labels.astype(int)
+    answers[:5] = 9 - answers[:5]
+    refuted = judged(row(), split(), answers)
+    assert command.judge(report(refuted), "reports", [InputMissing("gone.tflite: no such file")]) == 1
 
 
 def test_a_recheck_below_the_manifest_by_the_limit_is_said_and_fails(capsys):

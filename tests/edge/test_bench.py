@@ -15,7 +15,7 @@ from edge.cli import shipped_model
 from edge.contract import ModelContract
 from edge.errors import ModelError, UsageError
 from edge.image import read_pixels
-from edge.latency import Machine
+from edge.latency import LatencyReport, Machine, Plan
 from edge.percentiles import Figure
 
 
@@ -95,7 +95,7 @@ def test_the_table_says_what_is_unknown_and_which_window_is_shown(tmp_path, caps
     assert ", litert 2" in text.splitlines()[0]  # not vouched for, so the Interpreter
     assert "board unknown, unknown, " in text
     said = "governor unknown, frequency unknown then unknown MHz, temperature unknown then unknown °C, throttle word unknown"
-    assert said in text
+    assert said + "\nthrottled during the run: unknown\n" in text
     row = next(line for line in text.splitlines() if line.startswith("file: decode"))
     assert row.count("1.00 µs") == 5 and "  -  " in row and row.endswith("5 × 133")  # no p99
     assert "The median of 5 windows, back to back; a dash where a window has too few calls; 0 windows measured again" in text
@@ -110,6 +110,22 @@ def test_at_a_cadence_files_come_and_answers_go(capsys):
     said = capsys.readouterr()
     assert list(json.loads(said.out)["figures"]) == ["file"]
     assert said.err == "edge: 25 s at this cadence, and the warm-up\n"
+
+
+@pytest.mark.parametrize(
+    ("every_ns", "paced", "said"),
+    [
+        (0, (), "5 windows, back to back;"),
+        (10**8, ("file",), "5 windows, file one every 100.000 ms, edge-predict and start back to back;"),
+    ],
+)
+def test_only_the_rows_that_keep_the_cadence_are_said_to(every_ns, paced, said):
+    figures = {name: {"whole": figure(8.0, 0.5)} for name in ("edge-predict", "start", "file")}
+    report = LatencyReport(
+        figures=figures, plan=Plan(every_ns=every_ns), paced=paced, measured_again=0, host=host.read("nowhere"),
+        temperature_c_after=None, frequency_mhz_after=None, throttled="no",
+    )  # fmt: skip
+    assert said in "\n".join(bench._table(report))
 
 
 def test_the_pictures_are_the_models_own(shipped, tmp_path):
@@ -152,15 +168,51 @@ def test_whole_processes_answer_and_tell_their_memory(shipped, tmp_path):
     assert 5 < peaks[0] < 100
 
 
-def test_a_whole_process_that_fails_is_no_figure(shipped, tmp_path):
+def stand_in(folder: Path, script: str, monkeypatch) -> None:
+    """Let `script` be the edge-predict beside this Python, for whoever asks where Python is."""
+    (folder / "bin").mkdir()
+    (folder / "bin" / "python").symlink_to(sys.executable)
+    (folder / "bin" / "edge-predict").write_text(f"#!/bin/sh\n{script}\n")
+    (folder / "bin" / "edge-predict").chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(folder / "bin" / "python"))
+
+
+@pytest.mark.parametrize(
+    ("script", "code", "said"),
+    [
+        ("echo 'edge-predict: a.tflite: damaged' >&2; exit 78", 78, "edge-predict fails (exit code 78): a.tflite: damaged"),
+        ("kill -9 $$", 71, "edge-predict fails: it was killed (signal 9); is there memory enough?"),
+        ("kill -11 $$", 70, "edge-predict fails: it was killed (signal 11)"),
+        ("exit 3", 70, "edge-predict fails (exit code 3): it said nothing"),
+    ],
+)
+def test_a_cold_process_that_fails_ends_json_with_its_code_one_line_and_no_answer(
+    script, code, said, tmp_path, monkeypatch, capsys
+):
+    stand_in(tmp_path, script, monkeypatch)
+    arguments = ("--trust", "--json", "--processes", 1, "--calls", 5, "--percentile", 50)
+    assert errors.run(lambda: bench.main(flags(shipped_model(), *arguments), ticking()), "edge") == code
+    printed = capsys.readouterr()
+    assert (printed.out, printed.err) == ("", f"edge: {said}\n")
+
+
+def test_a_cold_process_that_fails_once_only_is_no_figure_either(shipped, tmp_path, monkeypatch):
+    stand_in(tmp_path, f"rm '{tmp_path}/once' || exit 0; exit 78", monkeypatch)
+    (tmp_path / "once").touch()
     pictures = samples.write(shipped.artifact, str(tmp_path))
-    whole, start = chains.whole_processes(
-        str(tmp_path / "gone.tflite"), pictures, calls=1, engine=None, threads=1, trusted=True, peaks_mib=[]
-    )
-    with pytest.raises(errors.Refused, match=r"edge-predict fails: .* ended with 66"):
+    whole, _ = chains.whole_processes("a.tflite", pictures, calls=1, engine=None, threads=1, trusted=True, peaks_mib=[])
+    with pytest.raises(errors.Refused, match="edge-predict failed, and did not when it was started again; no figure"):
         whole.call(0)
-    with pytest.raises(errors.Refused, match=r"a new process cannot load the model: .*gone\.tflite"):
+
+
+def test_a_process_that_cannot_load_the_model_says_why(shipped, tmp_path):
+    pictures = samples.write(shipped.artifact, str(tmp_path))
+    gone = str(tmp_path / "gone.tflite")
+    _, start = chains.whole_processes(gone, pictures, calls=1, engine=None, threads=1, trusted=True, peaks_mib=[])
+    with pytest.raises(errors.ToolchainError) as caught:
         start.call(0)
+    assert str(caught.value) == f"a process that loads the model fails (exit code 66): {gone}: No such file or directory"
+    assert caught.value.exit_code == 66
 
 
 def test_the_peak_of_a_child_does_not_hold_what_we_hold():
