@@ -75,6 +75,7 @@ LINES = (
     ),
     Line("deep-mnist", "modern", seeds=(0, 1, 2), goal="99.60"),
     Line("deep-mnist-conv", "documented"),
+    Line("deep-mnist-conv", "modern"),
     Line("keras-cnn", "documented", goal="within 0.15"),
     Line("keras-cnn", "modern", goal="99.60"),
     Line("lenet5-1998", "modern", seeds=(0, 1, 2), goal="99.25"),
