@@ -1,29 +1,38 @@
 """What runs in a converted model: its operators by data type, and the float islands inside an int8 one, with what they cost.
 
-Read from the file itself: a .tflite's operators in their order; an .onnx's as ONNX Runtime's own profile names them, whose
-kernels are integer ones only where its optimizer could make them so.
+Read from the file itself: a .tflite's operators in their order; an .onnx's as ONNX Runtime's optimizer leaves them, whose
+kernels are integer ones only where it could make them so.
 """
 
-import json
 import statistics
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
 import flatbuffers
 import numpy as np
+import onnx
 import onnxruntime
 from ai_edge_litert import schema_py_generated as schema
-from ai_edge_litert.interpreter import Interpreter, OpResolverType
+from ai_edge_litert.interpreter import Interpreter
+from onnx import TensorProto, helper
 
-N_CALLS = 60
+N_ROUNDS, N_CALLS = 8, 15
 _FLOATS = {"float32", "float16"}
 # They change nothing but the code of a number; beside an island they belong to its price.
 _CODES = {"QUANTIZE", "DEQUANTIZE", "QuantizeLinear", "DequantizeLinear", "Cast"}
+# Which input holds the weights. Stored ones that no kernel takes are decoded first, by an operator of their own.
+_WEIGHTS_AT = {
+    **dict.fromkeys(("CONV_2D", "DEPTHWISE_CONV_2D", "TRANSPOSE_CONV", "FULLY_CONNECTED", "BATCH_MATMUL"), 1),
+    **dict.fromkeys(("Conv", "FusedConv", "NhwcFusedConv", "ConvTranspose", "ConvInteger", "MatMul", "FusedMatMul"), 1),
+    **dict.fromkeys(("Gemm", "FusedGemm", "MatMulInteger", "MatMulIntegerToFloat", "DynamicQuantizeMatMul", "MatMulNBits"), 1),
+    **dict.fromkeys(("QLinearConv", "QLinearMatMul", "QGemm"), 3),  # behind the input, its scale and its zero point
+    **dict.fromkeys(("DEQUANTIZE", "DequantizeLinear", "Cast"), 0),
+}
 
 
 @dataclass(frozen=True)
@@ -71,16 +80,21 @@ class Inventory:
 
 
 def inventory(model: bytes, *, kind: str, precision: str, picture: np.ndarray) -> Inventory:
-    """What runs in `model`, a .tflite or .onnx, timed on `picture` (uint8 [H, W, C]). Islands are sought in int8 ones."""
-    operators, time_us = _tflite(model, picture) if kind == "tflite" else _onnx(model, picture)
-    by_type = dict(Counter(operator.label for operator in operators).most_common())
+    """What runs in `model`, a .tflite or .onnx, timed on `picture` (uint8 [H, W, C]). Islands are sought in int8 ones.
+
+    An island's time is the difference of two: the model's cut behind it and before it, on one thread, each the median of
+    N_ROUNDS times N_CALLS calls, in turns. So it has nothing of a call's own time, but all of a small difference's
+    uncertainty: where islands are a few microseconds, read their share to within a few points.
+    """
+    operators, cut = _tflite(model, picture) if kind == "tflite" else _onnx(model, picture)
+    spans = _islands(operators) if precision == "int8" else []
+    ends = sorted({len(operators), *(end for span in spans for end in span)}) if spans else []
+    taken_us = dict(zip(ends, _median_us([cut(end) for end in ends]), strict=True))
     islands = []
-    if precision == "int8":
-        total = time_us(0, len(operators))
-        for start, end in _islands(operators):
-            names = tuple(operator.kind for operator in operators[start:end])
-            islands.append(Island(names, min(1.0, max(0.0, time_us(start, end) / total))))
-    return Inventory(by_type, tuple(islands))
+    for start, end in spans:
+        names = tuple(operator.kind for operator in operators[start:end])
+        islands.append(Island(names, _share(taken_us[end] - taken_us[start], taken_us[len(operators)])))
+    return Inventory(dict(Counter(operator.label for operator in operators).most_common()), tuple(islands))
 
 
 def _islands(operators: list[Operator]) -> list[tuple[int, int]]:
@@ -94,30 +108,52 @@ def _islands(operators: list[Operator]) -> list[tuple[int, int]]:
     return runs
 
 
-def _tflite(model: bytes, picture: np.ndarray) -> tuple[list[Operator], Callable[[int, int], float]]:
-    interpreter = Interpreter(
-        model_content=model, experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
-    )
-    types = {d["index"]: np.dtype(d["dtype"]).name for d in interpreter.get_tensor_details()}
-    ranks = {d["index"]: len(d["shape"]) for d in interpreter.get_tensor_details()}
-    details = interpreter._get_ops_details()
-    made = {i for detail in details for i in detail["outputs"]} | {d["index"] for d in interpreter.get_input_details()}
+def _share(part: float, whole: float) -> float:
+    # A difference of times may come out below zero, and a coarse clock may see no time pass at all.
+    return min(1.0, max(0.0, part / whole)) if whole else 0.0
+
+
+def _median_us(calls: Sequence[Callable[[], object]]) -> list[float]:
+    """Microseconds of each of `calls`, made in turns, so that a busy machine slows them alike."""
+    taken: list[list[float]] = [[] for _ in calls]
+    for _ in range(N_ROUNDS):
+        for call, times in zip(calls, taken, strict=True):
+            for number in range(-3, N_CALLS):
+                start = time.perf_counter_ns()
+                call()
+                if number >= 0:  # the first ones bring the weights back into the caches
+                    times.append((time.perf_counter_ns() - start) / 1000)
+    return [statistics.median(times) for times in taken]
+
+
+def _tflite(model: bytes, picture: np.ndarray) -> tuple[list[Operator], Callable[[int], Callable[[], object]]]:
+    """The operators of `model`, and what calls it cut behind its first so many."""
+    # Not the interpreter's own account of tensors, where int4 reads int8.
+    kinds, types = _names(schema.BuiltinOperator), _names(schema.TensorType)
+    whole = schema.ModelT.InitFromPackedBuf(model)
+    graph = whole.subgraphs[0]
+    variable = {int(at) for at in graph.inputs} | {int(at) for node in graph.operators for at in node.outputs}
     operators = []
-    for detail in details:
-        weights = [types[i] for i in detail["inputs"] if i in types and i not in made and ranks[i] > 1]
-        # Constants of whole numbers are shapes and axes.
-        kept = [name for name in weights if name != "int32"]
-        operators.append(Operator(detail["op_name"], types[detail["outputs"][0]], kept[0] if kept else None))
-    return operators, lambda start, end: _time_to(model, end, picture) - (_time_to(model, start, picture) if start else 0.0)
+    for node in graph.operators:
+        code = whole.operatorCodes[node.opcodeIndex]
+        kind = kinds[max(code.builtinCode, code.deprecatedBuiltinCode)]  # the latter holds all but the newest
+        at = int(node.inputs[_WEIGHTS_AT[kind]]) if kind in _WEIGHTS_AT else -1
+        has_weights = at >= 0 and at not in variable and len(graph.tensors[at].shape) > 1
+        weights = types[graph.tensors[at].type].lower() if has_weights else None
+        operators.append(Operator(kind, types[graph.tensors[node.outputs[0]].type].lower(), weights))
+    return operators, lambda end: _tflite_cut(model, end, picture)
 
 
-def _time_to(model: bytes, end: int, picture: np.ndarray) -> float:
-    """Microseconds a prediction takes up to its operator `end`: the median of N_CALLS, the model being cut there."""
+def _names(enumeration: type) -> dict[int, str]:
+    return {value: name for name, value in vars(enumeration).items() if isinstance(value, int)}
+
+
+def _tflite_cut(model: bytes, end: int, picture: np.ndarray) -> Callable[[], object]:
     whole = schema.ModelT.InitFromPackedBuf(model)
     graph = whole.subgraphs[0]
     graph.operators = graph.operators[:end]
-    graph.outputs = [int(graph.operators[-1].outputs[0])]
-    whole.signatureDefs = []
+    graph.outputs = [int(graph.operators[-1].outputs[0])] if end else list(graph.inputs)
+    whole.signatureDefs = []  # they name the tensors of the whole
     builder = flatbuffers.Builder(len(model))
     builder.Finish(whole.Pack(builder), file_identifier=b"TFL3")
     interpreter = Interpreter(model_content=bytes(builder.Output()), num_threads=1)
@@ -125,39 +161,64 @@ def _time_to(model: bytes, end: int, picture: np.ndarray) -> float:
     (entry,) = interpreter.get_input_details()
     shift = 128 if entry["dtype"] is np.int8 else 0
     interpreter.set_tensor(entry["index"], (picture[None].astype(np.int16) - shift).astype(entry["dtype"]))
-    taken = []
-    for _ in range(N_CALLS + 10):
-        start = time.perf_counter_ns()
-        interpreter.invoke()
-        taken.append((time.perf_counter_ns() - start) / 1000)
-    return statistics.median(taken[10:])
+    invoke: Callable[[], object] = interpreter.invoke
+    return invoke
 
 
-def _onnx(model: bytes, picture: np.ndarray) -> tuple[list[Operator], Callable[[int, int], float]]:
+def _onnx(model: bytes, picture: np.ndarray) -> tuple[list[Operator], Callable[[int], Callable[[], object]]]:
+    """The operators that ONNX Runtime makes of `model`, and what calls it cut behind its first so many.
+
+    Not from its profile, which leaves out the inputs it has packed for its kernels, the weights, and whose microseconds are
+    whole ones with its own in them.
+    """
+    fused = _fused(model)
+    made = [node.output[0] for node in fused.graph.node]
+    types = {value.name: value.type.removeprefix("tensor(").removesuffix(")") for value in _loaded(fused, made).get_outputs()}
+    constants = {tensor.name: tensor for tensor in fused.graph.initializer}
+    operators = [
+        Operator(node.op_type, {"float": "float32"}.get(types[name], types[name]), _onnx_weights(node, constants))
+        for node, name in zip(fused.graph.node, made, strict=True)
+    ]
+    return operators, lambda end: _onnx_cut(fused, end, picture)
+
+
+def _fused(model: bytes) -> onnx.ModelProto:
+    """`model` as ONNX Runtime's optimizer leaves it on this machine."""
     with tempfile.TemporaryDirectory() as folder:
         options = onnxruntime.SessionOptions()
-        options.enable_profiling, options.profile_file_prefix = True, str(Path(folder, "profile"))
-        options.intra_op_num_threads, options.log_severity_level = 1, 3
-        session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-        (entry,) = session.get_inputs()
-        for _ in range(N_CALLS):
-            session.run(None, {entry.name: picture[None]})
-        events = json.loads(Path(session.end_profiling()).read_text())
-    kernels = [event for event in events if event["name"].endswith("_kernel_time")]
-    times: dict[str, list[float]] = {}
-    for event in kernels:
-        times.setdefault(event["name"], []).append(float(event["dur"]))
-    first = {event["name"]: event["args"] for event in reversed(kernels)}
-    operators = []
-    for name in times:
-        inputs, outputs = (
-            [_name(kind) for entry in first[name][f"{side}_type_shape"] for kind in entry] for side in ("input", "output")
-        )
-        small = [kind for kind in inputs[1:] if kind in ("int8", "uint8", "int4")]
-        operators.append(Operator(first[name]["op_name"], outputs[0], small[0] if small else None))
-    medians = [statistics.median(taken) for taken in times.values()]
-    return operators, lambda start, end: sum(medians[start:end])
+        options.optimized_model_filepath, options.log_severity_level = str(Path(folder, "fused.onnx")), 3
+        onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        return onnx.load(options.optimized_model_filepath)
 
 
-def _name(onnx_type: str) -> str:
-    return {"float": "float32"}.get(onnx_type, onnx_type)
+def _onnx_weights(node: onnx.NodeProto, constants: dict[str, TensorProto]) -> str | None:
+    tensor = constants.get(node.input[_WEIGHTS_AT[node.op_type]]) if node.op_type in _WEIGHTS_AT else None
+    if tensor is None or len(tensor.dims) < 2:
+        return None
+    # Packed in bytes: MatMulNBits says how many bits each has.
+    bits = {attribute.name: attribute.i for attribute in node.attribute}.get("bits")
+    name = f"int{bits}" if bits else TensorProto.DataType.Name(tensor.data_type).lower()
+    return {"float": "float32"}.get(name, name)
+
+
+def _loaded(model: onnx.ModelProto, outputs: list[str]) -> onnxruntime.InferenceSession:
+    """`model` with these outputs, its operators left as they are."""
+    asked = onnx.ModelProto()
+    asked.CopyFrom(model)
+    del asked.graph.output[:]
+    asked.graph.output.extend(helper.make_empty_tensor_value_info(name) for name in outputs)
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    options.intra_op_num_threads, options.log_severity_level = 1, 3
+    return onnxruntime.InferenceSession(asked.SerializeToString(), options, providers=["CPUExecutionProvider"])
+
+
+def _onnx_cut(fused: onnx.ModelProto, end: int, picture: np.ndarray) -> Callable[[], object]:
+    part = onnx.ModelProto()
+    part.CopyFrom(fused)
+    del part.graph.node[end:]
+    (entry,) = part.graph.input
+    later = {name for node in fused.graph.node[end:] for name in node.input} | {value.name for value in fused.graph.output}
+    made = [name for node in part.graph.node for name in node.output if name in later] or [entry.name]
+    session, fed = _loaded(part, made), {entry.name: onnxruntime.OrtValue.ortvalue_from_numpy(picture[None])}
+    return lambda: session.run_with_ort_values(made, fed)

@@ -16,17 +16,20 @@ import onnx
 import onnxruntime
 import tensorflow as tf
 import tf2onnx
-from onnx import TensorProto, helper, numpy_helper, version_converter
+from onnx import helper, numpy_helper, version_converter
 from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType, quantize_dynamic, quantize_static
 from onnxruntime.quantization.calibrate import TensorsData, save_tensors_data
+from onnxruntime.quantization.registry import QDQRegistry, QLinearOpsRegistry
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
+from convert import tanh
 from convert.calibration import CalibrationSet
 from convert.canonical import canonical
 from convert.layers import homes, layer_in
 from convert.pixels import MOVES, fed_bytes, with_scaling_in_weights
 from convert.plan import Plan
 from convert.ranges import Range, tensor_ranges
+from convert.stored_weights import CONVOLUTIONS, as_float16, as_int4, with_stored_weights
 from edge.errors import Refused
 
 OPSET = 17  # ONNX Runtime 1.13 and later run it, old enough for any Pi
@@ -34,7 +37,6 @@ OPSET_INT4 = 21  # the first with 4-bit integers: ONNX Runtime 1.18
 INPUT, OUTPUT = "pixels", "logits"
 # As in to_tflite: what a layer computes around a root stays in float with it, but for its convolutions.
 ROOTS = {"Sqrt", "Reciprocal", "Pow", "Log", "Exp", "Div"}
-CONVOLUTIONS = {"Conv", "MatMul", "Gemm"}
 
 
 class Converter:
@@ -91,6 +93,7 @@ class Converter:
                 quantized,
                 None,
                 quant_format=QuantFormat.QDQ,
+                op_types_to_quantize=sorted({*QDQRegistry, *QLinearOpsRegistry, "Tanh"}),  # all it knows, and one more
                 per_channel=plan.per_channel,
                 weight_type=QuantType.QInt8,
                 # Unsigned, so that pixels are their own codes. And where a tensor has two takers, ONNX Runtime on x86-64 makes
@@ -99,7 +102,7 @@ class Converter:
                 nodes_to_exclude=[*self._in_float(plan), *(node.name for node in model.graph.node if node.op_type == "Pad")],
                 calibration_cache_path=ranges,
             )
-            return onnx.load(quantized)
+            return tanh.with_tanhs_as_sigmoids(onnx.load(quantized), self._in_float(plan))
 
     def _dynamic(self, model: onnx.ModelProto, plan: Plan) -> onnx.ModelProto:
         with tempfile.TemporaryDirectory() as folder:
@@ -138,6 +141,8 @@ class Converter:
         for node in self._floating.graph.node:
             if node.op_type in MOVES | {"Pad"}:
                 found[node.output[0]] = found[node.input[0]]
+            elif node.op_type == "Tanh":
+                found[node.output[0]] = tanh.RANGE
         return found
 
 
@@ -181,49 +186,15 @@ def _values(model: onnx.ModelProto, images: np.ndarray, tensors: list[str]) -> I
         yield dict(zip(tensors, session.run(tensors, {INPUT: image[None].astype(np.float32)}), strict=True))
 
 
-def _as_float16(model: onnx.ModelProto, tensor: TensorProto, axis: int) -> onnx.NodeProto:
-    halved = numpy_helper.from_array(numpy_helper.to_array(tensor).astype(np.float16), f"{tensor.name}_float16")
-    model.graph.initializer.append(halved)
-    return helper.make_node("Cast", [halved.name], [tensor.name], to=TensorProto.FLOAT)
-
-
-def _as_int4(model: onnx.ModelProto, tensor: TensorProto, axis: int) -> onnx.NodeProto:
-    weights = numpy_helper.to_array(tensor)
-    across = tuple(a for a in range(weights.ndim) if a != axis)
-    scale = np.maximum(np.abs(weights).max(axis=across, keepdims=True), np.finfo(np.float32).tiny) / 7  # -7 to 7, symmetric
-    steps = np.round(weights / scale).astype(np.int8)
-    names = [f"{tensor.name}_int4", f"{tensor.name}_scale"]
-    model.graph.initializer.extend(
-        [
-            helper.make_tensor(names[0], TensorProto.INT4, steps.shape, steps.ravel().tolist()),
-            numpy_helper.from_array(scale.ravel().astype(np.float32), names[1]),
-        ]
-    )
-    return helper.make_node("DequantizeLinear", names, [tensor.name], axis=axis)
-
-
-def _with_stored_weights(
-    model: onnx.ModelProto, stored: Callable[[onnx.ModelProto, TensorProto, int], onnx.NodeProto], in_float: list[str]
-) -> onnx.ModelProto:
-    """`model` with the weights of its products kept as `stored` makes them, and decoded by a node in front."""
-    constants = {tensor.name: tensor for tensor in model.graph.initializer}
-    for node in [node for node in model.graph.node if node.op_type in CONVOLUTIONS and node.name not in in_float]:
-        tensor = constants.pop(node.input[1], None)
-        if tensor is not None:
-            # Output channels come first in a convolution, last in a product.
-            axis = 0 if node.op_type == "Conv" else len(tensor.dims) - 1
-            model.graph.node.insert(0, stored(model, tensor, axis))
-            model.graph.initializer.remove(tensor)
-    return model
-
-
 _PRECISIONS: dict[str, Callable[[Converter, onnx.ModelProto, Plan], onnx.ModelProto]] = {
     "float32": lambda converter, model, plan: model,
-    "float16": lambda converter, model, plan: _with_stored_weights(model, _as_float16, list(plan.in_float)),
+    "float16": lambda converter, model, plan: with_stored_weights(
+        model, as_float16, converter._in_float(plan), per_channel=plan.per_channel
+    ),
     "dynamic": Converter._dynamic,
     "int8": Converter._int8,
     "int16x8": Converter._int16x8,
-    "int4": lambda converter, model, plan: _with_stored_weights(
-        version_converter.convert_version(model, OPSET_INT4), _as_int4, converter._in_float(plan)
+    "int4": lambda converter, model, plan: with_stored_weights(
+        version_converter.convert_version(model, OPSET_INT4), as_int4, converter._in_float(plan), per_channel=plan.per_channel
     ),
 }

@@ -10,7 +10,8 @@ from keras import layers
 from convert.calibration import CalibrationSet
 from convert.operators import inventory
 from convert.plan import Plan
-from convert.to_onnx import Converter
+from convert.stored_weights import as_int4, with_stored_weights
+from convert.to_onnx import OPSET_INT4, Converter
 from train.architectures import architecture
 
 
@@ -127,8 +128,50 @@ def test_no_float_runs_inside_an_int8_network_without_roots(name):
     model = architecture(name).build(batch_size=1)
     found = inventory(converter(model).convert(Plan("int8")), kind="onnx", precision="int8", picture=pictures(model)[0])
     assert found.islands == ()
-    # The logits alone are decoded, from uint8.
-    assert not any(label.startswith("float32") for label in found.by_type if label != "float32, uint8 weights")
+    # The logits alone are decoded.
+    assert {label: count for label, count in found.by_type.items() if label.startswith("float")} == {"float32": 1}
+
+
+def squashed() -> keras.Model:
+    """Two convolutions, and a tanh as a layer of its own between them and one before what only moves."""
+    keras.utils.set_random_seed(0)
+    return keras.Sequential(
+        [
+            keras.Input((8, 8, 1), batch_size=1, name="pixels"),
+            layers.Rescaling(1 / 64, name="scale"),
+            layers.Conv2D(8, 3, bias_initializer="random_normal", name="conv"),
+            layers.Activation("tanh", name="squash"),
+            layers.Conv2D(4, 3, activation="tanh", name="second"),
+            layers.Flatten(name="flatten"),
+            layers.Dense(4, name="logits"),
+        ],
+        name="squashed",
+    )
+
+
+def test_a_tanh_is_looked_up_and_ends_half_a_step_from_the_tanh_of_its_input():
+    model = squashed()
+    source = converter(model)
+    quantized = source.convert(Plan("int8"))
+    assert "Tanh" not in kinds(quantized)
+    assert inventory(quantized, kind="onnx", precision="int8", picture=pictures(model)[0]).islands == ()
+    assert largest_difference(model, quantized) < 0.05
+    reached = []
+    for values in source.layer_outputs(Plan("int8"), pictures(model)[:20]):
+        expected = np.clip(np.tanh(values["conv"]), -1, 127 / 128)
+        np.testing.assert_allclose(values["squash"], expected, rtol=0, atol=1 / 256 + 1e-5)  # a step is 1/128
+        reached.append(values["squash"])
+    assert np.ptp(reached) > 1.9  # from one end to the other
+
+
+def test_a_tanh_left_in_float_or_given_another_range_stays_a_tanh(monkeypatch):
+    source = converter(squashed())
+    assert kinds(source.convert(Plan("int8", in_float=("squash",)))).count("Tanh") == 1
+    found = source._ranges("min-max")
+    squash = source._last()["squash"]
+    assert found[squash] == (-1.0, 127 / 128)
+    monkeypatch.setattr(source, "_ranges", lambda method: found | {squash: (-0.5, 0.5)})
+    assert kinds(source.convert(Plan("int8"))).count("Tanh") == 1
 
 
 def test_pixels_keep_their_codes_whatever_the_calibration_images_hold():
@@ -139,3 +182,62 @@ def test_pixels_keep_their_codes_whatever_the_calibration_images_hold():
     session = onnxruntime.InferenceSession(dark, providers=["CPUExecutionProvider"])
     # Clipped pixels would give what a quarter as bright ones give.
     assert np.abs(session.run(None, {"pixels": brightest})[0] - session.run(None, {"pixels": brightest // 4})[0]).max() > 0
+
+
+def weights_in(converted: bytes) -> dict[str, str]:
+    """Each layer's weights, by the numbers they are stored in."""
+    stored = {}
+    for tensor in onnx.load_from_string(converted).graph.initializer:
+        if len(tensor.dims) > 1:
+            stored[tensor.name.split("/")[0]] = onnx.TensorProto.DataType.Name(tensor.data_type)
+    return stored
+
+
+@pytest.mark.parametrize(("precision", "small_number"), [("float16", "FLOAT16"), ("int4", "INT4")])
+def test_a_layer_left_in_float_keeps_its_float32_weights(precision, small_number):
+    source = converter(network(layers.Rescaling(1 / 255, name="scale")))
+    assert weights_in(source.convert(Plan(precision))) == {"conv": small_number, "logits": small_number}
+    left = source.convert(Plan(precision, in_float=("logits",)))
+    assert weights_in(left) == {"conv": small_number, "logits": "FLOAT"}
+
+
+@pytest.mark.parametrize("per_channel", [True, False])
+def test_four_bit_weights_are_half_a_step_off_at_most_in_every_channel(per_channel):
+    model = network(layers.Rescaling(1 / 255, name="scale"))
+    reaches = {"conv": np.geomspace(0.01, 1, 8), "logits": np.geomspace(0.01, 1, 4)}
+    kernels = {}
+    for name, reach in reaches.items():
+        kernel = np.asarray(model.get_layer(name).kernel)
+        kernels[name] = kernel / np.abs(kernel).max(axis=tuple(range(kernel.ndim - 1))) * reach
+        model.get_layer(name).kernel.assign(kernels[name])
+    decoded = onnx.load_from_string(converter(model).convert(Plan("int4", per_channel=per_channel)))
+    for node in [node for node in decoded.graph.node if node.op_type == "DequantizeLinear"]:
+        decoded.graph.output.append(onnx.helper.make_empty_tensor_value_info(node.output[0]))
+    session = onnxruntime.InferenceSession(decoded.SerializeToString(), providers=["CPUExecutionProvider"])
+    _, conv, logits = session.run(None, {"pixels": pictures(model)[:1]})
+    found = {"conv": conv.transpose(2, 3, 1, 0) * 255, "logits": logits}  # the scaling went into the first weights
+    for name, reach in reaches.items():
+        across = tuple(range(kernels[name].ndim - 1))
+        off = np.abs(found[name] - kernels[name]).max(axis=across)
+        step = (reach if per_channel else np.full_like(reach, reach.max())) / 7
+        assert np.all(off <= step / 2 * (1 + 1e-4))
+        assert np.any(off > step[-1] / 10)  # they are rounded
+        # The weakest channel reaches 0.01, less than half a step of the strongest.
+        assert np.any(found[name][..., 0]) == per_channel
+
+
+@pytest.mark.parametrize("turned", [0, 1])
+def test_a_product_that_turns_its_weights_has_its_scales_along_its_outputs(turned):
+    """tf2onnx writes none such today; a Gemm keeps its weights [outputs, inputs] where transB is set."""
+    reach = np.geomspace(0.01, 1, 4).astype(np.float32)
+    weights = np.random.default_rng(0).uniform(-1, 1, (16, 4)).astype(np.float32)
+    weights = weights / np.abs(weights).max(axis=0) * reach
+    stored = onnx.numpy_helper.from_array(weights.T.copy() if turned else weights, "w")
+    entry, answer = (onnx.helper.make_tensor_value_info(*each) for each in (("x", 1, [1, 16]), ("y", 1, [1, 4])))
+    node = onnx.helper.make_node("Gemm", ["x", "w"], ["y"], "gemm", transB=turned)
+    graph = onnx.helper.make_graph([node], "g", [entry], [answer], [stored])
+    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", OPSET_INT4)], ir_version=10)
+    rounded = with_stored_weights(model, as_int4, [], per_channel=True)
+    session = onnxruntime.InferenceSession(rounded.SerializeToString(), providers=["CPUExecutionProvider"])
+    found = np.concatenate([session.run(None, {"x": row[None]})[0] for row in np.eye(16, dtype=np.float32)])
+    assert np.all(np.abs(found - weights).max(axis=0) <= reach / 14 * (1 + 1e-4))
