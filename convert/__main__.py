@@ -15,7 +15,7 @@ from convert.goldens import golden_pictures
 from convert.plan import Plan
 from convert.publish import publish
 from convert.report import Result
-from convert.signing import sign
+from convert.signing import check_key, sign
 from convert.trial import Row, attempt, prepare
 from edge import errors
 from edge.errors import Refused, ToolchainError
@@ -29,6 +29,8 @@ from train.datasets import Dataset, Split
 
 def main() -> int:
     settings = flags.parse()
+    if settings.sign:
+        check_key(str(settings.sign))  # what is signed takes minutes to come
     for folder in (settings.out, report.lost_folder(Path(settings.out))):
         clear_partials(str(folder))
     results, troubles = [], []
@@ -42,6 +44,8 @@ def main() -> int:
     report.write(results, Path(settings.out))
     rows = [row for result in results for row in result.rows]
     print(report.table(rows))
+    if settings.diagnose:
+        print(f"\n{report.layers(results)}")
     _say(rows, troubles, Path(settings.out))
     # Of --all, what cannot be had is no failure, but for the int8 that the rest is measured by.
     unpublished = [row for row in rows if not row.verdict.passed]
@@ -85,7 +89,7 @@ def _foreign(settings: Namespace) -> tuple[Trained, Dataset, Split]:
         from convert import foreign
 
     own = foreign.load(settings.model, settings.data, contract_file=settings.contract, seed=settings.seed)
-    return own, own.dataset, own.dataset.train
+    return own, own.dataset, own.dataset.train[: own.dataset.n_training]
 
 
 def convert_one(trained: Trained, dataset: Dataset, training: Split, settings: Namespace) -> Result:
@@ -120,11 +124,12 @@ def convert_one(trained: Trained, dataset: Dataset, training: Split, settings: N
 
 
 def _calibration(trained: Trained, dataset: Dataset, training: Split, settings: Namespace) -> CalibrationSet:
+    judging = (dataset.train[len(training) :], dataset.test)  # repairs, and the gate
     if settings.calibration is None:
         # Of few pictures half are kept, to find and mend faults on.
         n = min(N_IMAGES, max(MIN_IMAGES, len(training) // 2))
-        return draw_calibration_set(training, n=n, seed=settings.seed, apart_from=[dataset.test])
-    return read_calibration_set(settings.calibration, trained.contract, training=training, apart_from=[dataset.test])
+        return draw_calibration_set(training, n=n, seed=settings.seed, apart_from=judging)
+    return read_calibration_set(settings.calibration, trained.contract, training=training, apart_from=judging)
 
 
 if __name__ == "__main__":

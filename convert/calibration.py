@@ -18,7 +18,7 @@ from edge.errors import InputError, InputMissing, missing, one_line
 from edge.image import read_pixels
 from train.datasets import Split
 
-__all__ = ["CalibrationSet", "check", "draw_calibration_set", "read_calibration_set", "second_set"]
+__all__ = ["CalibrationSet", "check", "draw_calibration_set", "draw_validation_images", "read_calibration_set", "second_set"]
 
 MAX_MIB = 256  # of the user's own pixels: 85,000 of CIFAR-10's pictures, 5,000 of 128x128x3
 
@@ -66,6 +66,13 @@ def second_set(training: Split, first: CalibrationSet, *, apart_from: Iterable[S
     used = contents(apart_from) | set(map(content, first.images))
     second = _draw(training, n=len(first.images), seed=first.seed, but_not=used)
     return second if len(second.indices) >= MIN_IMAGES else None
+
+
+def draw_validation_images(training: Split, calibration: CalibrationSet, *, n: int, apart_from: Iterable[Split] = ()) -> Split:
+    """Up to `n` images of `training` with their labels, drawn by the seed of `calibration`: distinct, neither among its
+    images nor in `apart_from`, and not of one value throughout."""
+    used = contents(apart_from) | set(map(content, calibration.images))
+    return training[np.array(_draw(training, n=n, seed=calibration.seed, but_not=used).indices, np.int64)]
 
 
 def read_calibration_set(

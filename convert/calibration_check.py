@@ -51,7 +51,7 @@ def check(
         raise InputError(f"{source}: {found}; at least {MIN_IMAGES} are wanted to set ranges: add more ({N_IMAGES} are usual)")
     judging = contents(apart_from)
     if judged := [place for place, found in enumerate(held) if found in judging]:
-        raise InputError(f"{source}: {few(judged)} are also pictures the model is judged on; take others, or leave them out")
+        raise InputError(f"{source}: {few(judged)} are also validation or test pictures, which judge the model: leave them out")
     _check_span(images, training, source)
     if contract.polarity == "light-on-dark":
         dark = [place for place, image in enumerate(images) if not is_light_on_dark(image.tobytes(), contract.width)]

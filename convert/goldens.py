@@ -11,11 +11,14 @@ from train.datasets import Dataset
 
 
 def golden_pictures(dataset: Dataset, folder: Path | None) -> list[bytes]:
-    """Pixels, uint8 [H, W, C] as bytes: of each picture in `folder`, else of the first test picture of each class."""
+    """Pixels, uint8 [H, W, C] as bytes: of each picture in `folder`, else of the first test picture of each class.
+
+    Left out are names that begin with a dot, as of what desktops leave beside pictures. Raises InputMissing where none remain.
+    """
     if folder is None:
         _, first = np.unique(dataset.test.labels, return_index=True)
         return [dataset.test.images[index].tobytes() for index in first]
-    pictures = sorted(path for path in folder.glob("*") if path.suffix.lower() in ENDINGS)
+    pictures = sorted(path for path in folder.glob("[!.]*") if path.suffix.lower() in ENDINGS)
     if not pictures:
         raise InputMissing(f"{folder}: holds no {', '.join(ENDINGS)} files")
     return [read_pixels(str(path), dataset.contract) for path in pictures]

@@ -8,7 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from convert import contact_sheet
-from convert.trial import Row, Trial
+from convert.causes import NONE
+from convert.plan import QUANTIZED
+from convert.trial import N_EXPLAINING, Row, Trial
 from convert.verify import LostPicture
 from edge import host
 from edge.files import write_whole
@@ -94,7 +96,37 @@ def as_json(row: Row) -> dict[str, object]:
 
 def table(rows: list[Row]) -> str:
     """The rows under their header, in columns."""
-    lines = [_HEADER, *map(cells, rows)]
+    return _columns([_HEADER, *map(cells, rows)])
+
+
+def layers(results: list[Result]) -> str:
+    """What quantization costs each layer of each model, worst first, in columns; or why that is not known."""
+    parts = []
+    for result in results:
+        for row in result.rows:
+            grid: list[tuple[str, ...]] = [("layer", "SQNR, dB", "share of the error", "cause")]
+            for f in row.findings:
+                grid.append((f.layer, f"{f.sqnr_db:.1f}", f"{100 * f.share:.0f} %", "no fault" if f.cause == NONE else f.cause))
+            untold = _untold(row, result.trial)
+            before = " before it was mended" if row.before else ""
+            parts.append(f"{row.file_name}{before}: {untold}" if untold else f"{row.file_name}{before}:\n{_columns(grid)}")
+    return "\n\n".join(parts)
+
+
+def _untold(row: Row, trial: Trial) -> str:
+    """Why there is nothing to tell of a model's layers; "" where there is."""
+    if row.findings:
+        return ""
+    if row.plan.precision not in QUANTIZED:
+        return "nothing in it is quantized: no layer to diagnose"
+    if row.judged is None:
+        return f"{row.verdict.outcome}: no layer to diagnose"
+    if not trial.can_explain:
+        return f"not diagnosed: {len(trial.validation)} validation images, wanted {N_EXPLAINING}"
+    return "no layer of it can be told from the others"
+
+
+def _columns(lines: list[tuple[str, ...]]) -> str:
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines)
 

@@ -3,10 +3,16 @@
 import importlib
 import os
 import tempfile
+from typing import Any
 
 from edge import errors, files
 from edge.errors import InputError, one_line
 from edge.signature import ENDING
+
+
+def check_key(key: str) -> None:
+    """Return if `sign` can sign by `key`; raises what it would raise, before there is anything to sign."""
+    _signer(key)
 
 
 def sign(path: str, key: str) -> str:
@@ -16,15 +22,7 @@ def sign(path: str, key: str) -> str:
     where a file is not there, InputError for another kind of key, StorageError, and ModuleNotFoundError where model-signing
     is not installed.
     """
-    signing = importlib.import_module("model_signing.signing")
-    try:
-        signer = signing.Config().use_elliptic_key_signer(private_key=key)
-    except OSError as error:
-        raise errors.missing(key, error) from None
-    except Exception as error:  # the library's own errors have no base class; an RSA key is an AttributeError
-        said = str(error).split("\n")[0].split(". ")[0]
-        wanted = "not an elliptic-curve private key in PEM without a password"
-        raise InputError(one_line(f"{key}: {wanted} ({said})")) from None
+    signer = _signer(key)
     if not os.path.isfile(path):
         raise errors.InputMissing(f"{one_line(path)}: not a file to sign")
     # The library writes in place; ours are whole or not there.
@@ -34,3 +32,16 @@ def sign(path: str, key: str) -> str:
         with open(draft, "rb") as file:
             files.write_whole(path + ENDING, file.read())
     return path + ENDING
+
+
+def _signer(key: str) -> Any:
+    """The library's signing configuration with the private key in the file `key`."""
+    signing = importlib.import_module("model_signing.signing")
+    try:
+        return signing.Config().use_elliptic_key_signer(private_key=key)
+    except OSError as error:
+        raise errors.missing(key, error) from None
+    except Exception as error:  # the library's own errors have no base class; an RSA key is an AttributeError
+        said = "another kind" if isinstance(error, AttributeError) else str(error).split("\n")[0].split(". ")[0]
+        wanted = "not an elliptic-curve private key in PEM without a password"
+        raise InputError(one_line(f"{key}: {wanted} ({said})")) from None

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from convert.calibration import CalibrationSet, second_set
+from convert.calibration import CalibrationSet, draw_validation_images, second_set
 from convert.candidate import Candidate, Converter, Trained, convert, converter, draft
 from convert.gate import Gate, Verdict
 from convert.operators import Inventory, inventory
@@ -29,7 +29,7 @@ N_EXPLAINING = 32  # on fewer validation images nothing is measured that could e
 class Trial:
     """A trained network, its data, the images that calibrate it, the gate, and its float logits on the test split.
 
-    `validation` are training images that neither calibrate nor judge: repairs are chosen on them.
+    `validation` are images that neither calibrate nor judge, by content: repairs are chosen on them.
     """
 
     trained: Trained
@@ -85,13 +85,19 @@ class Row:
 def prepare(
     trained: Trained, dataset: Dataset, training: Split, *, calibration: CalibrationSet, gate: Gate, require_int8: bool
 ) -> Trial:
-    """The trial of `trained`. Raises Refused where its own answers are not numbers."""
+    """The trial of `trained`; what `dataset.train` holds behind `training` was held out of it.
+
+    Validation images are those held out; where they are fewer than N_VALIDATION, then also training images that do not
+    calibrate. Raises Refused where the network's own answers are not numbers.
+    """
     reference = evaluate.logits(trained.build(), dataset.test.images)
     if not np.isfinite(reference).all():
         raise Refused(f"{trained.network} on {trained.data}: the float model's own answers are not numbers; train it again")
-    second = second_set(training, calibration, apart_from=[dataset.test])
     held_out = dataset.train[len(training) :]
-    validation = held_out if len(held_out) >= N_VALIDATION else _others(training, calibration)
+    judging = (held_out, dataset.test)
+    second = second_set(training, calibration, apart_from=judging)
+    more = draw_validation_images(training, calibration, n=max(0, N_VALIDATION - len(held_out)), apart_from=judging)
+    validation = Split(*(np.concatenate(both) for both in ((held_out.images, more.images), (held_out.labels, more.labels))))
     return Trial(trained, dataset, calibration, second, validation, gate, reference, require_int8)
 
 
@@ -138,11 +144,3 @@ def _sensitivity(trial: Trial, kind: str, plan: Plan, predictor: Predictor) -> s
         return None
     changed = int(np.sum(ours.argmax(axis=1) != others.argmax(axis=1)))
     return f"{len(trial.second.images)} other calibration images change {changed} of {len(images):,} answers"
-
-
-def _others(training: Split, calibration: CalibrationSet) -> Split:
-    """Training images that do not calibrate, N_VALIDATION of them where there are as many, drawn by the same seed."""
-    used = set(calibration.indices)
-    order = np.random.default_rng(calibration.seed).permutation(len(training))
-    chosen = np.sort(np.array([index for index in order if index not in used][:N_VALIDATION], np.int64))
-    return Split(training.images[chosen], training.labels[chosen])

@@ -7,7 +7,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from convert.calibration import check, draw_calibration_set, read_calibration_set, second_set
+from convert.calibration import (
+    CalibrationSet,
+    check,
+    draw_calibration_set,
+    draw_validation_images,
+    read_calibration_set,
+    second_set,
+)
 from convert.calibration_check import is_plain, likeness
 from edge.contract import CIFAR, DIGIT, InputContract
 from edge.errors import InputError, InputMissing
@@ -99,6 +106,31 @@ def test_the_second_set_of_a_small_split_is_smaller_or_none(digits):
     assert second_set(digits.train[:600], draw_calibration_set(digits.train[:600])) is None
 
 
+def twice(split: Split, n: int) -> Split:
+    """The first `n` of `split`, each at two places."""
+    return Split(np.tile(split.images[:n], (2, 1, 1, 1)), np.tile(split.labels[:n], 2))
+
+
+def test_an_image_that_stands_twice_comes_to_one_of_the_calibrating_the_second_and_the_validating(digits):
+    training = twice(digits.train, 500)
+    first = draw_calibration_set(training, n=150)
+    second = second_set(training, first)
+    validation = draw_validation_images(training, first, n=5000)
+    assert len(contents(first.images)) == len(contents(second.images)) == 150
+    assert not contents(first.images) & contents(second.images)
+    assert not contents(first.images) & contents(validation.images)
+    assert len(validation) == len(contents(validation.images)) == 350
+
+
+def test_validation_images_are_none_of_the_users_own_calibration_pictures_and_keep_their_labels(digits):
+    own = CalibrationSet(digits.train.images[:200], (), 0, "own")
+    chosen = draw_validation_images(digits.train, own, n=300, apart_from=[digits.train[400:600], digits.test])
+    assert len(chosen) == 300
+    assert not contents(chosen.images) & (contents(own.images) | contents(digits.train.images[400:600]))
+    label_of = {image.tobytes(): label for image, label in zip(digits.train.images, digits.train.labels, strict=True)}
+    assert [label_of[image.tobytes()] for image in chosen.images] == chosen.labels.tolist()
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_what_is_drawn_is_what_the_checks_let_through(digits, seed):
     drawn = draw_calibration_set(digits.train, n=100, seed=seed, apart_from=[digits.test])
@@ -113,7 +145,7 @@ def test_an_image_that_judges_is_refused_by_its_content(digits):
     images = digits.train.images[:200].copy()
     images[[17, 60]] = digits.test.images[[400, 3]]
     said = refusal(images, DIGIT, digits.train, digits.train[1000:], digits.test)
-    assert said.startswith("calibration: 2 of 200 images (the first: index 17) are also pictures the model is judged on;")
+    assert said.startswith("calibration: 2 of 200 images (the first: index 17) are also validation or test pictures,")
 
 
 @pytest.mark.parametrize(
@@ -231,7 +263,7 @@ def test_pictures_are_read_from_sub_folders_and_fitted_as_the_device_does(tmp_pa
 def test_a_refused_picture_is_called_by_its_name(digits, tmp_path):
     save(digits.train.images[:120], tmp_path / "own")
     save(digits.test.images[5:6], tmp_path / "own" / "more")
-    with pytest.raises(InputError, match=r"/own: 1 of 121 images \(the first: more/000\.png\) are also pictures the model is"):
+    with pytest.raises(InputError, match=r"/own: 1 of 121 images \(the first: more/000\.png\) are also validation or test "):
         read(tmp_path / "own", DIGIT, digits.train, digits.test)
 
 

@@ -5,8 +5,10 @@ import dataclasses
 import json
 import sys
 
+import keras
 import numpy as np
 import pytest
+from PIL import Image
 
 from conftest import ROOT, run
 from convert import __main__ as command
@@ -16,7 +18,7 @@ from convert.gate import Gate
 from convert.plan import Plan
 from convert.trial import attempt, prepare
 from edge import artifact, predictor, selftest
-from edge.errors import Refused
+from edge.errors import InputError, Refused
 from train import checkpoint, datasets
 
 
@@ -194,13 +196,56 @@ def test_every_precision_of_both_formats_is_published_or_refused_with_its_reason
 
 def test_of_few_training_pictures_half_calibrate_and_too_few_others_explain_nothing(trained, digits):
     for n, n_calibrating, explains in ((1197, 512, True), (300, 150, True), (110, 100, False)):
-        training = digits.train[:n]
+        few = dataclasses.replace(digits, train=digits.train[:n])
         settings = argparse.Namespace(calibration=None, seed=0)
-        chosen = command._calibration(trained, digits, training, settings)
-        trial = prepare(trained, digits, training, calibration=chosen, gate=Gate(2.0), require_int8=False)
+        chosen = command._calibration(trained, few, few.train, settings)
+        trial = prepare(trained, few, few.train, calibration=chosen, gate=Gate(2.0), require_int8=False)
         assert (len(chosen.images), trial.can_explain) == (n_calibrating, explains)
         row = attempt(trial, converter("tflite", trained, chosen), Plan("int8"))
         assert row.judged and (row.judged.sensitivity is not None) == (trial.second is not None and explains)
+
+
+def test_held_out_pictures_validate_and_may_not_calibrate(monkeypatch, trained, digits, tmp_path):
+    trained = dataclasses.replace(trained, recipe=dataclasses.replace(trained.recipe, held_out=0.25))
+    (tmp_path / "run").mkdir()
+    trained.save(tmp_path / "run")
+    n_training = trained.recipe.n_training(len(digits.train))
+    training, held_out = digits.train[:n_training], digits.train[n_training:]
+    chosen = command._calibration(trained, digits, training, argparse.Namespace(calibration=None, seed=0))
+    trial = prepare(trained, digits, training, calibration=chosen, gate=Gate(2.0), require_int8=False)
+    np.testing.assert_array_equal(trial.validation.images[: len(held_out)], held_out.images)
+    np.testing.assert_array_equal(trial.validation.labels[: len(held_out)], held_out.labels)
+    shown = [{image.tobytes() for image in each.images} for each in (trial.validation, chosen, trial.second, digits.test)]
+    assert not shown[0] & (shown[1] | shown[3]) and not shown[2] & (shown[1] | shown[3])
+    for name, last in (("held-out", held_out.images[7]), ("test", digits.test.images[3])):
+        np.save(tmp_path / f"{name}.npy", np.concatenate([training.images[:150], last[None]]))
+        own = ["--calibration", str(tmp_path / f"{name}.npy"), "--checkpoint", str(tmp_path / "run")]
+        monkeypatch.setattr(sys, "argv", ["convert", "--int8", *own, "--out", str(tmp_path / "out")])
+        with pytest.raises(InputError, match=r"1 of 151 images \(the first: index 150\) are also validation or test pictures"):
+            command.main()
+
+
+def test_a_folders_own_validation_pictures_validate_and_do_not_calibrate(tmp_path):
+    rng = np.random.default_rng(0)
+    for part, n in (("train", 60), ("val", 40), ("test", 20)):
+        for name, low in (("dark", 0), ("light", 140)):
+            folder = tmp_path / "tones" / part / name
+            folder.mkdir(parents=True)
+            for index in range(n):
+                Image.fromarray(rng.integers(low, low + 116, (16, 16), np.uint8)).save(folder / f"{index:02}.png")
+    model = keras.Sequential(
+        [keras.Input((16, 16, 1)), keras.layers.Flatten(), keras.layers.Dense(2, kernel_initializer="zeros")]
+    )
+    model.save(tmp_path / "tones.keras")
+    settings = argparse.Namespace(
+        model=tmp_path / "tones.keras", data=tmp_path / "tones", contract=None, calibration=None, seed=0
+    )
+    ((own, data, training),) = (load() for load in command.networks(settings))
+    assert (len(training), len(data.train), len(data.test)) == (120, 200, 40)
+    chosen = command._calibration(own, data, training, settings)
+    trial = prepare(own, data, training, calibration=chosen, gate=Gate(2.0), require_int8=False)
+    assert len(chosen.images) == 100 and len(trial.validation) == 80 + 20 and trial.can_explain
+    np.testing.assert_array_equal(trial.validation.images[:80], data.train.images[120:])
 
 
 def test_what_a_precision_is_named_alone_and_cannot_be_had_is_exit_1(monkeypatch, workshop, tmp_path):

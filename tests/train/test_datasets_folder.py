@@ -120,7 +120,61 @@ def test_one_picture_in_two_classes_is_refused(pets):
 def test_a_picture_in_train_and_test_is_refused_by_what_it_shows(halves):
     Image.open(halves / "train" / "dog" / "03.png").save(halves / "test" / "dog" / "other.bmp")
     said = refusal(halves)
-    assert "train/dog/03.png and test/dog/other.bmp are the same picture; what is trained on proves nothing" in said
+    assert "train/dog/03.png and test/dog/other.bmp are the same picture; what is trained or tuned on proves nothing" in said
+
+
+def test_a_picture_that_stands_twice_in_test_is_counted_once(halves, capsys):
+    Image.open(halves / "test" / "dog" / "03.png").save(halves / "test" / "dog" / "other.bmp")
+    shutil.copy(halves / "test" / "cat" / "00.png", halves / "test" / "cat" / "copy.png")
+    shutil.copy(halves / "train" / "cat" / "00.png", halves / "train" / "cat" / "copy.png")
+    data = folder.load(halves, COLOUR)
+    assert (len(data.train), len(data.test), len(data.test_files)) == (16, 8, 8)
+    assert len({image.tobytes() for image in data.test.images}) == 8
+    said = capsys.readouterr().err
+    assert said == f"{halves}: 27 pictures, 24 different ones; each is used once (train 16, test 8)\n"
+
+
+def test_of_a_folder_without_doubles_nothing_is_said(halves, capsys):
+    data = folder.load(halves, COLOUR)
+    assert data.n_training == len(data.train) == 16 and capsys.readouterr().err == ""
+
+
+def test_one_test_picture_in_two_classes_is_refused(halves):
+    shutil.copy(halves / "test" / "cat" / "03.png", halves / "test" / "dog" / "x.png")
+    assert refusal(halves).endswith("test/cat/03.png and test/dog/x.png are the same picture in two classes: remove one")
+
+
+@pytest.mark.parametrize("name", ["val", "valid", "validation"])
+def test_validation_pictures_of_the_folders_own_stand_behind_those_to_train_on(halves, name):
+    alone = folder.load(halves, COLOUR)
+    for seed, label in enumerate(("cat", "dog")):
+        fill(halves / name / label, 5, seed=20 + seed)
+    data = folder.load(halves, COLOUR)
+    assert (data.n_training, len(data.train), len(data.test)) == (16, 26, 8)
+    assert data.train_files[:16] == alone.train_files and data.test_files == alone.test_files
+    assert all(file.startswith(f"{name}/") for file in data.train_files[16:])
+    assert data.split == f"train/, {name}/ and test/ as they are"
+    for image, label, file in zip(data.train.images, data.train.labels, data.train_files, strict=True):
+        assert image.tobytes() == read_pixels(str(halves / file), COLOUR) and f"/{data.class_names[label]}/" in file
+
+
+def test_a_validation_picture_may_not_be_tested_and_counts_once_if_trained_on(halves, capsys):
+    for seed, label in enumerate(("cat", "dog")):
+        fill(halves / "val" / label, 5, seed=20 + seed)
+    shutil.copy(halves / "train" / "dog" / "03.png", halves / "val" / "dog" / "x.png")
+    data = folder.load(halves, COLOUR)
+    assert (data.n_training, len(data.train)) == (16, 26)
+    assert "35 pictures, 34 different ones; each is used once (train 16, test 8, val 10)" in capsys.readouterr().err
+    shutil.copy(halves / "test" / "dog" / "03.png", halves / "val" / "dog" / "y.png")
+    assert "val/dog/y.png and test/dog/03.png are the same picture; what is trained or tuned on" in refusal(halves)
+
+
+def test_validation_pictures_need_the_same_classes_and_one_folder(halves):
+    fill(halves / "val" / "cat", 3, seed=20)
+    fill(halves / "val" / "cow", 3, seed=21)
+    assert "val/cow: " in (said := refusal(halves)) and "train has no such class; both need the same sub-folders" in said
+    (halves / "valid").mkdir()
+    assert refusal(halves).endswith("val and valid beside train and test; wanted one of them at most")
 
 
 def test_a_class_that_is_missing_in_one_half_is_named(halves):
@@ -138,6 +192,12 @@ def test_a_class_with_too_few_pictures_is_named(pets):
 def test_an_empty_class_is_named(pets):
     (pets / "bird").mkdir()
     assert "class 'bird' has 0 pictures to train and 0 to test" in refusal(pets)
+
+
+def test_classes_that_are_all_empty_are_named(tmp_path):
+    for name in ("cat", "dog"):
+        (tmp_path / "pets" / name).mkdir(parents=True)
+    assert "class 'cat' has 0 pictures to train and 0 to test" in refusal(tmp_path / "pets")
 
 
 def test_other_layouts_are_refused_in_words(pets, tmp_path):

@@ -1,10 +1,12 @@
-"""A user's own pictures: a folder with a sub-folder a class, under `train/` and `test/` or split by us.
+"""A user's own pictures: a folder with a sub-folder a class, under `train/`, `test/` and perhaps `val/`, or split by us.
 
-Every picture is read as the device reads it, so training, gate and device see the same pixels.
+Every picture is read as the device reads it, so training, gate and device see the same pixels. However they are laid out,
+pictures that show the same count as one: none is trained on and tested, or tested twice.
 """
 
 import hashlib
 import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +24,8 @@ TEST_SHARE = 0.3
 # A class of which fewer are tested says nothing about that class.
 MIN_TO_TRAIN, MIN_TO_TEST = 7, 3
 MAX_MIB = 2048  # held in memory as uint8: 43,000 pictures of 128x128x3, 680,000 of 32x32x3
+# Beside train/ and test/: the names in use for the pictures that neither train nor test.
+VALIDATION = ("val", "valid", "validation")
 # What desktops leave in a folder without being asked; names that begin with a dot are left out too.
 _LITTER = {"Thumbs.db", "desktop.ini"}
 # A folder may be called like a published data set; figures on it must not pass for that one's.
@@ -30,9 +34,13 @@ _PUBLISHED = {"cifar10", "cifar10-jpeg", "custom", "digits", "mnist"}
 
 @dataclass(frozen=True, eq=False)
 class Pictures(Dataset):
-    """A data set made from a folder: how it was split in words, and the file of each picture, in the order of the splits."""
+    """A data set made from a folder: how it was split in words, and the file of each picture, in the order of the splits.
+
+    The pictures of `train` behind the first `n_training` are the folder's own validation pictures, where it has any.
+    """
 
     split: str
+    n_training: int
     train_files: tuple[str, ...]
     test_files: tuple[str, ...]
 
@@ -46,28 +54,31 @@ def load(folder: str | Path, contract: InputContract, *, seed: int = 0) -> Pictu
     folder = Path(folder)
     if not (min(contract.height, contract.width) >= SIDES[0] and max(contract.height, contract.width) <= SIDES[1]):
         raise InputError(f"pictures of {contract.height}x{contract.width}; wanted sides from {SIDES[0]} to {SIDES[1]} pixels")
-    halves = _halves(folder)
-    names = _class_names(*halves)
-    listed = [[(path, label) for label, name in enumerate(names) for path in _files(half / name)] for half in halves]
-    n_bytes = sum(map(len, listed)) * contract.n_values
+    parts = _parts(folder)
+    names = _class_names(*parts)
+    listed = [
+        (path, label, k) for k, part in enumerate(parts) for label, name in enumerate(names) for path in _files(part / name)
+    ]
+    n_bytes = len(listed) * contract.n_values
     if n_bytes > MAX_MIB << 20:
         raise InputError(f"{folder}: {n_bytes >> 20:,} MiB of pixels; at most {MAX_MIB:,} are held: use fewer pictures")
-    images = [_pixels([path for path, _ in half], contract) for half in listed]
-    labels = [np.array([label for _, label in half], np.uint8) for half in listed]
+    images = _pixels([path for path, _, _ in listed], contract)
+    labels = np.array([label for _, label, _ in listed], np.uint8)
+    files = [str(path.relative_to(folder)) for path, _, _ in listed]
+    home = np.array([k for _, _, k in listed])
+    usable = _first_of_each(folder, files, images, labels, parts=[parts[k].name for k in home])
     rng = np.random.default_rng(seed)
-    if len(halves) == 2:
-        files = [[str(path.relative_to(folder)) for path, _ in half] for half in listed]
-        chosen = [rng.permutation(len(half)) for half in listed]
-        said = "train/ and test/ as they are"
-        _check_apart(folder, files, images)
-    else:
-        images, labels, files = images * 2, labels * 2, [[str(path.relative_to(folder)) for path, _ in listed[0]]] * 2
-        chosen = _drawn(labels[0], _first_of_each(folder, files[0], images[0], labels[0]), rng)
+    if len(parts) == 1:
+        training, testing, held_out = *_drawn(labels, usable, rng), usable[:0]
         said = f"stratified, {TEST_SHARE:.0%} to test, seed {seed}"
-    train, test = (Split(image[which], label[which]) for image, label, which in zip(images, labels, chosen, strict=True))
-    _check_enough(folder, names, train, test)
-    train_files, test_files = (tuple(half[i] for i in which) for half, which in zip(files, chosen, strict=True))
-    return Pictures(_data_name(folder), names, contract, train, test, said, train_files, test_files)
+    else:
+        training, testing, held_out = (rng.permutation(usable[home[usable] == k]) for k in range(3))
+        said = f"{', '.join(f'{part.name}/' for part in parts[:1] + parts[2:])} and test/ as they are"
+    _check_enough(folder, names, labels[training], labels[testing])
+    learning = np.concatenate([training, held_out])
+    train, test = (Split(images[which], labels[which]) for which in (learning, testing))
+    train_files, test_files = (tuple(files[i] for i in which) for which in (learning, testing))
+    return Pictures(_data_name(folder), names, contract, train, test, said, len(training), train_files, test_files)
 
 
 def _data_name(folder: Path) -> str:
@@ -76,33 +87,35 @@ def _data_name(folder: Path) -> str:
     return f"{name}-pictures" if name in _PUBLISHED else name
 
 
-def _halves(folder: Path) -> list[Path]:
-    """`folder`/train and `folder`/test where that is how it is laid out, else `folder`."""
+def _parts(folder: Path) -> list[Path]:
+    """`folder`/train, `folder`/test and, where it has one, that of VALIDATION; `folder` alone where it has not both."""
     names = [path.name for path in _entries(folder) if path.is_dir()]
+    held_out = [name for name in names if name in VALIDATION]
     # `train` alone, or beside other names, is a class: there are data sets with a train in them.
-    if set(names) - {"val", "validation"} == {"test", "train"}:
-        return [folder / "train", folder / "test"]
-    return [folder]
+    if set(names) - set(held_out) != {"test", "train"}:
+        return [folder]
+    if len(held_out) > 1:
+        raise InputError(one_line(f"{folder}: {' and '.join(held_out)} beside train and test; wanted one of them at most"))
+    return [folder / name for name in ("train", "test", *held_out)]
 
 
-def _class_names(half: Path, test: Path | None = None) -> tuple[str, ...]:
-    found = [path for path in _entries(half) if path.is_dir()]
+def _class_names(part: Path, *others: Path) -> tuple[str, ...]:
+    found = [path for path in _entries(part) if path.is_dir()]
     names = tuple(path.name for path in found)
-    loose = [path for path in _entries(half) if not path.is_dir()]
+    loose = [path for path in _entries(part) if not path.is_dir()]
     if loose and names:
         raise InputError(
             one_line(f"{loose[0]}: stands outside the sub-folders; wanted a sub-folder a class, nothing beside them")
         )
     if not CLASSES[0] <= len(names) <= CLASSES[1]:
         raise InputError(
-            one_line(f"{half}: {len(names)} sub-folders; wanted one a class, {CLASSES[0]} to {CLASSES[1]} classes")
+            one_line(f"{part}: {len(names)} sub-folders; wanted one a class, {CLASSES[0]} to {CLASSES[1]} classes")
         )
     if odd := [name for name in names if name != one_line(name) or not name.strip()]:
-        raise InputError(one_line(f"{half}: no label can be {odd[0]!r}; rename that sub-folder"))
-    if test is not None:
-        others = _class_names(test)
-        if apart := sorted(set(names) ^ set(others)):
-            has, lacks = (half, test) if apart[0] in names else (test, half)
+        raise InputError(one_line(f"{part}: no label can be {odd[0]!r}; rename that sub-folder"))
+    for other in others:
+        if apart := sorted(set(names) ^ set(_class_names(other))):
+            has, lacks = (part, other) if apart[0] in names else (other, part)
             raise InputError(one_line(f"{has / apart[0]}: {lacks} has no such class; both need the same sub-folders"))
     return names
 
@@ -132,34 +145,34 @@ def _pixels(paths: list[Path], contract: InputContract) -> np.ndarray:
     return images
 
 
-def _check_apart(folder: Path, files: list[list[str]], images: list[np.ndarray]) -> None:
-    """Raises InputError where a picture of the first half is in the second, whatever the files are called."""
-    trained = {_content(image): file for file, image in zip(files[0], images[0], strict=True)}
-    both = [
-        (trained[content], file)
-        for file, image in zip(files[1], images[1], strict=True)
-        if (content := _content(image)) in trained
-    ]
+def _first_of_each(folder: Path, files: list[str], images: np.ndarray, labels: np.ndarray, *, parts: list[str]) -> np.ndarray:
+    """Indices of the pictures that differ from all before them: none is counted twice, and none can come to two splits.
+
+    Raises InputError where one is in test and in another of `parts`, the name of each picture's, or in two classes.
+    """
+    first: dict[bytes, int] = {}
+    others = [first.setdefault(_content(image), index) for index, image in enumerate(images)]
+    both = [(i, j) for i, j in enumerate(others) if (parts[i] == "test") != (parts[j] == "test")]
     if both:
-        train, test = both[0]
+        tested, trained = both[0] if parts[both[0][0]] == "test" else both[0][::-1]
         more = f" ({len(both):,} pictures are in both)" if len(both) > 1 else ""
         raise InputError(
-            one_line(f"{folder}: {train} and {test} are the same picture{more}; what is trained on proves nothing: remove it")
+            one_line(
+                f"{folder}: {files[trained]} and {files[tested]} are the same picture{more}; "
+                "what is trained or tuned on proves nothing: remove it"
+            )
         )
-
-
-def _first_of_each(folder: Path, files: list[str], images: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Indices of the pictures that differ from all before them, so that no split can put one picture on both sides."""
-    first: dict[bytes, int] = {}
-    for index, image in enumerate(images):
-        other = first.setdefault(_content(image), index)
+    for index, other in enumerate(others):
         if labels[other] != labels[index]:
             raise InputError(
                 one_line(f"{folder}: {files[other]} and {files[index]} are the same picture in two classes: remove one")
             )
-    if len(first) < len(images):
-        note(one_line(f"{folder}: {len(images):,} pictures, {len(first):,} different ones; each is used once"))
-    return np.array(list(first.values()))
+    usable = np.array(list(first.values()), np.int64)
+    if len(usable) < len(images):
+        left = Counter(parts[i] for i in usable)
+        where = f" ({', '.join(f'{part} {n:,}' for part, n in left.items())})" if len(left) > 1 else ""
+        note(one_line(f"{folder}: {len(images):,} pictures, {len(usable):,} different ones; each is used once{where}"))
+    return usable
 
 
 def _content(image: np.ndarray) -> bytes:
@@ -168,7 +181,7 @@ def _content(image: np.ndarray) -> bytes:
 
 def _drawn(labels: np.ndarray, usable: np.ndarray, rng: np.random.Generator) -> list[np.ndarray]:
     """Indices to train and to test on: the same share of every class, in an order in which classes are mixed."""
-    to_train, to_test = [], []
+    to_train, to_test = [usable[:0]], [usable[:0]]
     for label in np.unique(labels[usable]):
         mixed = rng.permutation(usable[labels[usable] == label])
         n_test = round(TEST_SHARE * len(mixed))
@@ -177,9 +190,10 @@ def _drawn(labels: np.ndarray, usable: np.ndarray, rng: np.random.Generator) -> 
     return [rng.permutation(np.concatenate(half)) for half in (to_train, to_test)]
 
 
-def _check_enough(folder: Path, names: tuple[str, ...], train: Split, test: Split) -> None:
+def _check_enough(folder: Path, names: tuple[str, ...], train: np.ndarray, test: np.ndarray) -> None:
+    """Raises InputError where the labels of either split hold too few of a class."""
     for label, name in enumerate(names):
-        n_train, n_test = int((train.labels == label).sum()), int((test.labels == label).sum())
+        n_train, n_test = int((train == label).sum()), int((test == label).sum())
         if n_train < MIN_TO_TRAIN or n_test < MIN_TO_TEST:
             raise InputError(
                 one_line(

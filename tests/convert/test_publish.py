@@ -1,0 +1,106 @@
+"""What the manifest of a published file says of how it came about."""
+
+import dataclasses
+import hashlib
+
+import numpy as np
+import pytest
+
+from convert import repair as ladder
+from convert.calibration import draw_calibration_set, read_calibration_set
+from convert.candidate import converter
+from convert.gate import Gate
+from convert.goldens import golden_pictures
+from convert.plan import Plan
+from convert.publish import BIASES_CORRECTED, publish
+from convert.repair import repair
+from convert.trial import attempt, prepare
+from edge import artifact
+from train import checkpoint, datasets
+
+
+@pytest.fixture(scope="module")
+def trained(workshop):
+    return checkpoint.load(workshop / "runs" / "lenet5-relu-digits-modern")
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return datasets.digits.load()
+
+
+def on_trial(trained, digits, calibration=None):
+    chosen = calibration or draw_calibration_set(digits.train)
+    return prepare(trained, digits, digits.train, calibration=chosen, gate=Gate(2.0), require_int8=True)
+
+
+def sealed(row, trial) -> artifact.Artifact:
+    goldens = golden_pictures(trial.dataset, None)
+    return artifact.parse(row.file_name, publish(row, trial, goldens=goldens, report="a test\n"))
+
+
+def sha256(images: np.ndarray) -> str:
+    return hashlib.sha256(images.tobytes()).hexdigest()
+
+
+def test_the_users_own_calibration_pictures_are_sealed_by_what_they_show(trained, digits, tmp_path):
+    np.save(tmp_path / "own.npy", digits.train.images[:150])
+    np.save(tmp_path / "other.npy", digits.train.images[1:151])
+    accounts = []
+    for name in ("own.npy", "other.npy"):
+        own = read_calibration_set(tmp_path / name, digits.contract, training=digits.train, apart_from=[digits.test])
+        trial = on_trial(trained, digits, own)
+        row = attempt(trial, converter("tflite", trained, own), Plan("int8"))
+        accounts.append(sealed(row, trial).manifest()["quantization"]["calibration"])
+    assert accounts[0] == {"source": "own.npy", "n_images": 150, "sha256": sha256(digits.train.images[:150])}
+    assert accounts[0]["sha256"] != accounts[1]["sha256"] == sha256(digits.train.images[1:151])
+
+
+def test_drawn_calibration_images_are_sealed_by_their_places_and_what_they_show(tflite, digits):
+    account = artifact.read(str(tflite)).manifest()["quantization"]["calibration"]
+    assert account["sha256"] == sha256(digits.train.images[account["indices"]])
+
+
+@pytest.mark.parametrize("precision", ["dynamic", "int4"])
+def test_calibration_is_recorded_where_biases_were_corrected_by_it_and_only_there(trained, digits, precision, monkeypatch):
+    monkeypatch.setattr(ladder, "equalized", lambda network: None)
+    trial = on_trial(trained, digits)
+    source = converter("tflite", trained, trial.calibration)
+    plain = attempt(trial, source, Plan(precision))
+    assert "calibration" not in sealed(plain, trial).manifest()["quantization"]
+    # Whether it is kept depends on the network; that it is tried under this name does not.
+    seen = dataclasses.replace(plain.judged.verification, lost=50)
+    tried = repair(trial, source, Plan(precision), seen=seen)
+    assert tried.steps[1].remedy == BIASES_CORRECTED
+    for kept in (True, False):
+        steps = (tried.steps[0], dataclasses.replace(tried.steps[1], kept=kept))
+        mended = dataclasses.replace(plain, repair=dataclasses.replace(tried, steps=steps))
+        quantization = sealed(mended, trial).manifest()["quantization"]
+        assert quantization["remedies"] == ([BIASES_CORRECTED] if kept else [])
+        assert ("calibration" in quantization) == kept
+        if kept:
+            assert quantization["calibration"]["sha256"] == sha256(trial.calibration.images)
+
+
+def scaled(trained, factor: float):
+    """`trained` with logits `factor` times as large: the same answers."""
+    own = {name: value * np.float32(factor) for name, value in trained.weights.items() if "/logits/" in name}
+    assert len(own) == 2
+    return dataclasses.replace(trained, weights=trained.weights | own)
+
+
+@pytest.mark.parametrize("factor", [1e-3, 1, 1e3])
+def test_float_answers_may_be_off_by_a_share_of_the_logits_however_large(trained, digits, factor):
+    trial = on_trial(scaled(trained, factor), digits)
+    tolerances, answers = [], []
+    for kind in ("tflite", "onnx"):
+        row = attempt(trial, converter(kind, trial.trained, trial.calibration), Plan("float32"))
+        published = sealed(row, trial)
+        answers.append(np.array([np.frombuffer(output, "<f4") for _, output in published.goldens()]))
+        tolerances.append(published.golden_tolerance())
+        assert tolerances[-1] == pytest.approx(1e-4 * np.abs(answers[-1]).max(), rel=1e-6)
+    # Two engines sum in another order, as two processors do.
+    off = np.abs(answers[0] - answers[1]).max()
+    assert 0 < off < min(tolerances) / 10
+    if factor == 1e3:
+        assert off > 1e-3  # what 0.001 at any scale would refuse
