@@ -14,8 +14,9 @@ import numpy as np
 
 from convert.candidate import Converter, quietly
 from convert.causes import Seen, cause
-from convert.layers import homes
+from convert.layers import factors, homes
 from convert.plan import QUANTIZED, Plan
+from convert.ranges import Range
 from convert.stages import Stage, fed_by, stages, with_what_it_feeds
 from convert.trial import Row, Trial, answers
 from edge.errors import Refused
@@ -23,7 +24,7 @@ from train import evaluate
 
 N_IMAGES, N_CALIBRATION = 128, 512
 _FLOAT = Plan("float32")
-_PER_IMAGE = 2_000  # values of each calibration image kept for percentiles
+_PER_IMAGE = 499  # values of each image kept for percentiles; a prime, or a stride would meet the same channels only
 
 
 @dataclass(frozen=True)
@@ -118,29 +119,27 @@ def _looks(
         for layer, output in outputs.items():
             array = values[output]
             spreads[layer].append(float(max(array.max(), 0) - min(array.min(), 0)))
-            kept[layer].append(np.abs(array.ravel()[:: max(1, array.size // _PER_IMAGE)]))
-    on_validation = list(source.layer_outputs(_FLOAT, images))
+            kept[layer].append(np.abs(_sampled(array)))
+    tallies = {layer: _Tally(given[output]) for layer, output in outputs.items()}
+    n_channels = {layer: model.get_layer(layer).output.shape[-1] for layer in outputs}
+    for values in source.layer_outputs(_FLOAT, images):
+        for layer, output in outputs.items():
+            array = values[output]
+            first = source.kind == "onnx" and array.ndim == 4 and array.shape[1] == n_channels[layer]
+            tallies[layer].add(array, axis=1 if first else array.ndim - 1)
     found = {}
-    for layer, output in outputs.items():
-        arrays = np.stack([values[output] for values in on_validation])
-        low, high = given[output]
-        clipped = np.clip(arrays, low, high)
-        energy = float(np.sum(np.square(arrays, dtype=np.float64)))
-        n_channels = model.get_layer(layer).output.shape[-1]
-        axis = 2 if source.kind == "onnx" and arrays.ndim == 5 and arrays.shape[2] == n_channels else arrays.ndim - 1
-        across = tuple(a for a in range(arrays.ndim) if a != axis)
-        least, most = np.quantile(arrays, (0.001, 0.999))
+    for layer, tally in tallies.items():
+        least, most = np.quantile(np.concatenate(tally.sample), (0.001, 0.999))
         found[layer] = Seen(
-            given=(low, high),
+            given=tally.given,
             used=(float(least), float(most)),
-            largest=(float(arrays.min()), float(arrays.max())),
-            # One step beyond is rounding.
-            clipped=float(np.mean(np.abs(arrays - clipped) > (high - low) / 255)),
-            clipped_energy=float(np.sum(np.square(arrays - clipped, dtype=np.float64))) / energy if energy else 0.0,
+            largest=(tally.least, tally.most),
+            clipped=tally.n_clipped / tally.n,
+            clipped_energy=tally.clipped_energy / tally.energy if tally.energy else 0.0,
             image_spreads=np.array(spreads[layer]),
             image_indices=trial.calibration.indices,
             p999=float(np.quantile(np.concatenate(kept[layer]), 0.999)),
-            channel_peaks=np.abs(arrays).max(axis=across),
+            channel_peaks=tally.channel_peaks,
             weight_peaks=weight_peaks(model, layer),
             input_peaks=input_peaks(model, layer),
             norm=isinstance(model.get_layer(layer), keras.layers.BatchNormalization),
@@ -150,13 +149,45 @@ def _looks(
     return found
 
 
+class _Tally:
+    """What a layer's values come to over the pictures, added one by one: sums and a sample, for the values of all layers
+    for all pictures are gigabytes."""
+
+    def __init__(self, given: Range) -> None:
+        self.given = given
+        self.least, self.most = math.inf, -math.inf
+        self.n = self.n_clipped = 0
+        self.energy = self.clipped_energy = 0.0
+        self.channel_peaks: np.ndarray = np.zeros(1)
+        self.sample: list[np.ndarray] = []
+
+    def add(self, array: np.ndarray, *, axis: int) -> None:
+        """The values for one more picture; channels lie along `axis`."""
+        low, high = self.given
+        beyond = np.abs(array - np.clip(array, low, high))
+        self.least, self.most = min(self.least, float(array.min())), max(self.most, float(array.max()))
+        self.n += array.size
+        self.n_clipped += int(np.sum(beyond > (high - low) / 255))  # one step beyond is rounding
+        self.energy += float(np.sum(np.square(array, dtype=np.float64)))
+        self.clipped_energy += float(np.sum(np.square(beyond, dtype=np.float64)))
+        across = tuple(a for a in range(array.ndim) if a != axis)
+        self.channel_peaks = np.maximum(self.channel_peaks, np.abs(array).max(axis=across))
+        self.sample.append(_sampled(array))
+
+
+def _sampled(array: np.ndarray) -> np.ndarray:
+    """Values of one picture's `array`, evenly spread over it, _PER_IMAGE at most."""
+    n = min(_PER_IMAGE, array.size)
+    return array.ravel()[np.arange(n) * array.size // n]
+
+
 def weight_peaks(model: keras.Model, name: str) -> np.ndarray | None:
     """The greatest magnitude of each output channel's weights as they are converted, the batch norm behind them folded in:
     float [C]; of a batch norm, its factors. None where layer `name` has neither."""
     layer = model.get_layer(name)
     if isinstance(layer, keras.layers.BatchNormalization):
-        factors: np.ndarray = np.abs(_factors(layer))
-        return factors
+        own: np.ndarray = np.abs(factors(layer))
+        return own
     if not isinstance(layer, (keras.layers.Conv2D, keras.layers.DepthwiseConv2D, keras.layers.Dense)):
         return None
     weights = np.abs(np.asarray(layer.kernel))
@@ -164,7 +195,7 @@ def weight_peaks(model: keras.Model, name: str) -> np.ndarray | None:
         weights = weights.reshape(*weights.shape[:2], -1)
     peaks: np.ndarray = weights.max(axis=tuple(range(weights.ndim - 1)))
     for norm in _folded(model, name):
-        peaks = peaks * np.abs(_factors(norm))
+        peaks = peaks * np.abs(factors(norm))
     return peaks
 
 
@@ -175,17 +206,12 @@ def input_peaks(model: keras.Model, name: str) -> np.ndarray | None:
         return None
     weights = np.abs(np.asarray(layer.kernel))
     for norm in _folded(model, name):
-        weights = weights * np.abs(_factors(norm))
+        weights = weights * np.abs(factors(norm))
     peaks: np.ndarray = weights.max(axis=(*range(weights.ndim - 2), weights.ndim - 1))
     return peaks
 
 
 def _folded(model: keras.Model, name: str) -> Iterator[keras.layers.BatchNormalization]:
     home = homes(model)
-    return (layer for layer in model.layers if layer.name != name and home[layer.name] == name)
-
-
-def _factors(norm: keras.layers.BatchNormalization) -> np.ndarray:
-    gamma = np.asarray(norm.gamma) if norm.scale else 1.0
-    factors: np.ndarray = gamma / np.sqrt(np.asarray(norm.moving_variance) + norm.epsilon)
-    return factors
+    norms = (layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization))
+    return (norm for norm in norms if norm.name != name and home[norm.name] == name)

@@ -11,6 +11,12 @@ from edge.contract import InputContract
 from edge.errors import ModelError
 from edge.quiet import NativeChatterHidden
 
+# Operations of one tensor that are activations by another name.
+_ACTIVATIONS = {
+    "HardSigmoid": "hard_sigmoid", "HardSilu": "hard_silu", "Relu": "relu", "Relu6": "relu6", "Sigmoid": "sigmoid",
+    "Silu": "silu", "Tanh": "tanh",
+}  # fmt: skip
+
 
 def rebuilt(model: keras.Model, contract: InputContract, scale: float, offset: float, *, batch_size: int | None) -> keras.Model:
     """`model` as a fresh flat network with its weights: float32 [N, H, W, C] pixels of `contract` → logits [N, K].
@@ -33,8 +39,10 @@ def rebuilt(model: keras.Model, contract: InputContract, scale: float, offset: f
         if is_new:
             copies[id(operation)] = _copied(operation, names, as_logits=operation is last)
         copy = copies[id(operation)]
+        if isinstance(copy, AsLayer):
+            return copy.of(arguments, keywords)
         answer = copy(*arguments, **keywords)
-        if is_new and isinstance(copy, keras.layers.Layer) and copy.weights:
+        if is_new and copy.weights:
             copy.set_weights(operation.get_weights())
         return answer
 
@@ -54,6 +62,27 @@ def rebuilt(model: keras.Model, contract: InputContract, scale: float, offset: f
         return keras.Model(pixels, through(model, scaled), name="foreign")
 
 
+class AsLayer(keras.layers.Layer):  # type: ignore[misc]  # Keras has no types
+    """An operation, such as `x + y` or `keras.ops.mean(x)`, as a layer: what is converted is told by layers."""
+
+    def __init__(self, operation: Any, *, name: str) -> None:
+        super().__init__(name=name)
+        self._operation = operation
+        self._given: Any = ()
+
+    def of(self, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
+        """The operation's answer. Layers take tensors; the numbers among its arguments it has kept."""
+        self._given = (arguments, keywords)
+        tensors = [each for each in keras.tree.flatten(self._given) if isinstance(each, keras.KerasTensor)]
+        return self(tensors[0] if len(tensors) == 1 else tensors)
+
+    def call(self, tensors: Any) -> Any:
+        """The operation, of these tensors in the places of those it was built with."""
+        new = iter(keras.tree.flatten(tensors))
+        filled = keras.tree.map_structure(lambda each: next(new) if isinstance(each, keras.KerasTensor) else each, self._given)
+        return self._operation(*filled[0], **filled[1])
+
+
 def _copied(operation: Any, names: set[str], *, as_logits: bool) -> Any:
     """An untrained twin under a name that is plain, not taken, and free of the `_1` that TensorFlow adds to names itself."""
     config = operation.get_config()
@@ -68,7 +97,12 @@ def _copied(operation: Any, names: set[str], *, as_logits: bool) -> Any:
     config["name"] = name
     if as_logits and config.get("activation") == "softmax":
         config["activation"] = "linear"
-    return type(operation).from_config(config)
+    copy = type(operation).from_config(config)
+    if isinstance(copy, keras.layers.Layer):
+        return copy
+    # What converters merge into the convolution before it is told with it.
+    kind = _ACTIVATIONS.get(type(operation).__name__)
+    return keras.layers.Activation(kind, name=name) if kind else AsLayer(copy, name=name)
 
 
 def _as_rescaling(layer: Any, name: str) -> Any:

@@ -11,11 +11,12 @@ import numpy as np
 from keras import layers
 
 from convert.candidate import Network
-from convert.layers import homes
+from convert.layers import factors, homes
 from convert.stages import PASSING, Stage, stages
 from train.checkpoint import weights_of
 
 _SWEEPS = 20
+_BATCH = 16  # pictures at a time
 _HOMOGENEOUS = (None, keras.activations.linear, keras.activations.relu)  # f(s·x) = s·f(x) for s > 0
 _MIXING = (layers.Reshape, layers.Permute)  # channels may come out elsewhere
 
@@ -58,15 +59,25 @@ def bias_corrected(network: Network, images: np.ndarray, *, bits: int, per_chann
     """
     model = network.build()
     carrying = [(layer, carrier) for layer in model.layers if (carrier := _carrier(model, layer)) is not None]
-    inputs = keras.Model(model.inputs, [layer.input for layer, _ in carrying]).predict_on_batch(images.astype(np.float32))
-    inputs = inputs if isinstance(inputs, list) else [inputs]
-    for (layer, carrier), values in zip(carrying, inputs, strict=True):
-        means = values.mean(axis=tuple(range(values.ndim - 1)))
+    inputs = _input_means(model, [layer for layer, _ in carrying], images)
+    for (layer, carrier), means in zip(carrying, inputs, strict=True):
         rounding = _rounding(_folded_kernel(model, layer), layer, bits=bits, per_channel=per_channel)
         shift = rounding.sum(axis=(0, 1)) if rounding.ndim == 4 else rounding  # [inputs, outputs], whatever the place
         added = (shift * means[:, None]).reshape(-1) if isinstance(layer, layers.DepthwiseConv2D) else means @ shift
         carrier.assign(np.asarray(carrier) - added)
     return Reweighted(network, weights_of(model))
+
+
+def _input_means(model: keras.Model, takers: list[keras.Layer], images: np.ndarray) -> list[np.ndarray]:
+    """The mean over `images` of each channel that each of `takers` gets: float64 [C]. The maps themselves are not kept."""
+    means = [keras.ops.mean(taker.input, axis=tuple(range(1, len(taker.input.shape) - 1))) for taker in takers]
+    of_each = keras.Model(model.inputs, means)
+    sums = [np.zeros(mean.shape[-1]) for mean in means]
+    for start in range(0, len(images), _BATCH):
+        found = of_each.predict_on_batch(images[start : start + _BATCH].astype(np.float32))
+        for total, values in zip(sums, found if isinstance(found, list) else [found], strict=True):
+            total += values.sum(axis=0, dtype=np.float64)
+    return [total / len(images) for total in sums]
 
 
 def _pairs(model: keras.Model) -> Iterator[tuple[keras.Layer, keras.Layer]]:
@@ -101,29 +112,24 @@ def _may_scale_output(model: keras.Model, stage: Stage) -> bool:
 
 
 def _norms(model: keras.Model, layer: keras.Layer) -> list[layers.BatchNormalization]:
-    """The batch norm that folds into `layer`, or `layer` if it is one that folds into nothing."""
+    """The batch norms that fold into `layer`, in order, or `layer` if it is one that folds into nothing."""
     home = homes(model)
     return [each for each in model.layers if isinstance(each, layers.BatchNormalization) and home[each.name] == layer.name]
-
-
-def _factors(norm: layers.BatchNormalization) -> np.ndarray:
-    factors: np.ndarray = np.asarray(norm.gamma) / np.sqrt(np.asarray(norm.moving_variance) + norm.epsilon)
-    return factors
 
 
 def _folded_kernel(model: keras.Model, layer: keras.Layer) -> np.ndarray:
     kernel = np.asarray(layer.kernel)
     for norm in _norms(model, layer):
-        factors = _factors(norm) if norm.scale else 1 / np.sqrt(np.asarray(norm.moving_variance) + norm.epsilon)
-        kernel = kernel * (factors.reshape(kernel.shape[2:]) if isinstance(layer, layers.DepthwiseConv2D) else factors)
+        own = factors(norm)
+        kernel = kernel * (own.reshape(kernel.shape[2:]) if isinstance(layer, layers.DepthwiseConv2D) else own)
     return kernel
 
 
 def _reach_out(model: keras.Model, layer: keras.Layer) -> np.ndarray:
     """How far the weights of each output channel reach: float [C]."""
     if isinstance(layer, layers.BatchNormalization):
-        factors: np.ndarray = np.abs(_factors(layer))
-        return factors
+        own: np.ndarray = np.abs(factors(layer))
+        return own
     kernel = np.abs(_folded_kernel(model, layer))
     if isinstance(layer, layers.DepthwiseConv2D):
         kernel = kernel.reshape(-1, kernel.shape[2] * kernel.shape[3])
@@ -141,7 +147,7 @@ def _reach_in(model: keras.Model, layer: keras.Layer, n_channels: int) -> np.nda
 
 
 def _divide_output(model: keras.Model, layer: keras.Layer, scale: np.ndarray) -> None:
-    for norm in _norms(model, layer):
+    for norm in _norms(model, layer)[-1:]:
         norm.gamma.assign(np.asarray(norm.gamma) / scale)
         norm.beta.assign(np.asarray(norm.beta) / scale)
         return
@@ -165,7 +171,7 @@ def _carrier(model: keras.Model, layer: keras.Layer) -> keras.Variable | None:
     if not isinstance(layer, (layers.Conv2D, layers.DepthwiseConv2D, layers.Dense)) or getattr(layer, "groups", 1) != 1:
         return None
     norms = _norms(model, layer)
-    return norms[0].beta if norms else layer.bias
+    return norms[-1].beta if norms else layer.bias
 
 
 def _rounding(kernel: np.ndarray, layer: keras.Layer, *, bits: int, per_channel: bool) -> np.ndarray:

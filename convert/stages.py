@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import keras
 from keras import layers
 
-from convert.layers import homes
+from convert.layers import homes, parents_of
 
 ACTIVATIONS = (layers.Activation, layers.ReLU, layers.LeakyReLU, layers.PReLU, layers.ELU)
 # What these put out lies where their input lies.
@@ -55,11 +55,6 @@ def stages(model: keras.Model, converted: tuple[str, ...]) -> tuple[Stage, ...]:
         return tuple(name for name in names if name in converted)
 
     return tuple(Stage(name, kept(own[name]), kept(passing[name]), tuple(feeds[name])) for name in own if kept(own[name]))
-
-
-def parents_of(layer: keras.Layer) -> list[str]:
-    """The names of the layers whose output `layer` takes."""
-    return [tensor._keras_history.operation.name for tensor in keras.tree.flatten(layer.input)]
 
 
 def with_what_it_feeds(stage: Stage, every: tuple[Stage, ...]) -> tuple[str, ...]:

@@ -2,7 +2,9 @@
 
 import json
 import sys
+import tracemalloc
 
+import keras
 import numpy as np
 import pytest
 
@@ -20,6 +22,8 @@ from edge import artifact
 from tests.convert.faults import outlier
 from train import checkpoint, datasets, evaluate
 from train.architectures import architecture
+
+L = keras.layers
 
 
 @pytest.fixture(scope="module")
@@ -95,6 +99,51 @@ def test_bias_correction_takes_the_mean_of_rounding_off(trained, digits):
     wanted = evaluate.logits(trained.build(), images).mean(axis=0)
     plain, corrected = rounded(trained), rounded(bias_corrected(trained, images, bits=4, per_channel=False))
     assert np.abs(corrected - wanted).max() < 0.5 * np.abs(plain - wanted).max()
+
+
+class Wide:
+    """Two layers of 64 maps of 32x32, and norms that fold into nothing: behind pooling, and behind the input."""
+
+    def build(self, *, batch_size=None):
+        keras.utils.set_random_seed(0)
+        return keras.Sequential(
+            [
+                keras.Input((32, 32, 3), batch_size=batch_size, name="pixels"),
+                L.BatchNormalization(name="norm0"),
+                L.Conv2D(64, 3, padding="same", activation="relu", name="conv1"),
+                L.Conv2D(64, 3, padding="same", activation="relu", name="conv2"),
+                L.MaxPooling2D(name="pool"),
+                L.BatchNormalization(beta_initializer="random_normal", name="norm"),
+                L.Conv2D(8, 3, name="conv3"),
+                L.BatchNormalization(moving_mean_initializer="random_normal", name="norm3"),
+                L.BatchNormalization(beta_initializer="random_normal", name="norm4"),
+                L.GlobalAveragePooling2D(name="mean"),
+                L.Dense(3, name="logits"),
+            ],
+            name="wide",
+        )
+
+
+WIDE_PICTURES = np.random.default_rng(0).integers(0, 256, (128, 32, 32, 3), np.uint8)
+
+
+def test_a_norm_that_folds_into_nothing_is_equalized_like_a_layer():
+    before, after = Wide().build(), equalized(Wide()).build()
+    few = WIDE_PICTURES[:8]
+    given = evaluate.logits(before, few)
+    np.testing.assert_allclose(evaluate.logits(after, few), given, rtol=0, atol=1e-4 * np.abs(given).max())
+    assert np.asarray(after.get_layer("norm").gamma).max() < 0.9  # they were all one
+
+
+def test_bias_correction_holds_the_maps_of_a_few_pictures_only():
+    tracemalloc.start()
+    try:
+        bias_corrected(Wide(), WIDE_PICTURES, bits=8, per_channel=True)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    one_layer = len(WIDE_PICTURES) * 32 * 32 * 64 * 4  # 34 MB for all pictures
+    assert peak < one_layer / 2
 
 
 def test_a_planted_outlier_is_mended_without_a_layer_in_float(attempted):
