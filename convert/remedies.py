@@ -5,6 +5,7 @@ Both are from Nagel, van Baalen, Blankevoort, Welling 2019, arXiv 1906.04721.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import keras
 import numpy as np
@@ -70,7 +71,8 @@ def bias_corrected(network: Network, images: np.ndarray, *, bits: int, per_chann
 
 def _input_means(model: keras.Model, takers: list[keras.Layer], images: np.ndarray) -> list[np.ndarray]:
     """The mean over `images` of each channel that each of `takers` gets: float64 [C]. The maps themselves are not kept."""
-    means = [keras.ops.mean(taker.input, axis=tuple(range(1, len(taker.input.shape) - 1))) for taker in takers]
+    # Named, because a name given by Keras may be that of one of the model's own layers.
+    means = [_MeanOfChannels(name=f"mean-in.{taker.name}")(taker.input) for taker in takers]
     of_each = keras.Model(model.inputs, means)
     sums = [np.zeros(mean.shape[-1]) for mean in means]
     for start in range(0, len(images), _BATCH):
@@ -88,6 +90,13 @@ def _pairs(model: keras.Model) -> Iterator[tuple[keras.Layer, keras.Layer]]:
             first, second = model.get_layer(stage.layer), model.get_layer(stage.feeds[0])
             if _may_scale_output(model, stage) and isinstance(second, (layers.Conv2D, layers.DepthwiseConv2D, layers.Dense)):
                 yield first, second
+
+
+class _MeanOfChannels(layers.Layer):  # type: ignore[misc]  # Keras has no types
+    """[N, ..., C] → [N, C]."""
+
+    def call(self, x: Any) -> Any:
+        return keras.ops.mean(x, axis=tuple(range(1, len(x.shape) - 1)))
 
 
 def _may_scale_output(model: keras.Model, stage: Stage) -> bool:

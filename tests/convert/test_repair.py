@@ -65,22 +65,31 @@ def test_equalization_takes_the_outlier_away_and_leaves_the_answers(planted, dig
     assert over_median(before) > 100 and over_median(after) < 10
 
 
+class Drawn:
+    """A documented network with weights of our drawing."""
+
+    def __init__(self, network):
+        self.network = network
+
+    def build(self, *, batch_size=None):
+        model = architecture(self.network).build(batch_size=batch_size)
+        rng = np.random.default_rng(0)
+        for variable in model.weights:
+            variable.assign(np.array(variable) * rng.uniform(0.5, 2, variable.shape).astype("f4"))
+        return model
+
+    def images(self, n):
+        return np.random.default_rng(0).integers(0, 256, (n, *self.build().input_shape[1:]), np.uint8)
+
+
 @pytest.mark.parametrize("network", ["mnist-tiny", "keras-cnn", "deep-mnist-conv", "resnet8", "lenet5-1998"])
 def test_equalization_keeps_what_any_network_answers(network):
-    class Fresh:
-        def build(self, *, batch_size=None):
-            model = architecture(network).build(batch_size=batch_size)
-            rng = np.random.default_rng(0)
-            for variable in model.weights:
-                variable.assign(np.array(variable) * rng.uniform(0.5, 2, variable.shape).astype("f4"))
-            return model
-
-    images = np.random.default_rng(0).integers(0, 256, (8, *architecture(network).build().input_shape[1:]), np.uint8)
-    changed = equalized(Fresh())
+    source = Drawn(network)
+    images, changed = source.images(8), equalized(source)
     if network == "lenet5-1998":
         assert changed is None  # tanh: nothing may be scaled across it
         return
-    before, after = (evaluate.logits(each.build(), images) for each in (Fresh(), changed))
+    before, after = (evaluate.logits(each.build(), images) for each in (source, changed))
     np.testing.assert_allclose(after, before, rtol=0, atol=1e-4 * np.abs(before).max())
 
 
@@ -99,6 +108,15 @@ def test_bias_correction_takes_the_mean_of_rounding_off(trained, digits):
     wanted = evaluate.logits(trained.build(), images).mean(axis=0)
     plain, corrected = rounded(trained), rounded(bias_corrected(trained, images, bits=4, per_channel=False))
     assert np.abs(corrected - wanted).max() < 0.5 * np.abs(plain - wanted).max()
+
+
+@pytest.mark.parametrize("network", ["mnist-tiny", "cifar-lrn", "resnet8"])  # mnist-tiny has a layer called `mean`
+def test_biases_of_any_network_are_corrected(network):
+    source = Drawn(network)
+    before = checkpoint.weights_of(source.build())
+    after = bias_corrected(source, source.images(4), bits=4, per_channel=True).weights
+    moved = {path.rpartition("/")[2] for path in before if not np.array_equal(before[path], after[path])}
+    assert moved and moved <= {"bias", "beta"}
 
 
 class Wide:
