@@ -45,7 +45,7 @@ class Operator:
 
     @property
     def label(self) -> str:
-        return self.data_type if self.weights in (None, self.data_type) else f"{self.data_type}, {self.weights} weights"
+        return self.data_type if self.weights in (None, self.data_type) else f"{self.data_type} with {self.weights} weights"
 
 
 @dataclass(frozen=True)

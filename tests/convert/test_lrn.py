@@ -115,4 +115,4 @@ def answer(model: bytes, kind: str, picture: np.ndarray) -> np.ndarray:
 def test_int16x8_runs_where_the_native_operator_would_not_convert(converters):
     model = converters["tflite"].convert(Plan("int16x8"))
     found = inventory(model, kind="tflite", precision="int16x8", picture=PICTURES[0])
-    assert found.by_type["int16, int8 weights"] == 7  # two convolutions, two sums over neighbours, three dense layers
+    assert found.by_type["int16 with int8 weights"] == 7  # two convolutions, two sums over neighbours, three dense layers

@@ -44,11 +44,11 @@ def with_weights(found: operators.Inventory) -> dict[str, int]:
 
 TFLITE = {
     "float32": {},
-    "float16": {"float32, float16 weights": 3},  # decoded, a layer each
-    "dynamic": {"float32, int8 weights": 3},
+    "float16": {"float32 with float16 weights": 3},  # decoded, a layer each
+    "dynamic": {"float32 with int8 weights": 3},
     "int8": {},
-    "int16x8": {"int16, int8 weights": 3},
-    "int4": {"float32, int4 weights": 3},
+    "int16x8": {"int16 with int8 weights": 3},
+    "int4": {"float32 with int4 weights": 3},
 }
 
 
@@ -60,9 +60,9 @@ def test_a_tflite_names_the_weights_of_its_three_layers(sources, precision):
 ONNX = {
     "float32": {},
     "float16": {},  # ONNX Runtime decodes them as it loads the file
-    "dynamic": {"int32, uint8 weights": 1, "float32, uint8 weights": 2},
-    "int8": {"uint8, int8 weights": 3},
-    "int4": {"float32, int4 weights": 3},
+    "dynamic": {"int32 with uint8 weights": 1, "float32 with uint8 weights": 2},
+    "int8": {"uint8 with int8 weights": 3},
+    "int4": {"float32 with int4 weights": 3},
 }
 
 
@@ -99,7 +99,7 @@ def product(*, weights: np.ndarray, zero_point: np.ndarray) -> bytes:
 def test_an_input_left_out_does_not_put_another_in_the_place_of_the_weights(dtype):
     model = product(weights=np.ones((144, 3), dtype), zero_point=np.zeros(1, dtype))
     found = inventory(model, kind="onnx", precision="dynamic", picture=PICTURES[0])
-    assert found.by_type == {"uint8": 1, f"int32, {np.dtype(dtype).name} weights": 1, "float32": 1}
+    assert found.by_type == {"uint8": 1, f"int32 with {np.dtype(dtype).name} weights": 1, "float32": 1}
 
 
 @pytest.mark.parametrize(("kind", "layer"), [("tflite", "CONV_2D"), ("onnx", "Conv")])
