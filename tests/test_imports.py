@@ -44,3 +44,11 @@ def test_no_import_points_right(package):
 def test_the_arrow_check_sees_an_import_inside_a_function(tmp_path):
     (tmp_path / "m.py").write_text("def f():\n    from tensorflow.lite import x\n")
     assert imported(tmp_path / "m.py") == {"tensorflow"}
+
+
+@pytest.mark.parametrize("package", ORDER)
+def test_the_page_on_design_says_where_every_module_belongs(package):
+    page = (ROOT / "docs/design.md").read_text()
+    for path in (ROOT / package).rglob("*.py"):
+        named = f"`{path.name}`", f"/{path.name}`", f"`{path.parent.relative_to(ROOT)}/`", f"`{path.parent.name}/`"
+        assert path.name == "__init__.py" or any(name in page for name in named), f"docs/design.md does not name {path}"

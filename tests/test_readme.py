@@ -35,13 +35,19 @@ def checkout(tmp_path_factory) -> Path:
     return folder
 
 
+def without_figures(text: str) -> list[list[str]]:
+    """The words of each line, whatever was measured, on whatever processor."""
+    text = re.sub(r"kernels, .*, x86_64", "kernels", text)
+    return [re.sub(r"\b[0-9a-f]{12}\b|-?\d[\d.,]*", "#", line).split() for line in text.splitlines()]
+
+
 def test_the_readme_shows_the_two_commands():
     commands = [command for command, _ in blocks()]
     assert "make demo" in commands and "make test" in commands
 
 
 @pytest.mark.slow
-def test_every_command_runs_and_predictions_read_as_shown(checkout):
+def test_every_command_runs_and_prints_what_is_shown(checkout):
     path, store = f"{checkout}/.venv/bin:/usr/local/bin:/usr/bin:/bin", f"{checkout}/store"
     for command, shown in blocks():
         if command == "make test" or command.startswith(("git clone", "cd ")):
@@ -55,3 +61,5 @@ def test_every_command_runs_and_predictions_read_as_shown(checkout):
         assert done.returncode == 0, f"$ {command}\n{done.stdout}{done.stderr}"
         if command.startswith("edge-predict"):
             assert done.stdout == shown, f"$ {command}"
+        elif command != "make demo":
+            assert without_figures(done.stdout) == without_figures(shown), f"$ {command}"
