@@ -6,7 +6,6 @@ revision is measured too, and fails where it is worse than a limit and beyond th
 
 import argparse
 import json
-import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -16,11 +15,10 @@ from pathlib import Path
 from benchmarks.regression import compare
 from benchmarks.report import collect, html, markdown
 from benchmarks.report.row import Report
+from convert.checkout import commit
 from edge import errors, host
 from edge.errors import Refused, ToolchainError
 from edge.files import write_whole
-
-ROOT = Path(__file__).resolve().parents[1]
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -80,15 +78,6 @@ def tell(line: str, left_out: list[str] | None = None) -> None:
     errors.say("benchmarks", line)
     if left_out is not None and line.startswith("left out"):
         left_out.append(line)
-
-
-def commit() -> str:
-    """The commit of this checkout, `-dirty` if it was changed; "unknown" without a checkout or git."""
-    command = ["git", "-C", str(ROOT), "describe", "--always", "--dirty", "--abbrev=40", "--match", ""]
-    try:
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
 
 
 def write(report: Report, folder: Path) -> None:

@@ -11,6 +11,7 @@ import json
 import subprocess
 import sys
 import time
+from collections.abc import Container
 from pathlib import Path
 from typing import Any
 
@@ -71,14 +72,18 @@ def methods(network: str) -> dict[str, Any]:
 
 
 def table() -> str:
-    """Every cell of every network there are figures for, then what `--int8` takes and how the formats agree."""
+    """Every cell of every network there are figures for, with the networks that are missing before it, and what was repaired or
+    refused behind; then what `--int8` takes and how the formats agree."""
     head = ("network", "format", "precision", "bytes", "float top-1 %", "top-1 %", "lost", "gained",
             "drop (95 % interval), points", "n", "µs", "what ran", "verdict")  # fmt: skip
     rows = [head, tuple("---" if i in (0, 1, 2, 8, 11, 12) else "--:" for i in range(len(head)))]
     found = {name: json.loads(path.read_text()) for name in ARCHITECTURES if (path := FIGURES / f"{name}.json").exists()}
     for network, kept in found.items():
         rows += [(f"`{network}`", *_cells(row)) for row in kept["rows"]]
-    grid = "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    grid = _missing(found) + "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    if remedies := [f"- `{network}` {row['format']} {row['precision']}: {'; '.join(_remedies(row))}"
+                    for network, kept in found.items() for row in kept["rows"] if _repaired(row)]:  # fmt: skip
+        grid += "\n\nRepaired by:\n\n" + "\n".join(remedies)
     refusals = sorted({f"- {row['format']} {row['precision']}: {'; '.join(row['reasons'])}"
                        for kept in found.values() for row in kept["rows"] if row["verdict"] == "refused"})  # fmt: skip
     times = ", ".join(f"`{network}` {kept['seconds_int8']:.0f} s" for network, kept in found.items())
@@ -90,26 +95,61 @@ def table() -> str:
     )
 
 
+def _missing(found: Container[str]) -> str:
+    names = [f"`{name}`" for name in ARCHITECTURES if name not in found]
+    if not names:
+        return ""
+    here = f"{len(ARCHITECTURES) - len(names)} of {len(ARCHITECTURES)} networks so far"
+    return f"{here}: {', '.join(names)} {'is' if len(names) == 1 else 'are'} missing.\n\n"
+
+
+def _repaired(row: dict[str, Any]) -> bool:
+    """Whether the row is that of a repaired candidate, and not of one for which no repair was enough."""
+    return bool(row.get("repair") and row["repair"]["before"])
+
+
+def _outcome(row: dict[str, Any]) -> str:
+    """The verdict, and whether a repair came before it, in the words of convert's own table."""
+    repaired = ", mended" if row["verdict"] == "passed" else ", after a repair"
+    return str(row["verdict"]) + repaired * _repaired(row)
+
+
+def _remedies(row: dict[str, Any]) -> list[str]:
+    """What was done; the first step is the model as it was."""
+    return [step["remedy"] for step in row["repair"]["steps"][1:] if step["kept"]]
+
+
 def _methods_table(found: dict[str, dict[str, list[dict[str, Any]]]]) -> str:
-    """Points of top-1 that int8 loses by each way to set ranges, and on how many pictures it answers otherwise."""
+    """Points of top-1 that int8 loses by each way to set ranges, and on how many pictures it answers otherwise.
+
+    The means are over the models that no way was refused for, so that they are of the same models.
+    """
     if not found:
         return ""
     lines = [f"| network | format | {' | '.join(METHODS)} |", f"| --- | --- | {' | '.join('--:' for _ in METHODS)} |"]
-    sums = dict.fromkeys(METHODS, 0.0)
+    drops: dict[str, list[float]] = {method: [] for method in METHODS}
     for network, by_method in found.items():
         for rows in zip(*by_method.values(), strict=True):
-            cells = [f"{row['drop_points']:.2f} ({row['n_images'] - row['agreeing']:,} differ)" for row in rows]
-            lines.append(f"| `{network}` | {rows[0]['format']} | {' | '.join(cells)} |")
-            for method, row in zip(by_method, rows, strict=True):
-                sums[method] += row["drop_points"]
-    n_rows = len(lines) - 2
-    lines.append(f"| mean | | {' | '.join(f'{sums[method] / n_rows:.3f}' for method in METHODS)} |")
+            lines.append(f"| `{network}` | {rows[0]['format']} | {' | '.join(map(_method_cell, rows))} |")
+            if all("drop_points" in row for row in rows):
+                for method, row in zip(by_method, rows, strict=True):
+                    drops[method].append(row["drop_points"])
+    n_rows, n_whole = len(lines) - 2, len(drops[METHODS[0]])
+    if n_whole:
+        of = "" if n_whole == n_rows else f" of the {n_whole} without a refusal"
+        lines.append(f"| mean{of} | | {' | '.join(f'{sum(drops[method]) / n_whole:.3f}' for method in METHODS)} |")
     return "int8 by each way to set activation ranges (`--method`), points of top-1 lost:\n\n" + "\n".join(lines)
+
+
+def _method_cell(row: dict[str, Any]) -> str:
+    if "drop_points" not in row:
+        return str(row["verdict"])
+    return f"{row['drop_points']:.2f} ({row['n_images'] - row['agreeing']:,} differ)"
 
 
 def _cells(row: dict[str, Any]) -> tuple[str, ...]:
     if "bytes" not in row:
-        return (row["format"], row["precision"], *("",) * 9, row["verdict"])
+        return (row["format"], row["precision"], *("",) * 9, _outcome(row))
     lower, upper = row["interval_points"]
     ran = ", ".join(f"{count} {kind}" for kind, count in row["operators"].items())
     if row["float_islands"]:
@@ -117,7 +157,7 @@ def _cells(row: dict[str, Any]) -> tuple[str, ...]:
     return (
         row["format"], row["precision"], f"{row['bytes']:,}", f"{100 * row['float_top1']:.2f}", f"{100 * row['top1']:.2f}",
         str(row["lost"]), str(row["gained"]), f"{row['drop_points']:.2f} ({lower:.2f} to {upper:.2f})",
-        f"{row['n_images']:,}", f"{row['median_us']:.0f}", ran, row["verdict"],
+        f"{row['n_images']:,}", f"{row['median_us']:.0f}", ran, _outcome(row),
     )  # fmt: skip
 
 

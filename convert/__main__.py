@@ -15,10 +15,10 @@ from convert.goldens import golden_pictures
 from convert.plan import Plan
 from convert.publish import publish
 from convert.report import Result
-from convert.signing import check_key, sign
-from convert.trial import Row, attempt, prepare
+from convert.signing import check_key, write_signed
+from convert.trial import Row, Trial, attempt, prepare
 from edge import errors
-from edge.errors import Refused, ToolchainError
+from edge.errors import Refused, ToolchainError, one_line
 from edge.files import clear_partials, write_whole
 from edge.quiet import NativeChatterHidden
 from edge.signature import ENDING
@@ -33,24 +33,29 @@ def main() -> int:
         check_key(str(settings.sign))  # what is signed takes minutes to come
     for folder in (settings.out, report.lost_folder(Path(settings.out))):
         clear_partials(str(folder))
-    results, troubles = [], []
-    for load in networks(settings):
+    results: list[Result] = []
+    troubles: list[ToolchainError] = []
+    for load in networks(settings, troubles):
         try:
-            results.append(convert_one(*load(), settings))
+            results.append(Result(on_trial(*load(), settings), []))
+            for row in converted(results[-1].trial, settings):
+                results[-1].rows.append(row)
         except ToolchainError as error:
             troubles.append(error)
-    if not results:
-        raise troubles[0]
-    report.write(results, Path(settings.out))
     rows = [row for result in results for row in result.rows]
-    print(report.table(rows))
-    if settings.diagnose:
+    if rows:
+        report.write(results, Path(settings.out), not_converted=list(map(str, troubles)))
+        print(report.table(rows))
+    if rows and settings.diagnose:
         print(f"\n{report.layers(results)}")
     _say(rows, troubles, Path(settings.out))
-    # Of --all, what cannot be had is no failure, but for the int8 that the rest is measured by.
-    unpublished = [row for row in rows if not row.verdict.passed]
-    failures = [row for row in unpublished if not (settings.all and row.judged is None and row.plan.precision != "int8")]
+    failures = [row for row in rows if not row.verdict.passed and not (settings.all and _cannot_be_had(row))]
     return troubles[0].exit_code if troubles else Refused.exit_code if failures else 0
+
+
+def _cannot_be_had(row: Row) -> bool:
+    """What is no failure under --all. Without int8 there is none: the rest is measured by it."""
+    return row.verdict.outcome == "refused" and row.judged is None and row.plan.precision != "int8"
 
 
 def _say(rows: list[Row], troubles: list[ToolchainError], folder: Path) -> None:
@@ -60,7 +65,7 @@ def _say(rows: list[Row], troubles: list[ToolchainError], folder: Path) -> None:
             for finding in row.findings[:3]:
                 errors.say("convert", f"{row.file_name}: {finding.in_words}")
             if row.repair:
-                errors.say("convert", f"{row.file_name}: {row.repair.in_words}")
+                errors.say("convert", f"{row.file_name}: {row.repair.in_words(row.verdict)}")
     for row in rows:
         if not row.verdict.passed:
             older = "; the one published before stays" if (folder / row.file_name).exists() else ""
@@ -68,14 +73,25 @@ def _say(rows: list[Row], troubles: list[ToolchainError], folder: Path) -> None:
             errors.say("convert", f"{row.file_name}: {row.verdict.outcome}, not published: {why}{older}")
     for trouble in troubles:  # one network's are not the others'
         errors.say("convert", str(trouble))
+    if not rows and (old := folder / report.FILE).exists():
+        errors.say("convert", one_line(f"{old}: of an earlier conversion: nothing was converted now"))
 
 
-def networks(settings: Namespace) -> Iterator[Callable[[], tuple[Trained, Dataset, Split]]]:
-    """What loads each network to convert, with its data set and the part of it that it may be calibrated on."""
+def networks(settings: Namespace, troubles: list[ToolchainError]) -> Iterator[Callable[[], tuple[Trained, Dataset, Split]]]:
+    """What loads each network to convert, with its data set and the part of it that it may be calibrated on.
+
+    A run whose checkpoint cannot be read is passed over, and `troubles` gets what is wrong with it.
+    """
     if settings.model:
         yield lambda: _foreign(settings)
         return
-    for saved in flags.distinct([checkpoint.load(run) for run in flags.runs(settings.checkpoint)]):
+    whole = []
+    for run in flags.runs(settings.checkpoint):
+        try:
+            whole.append(checkpoint.load(run))
+        except ToolchainError as error:
+            troubles.append(error)
+    for saved in flags.distinct(whole):
         yield partial(_ours, saved, settings)
 
 
@@ -92,35 +108,41 @@ def _foreign(settings: Namespace) -> tuple[Trained, Dataset, Split]:
     return own, own.dataset, own.dataset.train[: own.dataset.n_training]
 
 
-def convert_one(trained: Trained, dataset: Dataset, training: Split, settings: Namespace) -> Result:
-    """One network at every precision in every format, in the order of the work: calibrate, convert, judge, publish."""
+def on_trial(trained: Trained, dataset: Dataset, training: Split, settings: Namespace) -> Trial:
+    """The trial of one network as `settings` have it."""
+    return prepare(
+        trained, dataset, training, calibration=_calibration(trained, dataset, training, settings),
+        gate=gate_for(trained.data, settings.max_drop_points), require_int8=settings.require_int8,
+    )  # fmt: skip
+
+
+def converted(trial: Trial, settings: Namespace) -> Iterator[Row]:
+    """The network on `trial` at every precision in every format, in the order of the work: convert, judge, mend, publish.
+
+    A row that passed comes once its file is published.
+    """
     with NativeChatterHidden():  # TensorFlow's first words
         from convert.diagnose import diagnosed
         from convert.repair import mendable, mended
 
-    gate = gate_for(trained.data, settings.max_drop_points)
-    trial = prepare(
-        trained, dataset, training,
-        calibration=_calibration(trained, dataset, training, settings), gate=gate, require_int8=settings.require_int8,
-    )  # fmt: skip
-    goldens = golden_pictures(dataset, settings.goldens)
-    rows = []
+    goldens = golden_pictures(trial.dataset, settings.goldens)
     for kind in settings.formats:
-        source = converter(kind, trained, trial.calibration)
+        source = converter(kind, trial.trained, trial.calibration)
         for precision in settings.precisions:
             row = attempt(trial, source, Plan(precision, settings.method))
             if settings.diagnose or row.verdict.outcome == "failed" or mendable(trial, row):
                 row = diagnosed(trial, source, row)
             if not settings.no_repair and mendable(trial, row):
                 row = mended(trial, source, row)
-            rows.append(row)
             if row.verdict.passed:
                 path = str(Path(settings.out, row.file_name))
-                Path(path + ENDING).unlink(missing_ok=True)  # the signature of another model
-                write_whole(path, publish(row, trial, goldens=goldens, report=report.proof(row)))
+                sealed = publish(row, trial, goldens=goldens, report=report.proof(row))
                 if settings.sign:
-                    sign(path, str(settings.sign))
-    return Result(trial, rows)
+                    write_signed(path, sealed, str(settings.sign))
+                else:
+                    Path(path + ENDING).unlink(missing_ok=True)  # the signature of another model
+                    write_whole(path, sealed)
+            yield row
 
 
 def _calibration(trained: Trained, dataset: Dataset, training: Split, settings: Namespace) -> CalibrationSet:

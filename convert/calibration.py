@@ -11,12 +11,13 @@ from pathlib import Path
 
 import numpy as np
 
-from convert.calibration_check import MIN_IMAGES, N_IMAGES, check, check_scale, content, contents
+from convert.calibration_check import MIN_IMAGES, N_IMAGES, check, check_scale, contents
 from edge.cli import ENDINGS
 from edge.contract import InputContract
 from edge.errors import InputError, InputMissing, missing, one_line
 from edge.image import read_pixels
 from train.datasets import Split
+from train.datasets.folder import content
 
 __all__ = ["CalibrationSet", "check", "draw_calibration_set", "draw_validation_images", "read_calibration_set", "second_set"]
 
@@ -59,19 +60,22 @@ def draw_calibration_set(
 
 
 def second_set(training: Split, first: CalibrationSet, *, apart_from: Iterable[Split] = ()) -> CalibrationSet | None:
-    """As many other training images as `first` holds, none of them in it; None where fewer than 100 remain.
+    """As many other training images as `first` holds, none of them in it, but at most half of what there is: the rest
+    validates. None where that is fewer than 100.
 
     What changes between the two is what the choice of images does.
     """
     used = contents(apart_from) | set(map(content, first.images))
-    second = _draw(training, n=len(first.images), seed=first.seed, but_not=used)
-    return second if len(second.indices) >= MIN_IMAGES else None
+    n = len(_draw(training, n=2 * len(first.images), seed=first.seed, but_not=used).indices) // 2
+    return _draw(training, n=n, seed=first.seed, but_not=used) if n >= MIN_IMAGES else None
 
 
-def draw_validation_images(training: Split, calibration: CalibrationSet, *, n: int, apart_from: Iterable[Split] = ()) -> Split:
+def draw_validation_images(
+    training: Split, calibration: CalibrationSet, second: CalibrationSet | None, *, n: int, apart_from: Iterable[Split] = ()
+) -> Split:
     """Up to `n` images of `training` with their labels, drawn by the seed of `calibration`: distinct, neither among its
-    images nor in `apart_from`, and not of one value throughout."""
-    used = contents(apart_from) | set(map(content, calibration.images))
+    images, nor those of `second`, nor in `apart_from`, and not of one value throughout."""
+    used = contents(apart_from) | {content(image) for each in (calibration, second) if each for image in each.images}
     return training[np.array(_draw(training, n=n, seed=calibration.seed, but_not=used).indices, np.int64)]
 
 

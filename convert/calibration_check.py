@@ -3,7 +3,6 @@
 Drawn images are right by construction; the user's own may have been scaled, exchanged or copied on the way here.
 """
 
-import hashlib
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -12,6 +11,7 @@ from edge.contract import InputContract
 from edge.errors import InputError, one_line
 from edge.image import is_light_on_dark
 from train.datasets import Split
+from train.datasets.folder import content
 
 N_IMAGES = 512
 MIN_IMAGES = 100
@@ -68,11 +68,6 @@ def check(
 def contents(splits: Iterable[Split]) -> set[bytes]:
     """What all images of `splits` show."""
     return {content(image) for split in splits for image in split.images}
-
-
-def content(image: np.ndarray) -> bytes:
-    """Equal where two images of a contract are, byte for byte."""
-    return hashlib.sha256(image.tobytes()).digest()
 
 
 def check_scale(images: np.ndarray, source: str) -> None:

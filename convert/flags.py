@@ -16,7 +16,8 @@ def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m convert",
         description="Quantize trained networks, compare each with its float model picture by picture, publish what passed.",
-        epilog="Exit code 1: at least one was not published, and the line on stderr says why in numbers.",
+        epilog="Exit code 1: at least one was not published, and the line on stderr says why in numbers; with --all, what "
+        "cannot be had at all does not count.",
     )
     for precision, what in PRECISIONS.items():
         parser.add_argument(f"--{precision}", action="append_const", dest="precisions", const=precision, help=what)

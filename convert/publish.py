@@ -1,15 +1,14 @@
 """From a candidate that passed to the sealed file, which carries its proof."""
 
 import hashlib
-import subprocess
 from dataclasses import asdict
 from importlib.metadata import version
-from pathlib import Path
 
 import numpy as np
 
 from convert.calibration import CalibrationSet
 from convert.candidate import Candidate
+from convert.checkout import commit
 from convert.trial import Row, Trial
 from edge import artifact
 from edge.predictor import Predictor
@@ -55,7 +54,7 @@ def publish(row: Row, trial: Trial, *, goldens: list[bytes], report: str) -> byt
             "data_sha256": trained.data_digest,
             "converted_with": {tool: version(tool) for tool in _TOOLS},
             "edgeproof": version("edgeproof"),
-            "commit": _commit(),
+            "commit": commit(),
         },
     }
     return artifact.seal(
@@ -98,15 +97,3 @@ def _account(calibration: CalibrationSet) -> dict[str, object]:
     if not calibration.indices:  # the user's own
         return {"source": calibration.source, "n_images": len(calibration.images)} | pixels
     return {"split": "train", "seed": calibration.seed, "indices": list(calibration.indices)} | pixels
-
-
-def _commit() -> str:
-    """The commit of the checkout this runs from, `-dirty` if it was changed; "unknown" without a checkout or git."""
-    here = Path(__file__).resolve().parent.parent
-    if not (here / ".git").exists():
-        return "unknown"
-    command = ["git", "-C", str(here), "describe", "--always", "--dirty", "--abbrev=40", "--match", ""]
-    try:
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"

@@ -16,6 +16,7 @@ import numpy as np
 
 from convert.calibration import CalibrationSet
 from convert.candidate import Converter, Network, converter
+from convert.gate import Verdict
 from convert.plan import QUANTIZED, Plan
 from convert.ranges import METHODS
 from convert.remedies import bias_corrected, equalized
@@ -78,14 +79,19 @@ class Repair:
         """What was done, without what was tried and left."""
         return tuple(step.remedy for step in self.steps[1:] if step.kept)
 
-    @property
-    def in_words(self) -> str:
+    def in_words(self, verdict: Verdict) -> str:
+        """What was done and what came of it; `verdict` is the gate's, on what it led to."""
         best = next(step for step in reversed(self.steps) if step.kept)
         seen = (
             f"{best.lost} lost, {best.gained} gained of {best.n_images:,} validation images, logit error {best.logit_error:.3g}"
         )
         done = "; ".join(self.remedies) or "nothing"
-        return f"mended by: {done} ({seen})" if self.passed else f"not mended; the best attempt: {done} ({seen})"
+        if not self.passed:
+            return f"not mended; the best attempt: {done} ({seen})"
+        if verdict.passed:
+            return f"mended by: {done} ({seen})"
+        end = "then refused" if verdict.outcome == "refused" else "not on the test split"
+        return f"not mended by: {done} ({seen}): enough on validation images, {end}"
 
 
 def mendable(trial: Trial, row: Row) -> bool:

@@ -1,5 +1,6 @@
 """What a conversion tells: a table on the terminal, report.json for programs, report.md with pictures for people."""
 
+import hashlib
 import json
 from dataclasses import asdict, dataclass
 from itertools import combinations
@@ -15,6 +16,7 @@ from convert.verify import LostPicture
 from edge import host
 from edge.files import write_whole
 
+FILE = "report.md"
 _HEADER = ("network", "format", "precision", "model bytes", "float top-1", "top-1", "lost", "gained",
            "drop (95 % interval), points", "n", "µs", "verdict")  # fmt: skip
 _WORDS = "lost: the float model is right and this one wrong; gained: the reverse; n: test pictures."
@@ -46,7 +48,7 @@ def cells(row: Row) -> tuple[str, ...]:
     """The row as the table shows it."""
     network, precision = row.name.removesuffix(f"-{row.plan.precision}"), row.plan.precision
     if row.judged is None:
-        return (network, row.kind, precision, *("-",) * 8, row.verdict.outcome)
+        return (network, row.kind, precision, *("-",) * 8, _outcome(row))
     seen, (lower, upper) = row.judged.verification, row.judged.verification.interval_points
     return (
         network,
@@ -60,8 +62,14 @@ def cells(row: Row) -> tuple[str, ...]:
         f"{seen.drop_points:.2f} ({lower:.2f} to {upper:.2f})",
         f"{seen.n_images:,}",
         f"{row.judged.median_us:.0f}",
-        f"{row.verdict.outcome}, mended" if row.before else row.verdict.outcome,
+        _outcome(row),
     )
+
+
+def _outcome(row: Row) -> str:
+    """The last verdict in a word, and whether a repair came before it."""
+    repaired = ", mended" if row.verdict.passed else ", after a repair"
+    return row.verdict.outcome + (repaired if row.before else "")
 
 
 def as_json(row: Row) -> dict[str, object]:
@@ -83,6 +91,7 @@ def as_json(row: Row) -> dict[str, object]:
         told
         | {
             "bytes": len(row.judged.candidate.model),
+            "model_sha256": hashlib.sha256(row.judged.candidate.model).hexdigest(),
             "median_us": row.judged.median_us,
             "operators": row.judged.inventory.by_type,
             "float_islands": [asdict(island) for island in row.judged.inventory.islands],
@@ -108,7 +117,7 @@ def layers(results: list[Result]) -> str:
             for f in row.findings:
                 grid.append((f.layer, f"{f.sqnr_db:.1f}", f"{100 * f.share:.0f} %", "no fault" if f.cause == NONE else f.cause))
             untold = _untold(row, result.trial)
-            before = " before it was mended" if row.before else ""
+            before = " before the repair" if row.before else ""
             parts.append(f"{row.file_name}{before}: {untold}" if untold else f"{row.file_name}{before}:\n{_columns(grid)}")
     return "\n\n".join(parts)
 
@@ -159,18 +168,22 @@ def why(rows: list[Row], *, timed: bool = True) -> str:
             parts.append(f"What quantization costs each layer of {name}, worst first:\n\n{lines}")
         if row.repair:
             parts.append(
-                f"{name} {row.repair.in_words}.{_cost(row) if timed else ''}\n\n"
+                f"{name} {row.repair.in_words(row.verdict)}.{_cost(row) if timed else ''}\n\n"
                 + "".join(f"{i}. {step.in_words}\n" for i, step in enumerate(row.repair.steps))
             )
     return "\n## Why\n\n" + "\n".join(parts) if parts else ""
 
 
-def write(results: list[Result], folder: Path) -> None:
-    """Put report.json, report.md and the contact sheets of lost pictures into `folder`."""
+def write(results: list[Result], folder: Path, *, not_converted: list[str]) -> None:
+    """Put report.json, report.md and the contact sheets of lost pictures into `folder`; `not_converted` says which networks
+    or files came to nothing, and why."""
     rows = [row for result in results for row in result.rows]
     agreements = [line for result in results for line in result.agreements]
     report = {"schema": 2, "machine": _machine(), "rows": [as_json(row) for row in rows], "agreements": agreements}
+    report |= {"not_converted": not_converted}
     parts = [f"# Conversion report\n\n{markdown(rows)}"]
+    if not_converted:
+        parts.append("## Not converted\n\n" + "".join(f"- {line}\n" for line in not_converted))
     if agreements:
         parts.append("## Between formats\n\n" + "".join(f"- {line}\n" for line in agreements))
     parts.extend(filter(None, [why(rows)]))
@@ -181,7 +194,7 @@ def write(results: list[Result], folder: Path) -> None:
             if row.judged and row.judged.verification.lost:
                 parts.append(_lost(row, row.judged.verification.lost_pictures, result.trial, sheet))
     write_whole(str(folder / "report.json"), json.dumps(report, indent=1).encode() + b"\n")
-    write_whole(str(folder / "report.md"), "\n".join(parts).encode())
+    write_whole(str(folder / FILE), "\n".join(parts).encode())
 
 
 def _repair(row: Row) -> dict[str, object] | None:

@@ -6,7 +6,7 @@ import tempfile
 from typing import Any
 
 from edge import errors, files
-from edge.errors import InputError, one_line
+from edge.errors import InputError, StorageError, one_line
 from edge.signature import ENDING
 
 
@@ -32,6 +32,23 @@ def sign(path: str, key: str) -> str:
         with open(draft, "rb") as file:
             files.write_whole(path + ENDING, file.read())
     return path + ENDING
+
+
+def write_signed(path: str, data: bytes, key: str) -> None:
+    """Put `data` at `path` and its signature beside it, the signature first: a file of that name is never unsigned.
+
+    Raises what `sign` raises; then neither is written.
+    """
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            draft = os.path.join(folder, "model")
+            files.write_whole(draft, data)
+            with open(sign(draft, key), "rb") as file:
+                signature = file.read()
+    except OSError as error:
+        raise StorageError(one_line(f"{path}: cannot be signed, not published: {error}")) from None
+    files.write_whole(path + ENDING, signature)
+    files.write_whole(path, data)
 
 
 def _signer(key: str) -> Any:

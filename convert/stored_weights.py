@@ -6,7 +6,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-CONVOLUTIONS = {"Conv", "MatMul", "Gemm"}
+PRODUCTS = {"Conv", "MatMul", "Gemm"}
 
 
 def as_float16(model: onnx.ModelProto, tensor: TensorProto, axis: int | None) -> onnx.NodeProto:
@@ -41,7 +41,7 @@ def with_stored_weights(
     """`model` with the weights of its products kept as `stored` makes them, and decoded by a node in front; those of the
     nodes `in_float` stay as they are. `stored` gets the axis of the output channels, None where they share one scale."""
     constants = {tensor.name: tensor for tensor in model.graph.initializer}
-    for node in [node for node in model.graph.node if node.op_type in CONVOLUTIONS and node.name not in in_float]:
+    for node in [node for node in model.graph.node if node.op_type in PRODUCTS and node.name not in in_float]:
         tensor = constants.pop(node.input[1], None)
         if tensor is not None:
             # Output channels come first in a convolution, last in a product, but for one that turns its weights.

@@ -29,7 +29,7 @@ from convert.layers import homes, layer_in
 from convert.pixels import MOVES, fed_bytes, with_scaling_in_weights
 from convert.plan import Plan
 from convert.ranges import Range, tensor_ranges
-from convert.stored_weights import CONVOLUTIONS, as_float16, as_int4, with_stored_weights
+from convert.stored_weights import PRODUCTS, as_float16, as_int4, with_stored_weights
 from edge.errors import Refused
 
 OPSET = 17  # ONNX Runtime 1.13 and later run it, old enough for any Pi
@@ -126,7 +126,7 @@ class Converter:
         return [
             node.name
             for node in nodes
-            if self._layer(node) in plan.in_float or (self._layer(node) in rooted and node.op_type not in CONVOLUTIONS)
+            if self._layer(node) in plan.in_float or (self._layer(node) in rooted and node.op_type not in PRODUCTS)
         ]
 
     def _layer(self, node: onnx.NodeProto) -> str:

@@ -30,7 +30,7 @@ from edge.errors import Refused
 # Operators without an integer form in LiteRT worth having. What a layer computes around one stays in float with it, but for
 # its convolutions: a normalization's roots and products are cheaper so than with a conversion at every step (docs/lrn.md).
 ROOTS = {"RSQRT", "SQRT", "POW", "LOG", "EXP", "DIV"}
-CONVOLUTIONS = {"CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"}
+PRODUCTS = {"CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"}
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ class Converter:
         return found | {entry: (0.0, 255.0)}
 
     def _around_a_root(self, operator: Operator) -> bool:
-        if operator.kind in CONVOLUTIONS:
+        if operator.kind in PRODUCTS:
             return False
         return any(other.kind in ROOTS and other.layer == operator.layer for other in self._operators)
 

@@ -29,13 +29,13 @@ N_EXPLAINING = 32  # on fewer validation images nothing is measured that could e
 class Trial:
     """A trained network, its data, the images that calibrate it, the gate, and its float logits on the test split.
 
-    `validation` are images that neither calibrate nor judge, by content: repairs are chosen on them.
+    `validation` are images that neither calibrate (nor are in `second`) nor judge, by content: repairs are chosen on them.
     """
 
     trained: Trained
     dataset: Dataset
     calibration: CalibrationSet
-    second: CalibrationSet | None  # as many others, to see what the choice of images does
+    second: CalibrationSet | None  # others, to see what the choice of images does; None where too few are left for it
     validation: Split
     gate: Gate
     reference: np.ndarray  # float32 [N, K]
@@ -62,7 +62,8 @@ class Judged:
 
 @dataclass(frozen=True, eq=False)
 class Row:
-    """What came of one cell of the matrix: `judged` is None where there was nothing to judge, and the verdict says why.
+    """What came of one cell of the matrix. `judged` is None where the verdict is `refused`, since it cannot be had so, or
+    `failed`, since its answers are not numbers.
 
     `findings`: what quantization cost each layer before any repair, worst first. `repair`: what was tried; where it was
     enough on validation images this row is the mended candidate's, and `before` that of the one it mends.
@@ -96,7 +97,8 @@ def prepare(
     held_out = dataset.train[len(training) :]
     judging = (held_out, dataset.test)
     second = second_set(training, calibration, apart_from=judging)
-    more = draw_validation_images(training, calibration, n=max(0, N_VALIDATION - len(held_out)), apart_from=judging)
+    n = max(0, N_VALIDATION - len(held_out))
+    more = draw_validation_images(training, calibration, second, n=n, apart_from=judging)
     validation = Split(*(np.concatenate(both) for both in ((held_out.images, more.images), (held_out.labels, more.labels))))
     return Trial(trained, dataset, calibration, second, validation, gate, reference, require_int8)
 
@@ -116,7 +118,7 @@ def attempt(trial: Trial, source: Converter, plan: Plan, *, as_trained: bool = T
     what_runs = inventory(candidate.model, kind=candidate.kind, precision=plan.precision, picture=trial.dataset.test.images[0])
     answers = ask(predictor, trial.dataset.test.images)
     if not np.isfinite(answers.logits).all():
-        return Row(name, source.kind, plan, Verdict("refused", ("its answers are not numbers",)))
+        return Row(name, source.kind, plan, Verdict("failed", ("its answers are not numbers",)))
     verification = compare(answers.logits, trial.dataset.test.labels, trial.reference)
     verdict = trial.gate.judge(verification)
     if trial.require_int8 and what_runs.islands and verdict.passed:
@@ -133,9 +135,9 @@ def answers(trial: Trial, source: Converter, plan: Plan, images: np.ndarray) -> 
 
 
 def _sensitivity(trial: Trial, kind: str, plan: Plan, predictor: Predictor) -> str | None:
-    """How many answers to validation images other calibration images would change; None where there are no others."""
+    """How many answers to validation images other calibration images would change; None where they give no model."""
     if trial.second is None or not trial.can_explain:
-        return None
+        return "Other calibration images were not tried: too few training images are left for that"
     images = trial.validation.images[:N_COMPARED]
     ours = ask(predictor, images).logits
     try:

@@ -110,7 +110,7 @@ def advise(flags: argparse.Namespace, plan: Plan, folder: str, machine: Machine)
         first = chains.in_this_process(ready, samples.write(ready.artifact, inside), calls=flags.calls, clock=machine.clock)[0]
         measured.append(replace(first, name=_title(ready)))
     if len({chain.name for chain in measured}) < len(measured):
-        raise errors.UsageError("two of the models are of one precision, format and engine; name each once")
+        raise errors.UsageError("two of the models are of one precision and format; name each once")
     report = latency.measure(measured, plan, machine, tell=lambda line: errors.say("edge", line))
     abouts = [_subject(ready, flags.threads) for ready in loaded]
     best, advice = choose({name: stages["inference"] for name, stages in report.figures.items()})

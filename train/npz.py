@@ -14,6 +14,7 @@ from edge.errors import InputError, missing
 from edge.files import write_whole
 
 _ABOUT = "about.json"
+_BEGINS = b"PK\x03\x04"  # a zip archive with something in it
 # What a flipped bit was seen to raise, in the archive, in an array's header, in the text.
 _DAMAGE = (
     EOFError, KeyError, NotImplementedError, OverflowError, RuntimeError, SyntaxError, TypeError, ValueError,
@@ -35,10 +36,13 @@ def read(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         data = path.read_bytes()
     except OSError as error:
         raise missing(str(path), error) from None
+    if not data.startswith(_BEGINS):  # numpy would take it for a pickle, and advise to load that
+        raise InputError(f"{path}: not a checkpoint (it does not begin like one): train again or copy it again")
     try:
         with np.load(io.BytesIO(data), allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
         about = json.loads(str(arrays.pop(_ABOUT)))
     except (*_DAMAGE, OSError) as error:
-        raise InputError(f"{path}: damaged ({error})") from None
+        why = "an array in it is not of plain numbers" if "pickle" in str(error) else error
+        raise InputError(f"{path}: damaged ({why})") from None
     return about, arrays

@@ -161,9 +161,12 @@ def precisions(seen: list[Seen]) -> list[str]:
     sentences = []
     for kind in REFERENCE:
         if (narrow := ours.get(f"int8 {kind}")) and (wide := ours.get(f"float32 {kind}")):
-            found = ratio(narrow.rounds_ns, wide.rounds_ns)
-            word = "faster" if found.low > 1 else "**slower**" if found.high < 1 else "neither faster nor slower"
-            sentences.append(f"As .{kind}, int8 is {word} than float32 here: float32 takes {found} times as long.")
+            found = ratio(wide.rounds_ns, narrow.rounds_ns)
+            word = "faster" if found.high < 1 else "**slower**" if found.low > 1 else "neither faster nor slower"
+            times = f"int8 takes {found} times as long as float32"
+            if found.high < 1:  # said of the one that takes longer
+                times = f"float32 takes {ratio(narrow.rounds_ns, wide.rounds_ns)} times as long"
+            sentences.append(f"As .{kind}, int8 is {word} than float32 here: {times}.")
     return sentences
 
 

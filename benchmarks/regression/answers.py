@@ -62,7 +62,11 @@ def not_comparable(base: Artifact, now: Artifact, *, judged: bool) -> str:
 
 
 def judge(base: np.ndarray, now: np.ndarray, *, truth: np.ndarray | None, data: str) -> Answers:
-    """The verdict on classes, int [N]; with no `truth` the base counts as right, and one difference is one too many."""
+    """The verdict on classes, int [N]; with no `truth` the base counts as right, and one difference is one too many.
+
+    Answers have no noise: where none differs they are the same, however few. What differs goes through the gate, and where
+    that passes, the paired interval says whether it is more or fewer that are right.
+    """
     n, differ = len(base), int(np.sum(base != now))
     if truth is None:
         shown = f"{differ} of {n:,} carried pictures differ"
@@ -70,9 +74,14 @@ def judge(base: np.ndarray, now: np.ndarray, *, truth: np.ndarray | None, data: 
     was, now_right = base == truth, now == truth
     lost, gained = int(np.sum(was & ~now_right)), int(np.sum(~was & now_right))
     seen = Verification(n, lost, gained, n - differ, float(was.mean()), float(now_right.mean()))
-    outcome = gate_for(data, None).judge(seen).outcome
-    verdict = {"passed": "better" if gained > lost else "same", "failed": "worse", "undecided": "undecided"}[outcome]
+    gate = gate_for(data, None)
+    outcome = gate.judge(seen).outcome if differ else "passed"
+    lower, upper = seen.interval_points
+    within = "fewer right" if lower > 0 else "better" if upper < 0 else "same"
+    verdict = {"passed": within, "failed": "worse", "undecided": "not shown"}[outcome]
     shown = f"{lost} lost, {gained} gained of {n:,}"
+    if verdict == "not shown":
+        shown += f": that this is within the limit of {gate.max_drop_points:.1f} points is not shown"
     return Answers(verdict, f"{100 * was.mean():.2f} %", f"{100 * now_right.mean():.2f} %", shown)
 
 

@@ -29,7 +29,8 @@ PICTURE = str(ROOT / "examples" / "seven.png")
 # What is timed, in words.
 TITLES = {"pixels": "pixels to label", "file": "file to label", "process": "whole edge-predict"}
 # The worst first: the first that any figure has is the whole comparison's.
-VERDICTS = ("worse", "suspicious", "not comparable", "undecided", "slower", "better", "same")
+VERDICTS = ("worse", "suspicious", "not comparable", "not shown", "undecided", "slower", "fewer right", "better", "same")
+WITHIN_LIMITS = ("slower", "fewer right")  # worse, but by no more than may be
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -165,15 +166,20 @@ def conclude(judged: Iterable[Judged], *, commit: str) -> Comparison:
     """The worst verdict, and the sentence that says why."""
     figures = tuple(judged)
     worst = next(word for word in VERDICTS if any(figure.verdict == word for figure in figures))
-    named = [f"{figure.name} {figure.cells[3]}" for figure in figures if figure.verdict == worst]
+    alike = WITHIN_LIMITS if worst in WITHIN_LIMITS else (worst,)
+    named = [f"{figure.name} {figure.cells[3]}" for figure in figures if figure.verdict in alike]
     listed = "; ".join(named)
+    within = f"No worse than {commit[:12]} beyond the limits; within them: {listed}."
     why = {
         "worse": f"Worse than {commit[:12]} beyond limit and noise: {listed}.",
         "suspicious": f"Better than {commit[:12]} beyond belief, so look whether it still measures the same: {listed}.",
         "not comparable": f"Not comparable with {commit[:12]}, where the model is another: {listed}.",
+        "not shown": f"No worse than {commit[:12]}, as far as the test pictures show: {listed}.",
         "undecided": f"No worse than {commit[:12]} that this machine can tell; too noisy here for: {listed}.",
+        **dict.fromkeys(WITHIN_LIMITS, within),
     }.get(worst, f"No worse than {commit[:12]}.")
-    return Comparison(base=commit, verdict=worst if worst in VERDICTS[:4] else "no worse", why=why, figures=figures)
+    plain = worst in (*WITHIN_LIMITS, "better", "same")
+    return Comparison(base=commit, verdict="no worse" if plain else worst, why=why, figures=figures)
 
 
 def _alpha(n_models: int) -> float:

@@ -28,7 +28,8 @@ class Recheck:
     top1: float
     n_images: int
     lost_again: int | None  # of the lost pictures report.json lists; None where there is no list
-    agrees: bool | None  # top-1 is at most the gate's limit below what the manifest states; None where it states none
+    exact: bool  # by the engine and version that the manifest names
+    agrees: bool | None  # exact: as many are right; else top-1 is within the gate's limit. None where the manifest states none
 
 
 @dataclass(frozen=True, kw_only=True)

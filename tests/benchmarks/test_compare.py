@@ -148,12 +148,53 @@ def test_answers_without_a_truth_may_not_differ():
 def test_answers_with_a_truth_go_through_the_gate():
     truth = np.zeros(10_000, int)
     base = np.where(np.arange(10_000) < 50, 1, 0)  # 99.50 %
-    five_lost = np.where(np.arange(10_000) < 55, 1, 0)
+    three_lost = np.where(np.arange(10_000) < 53, 1, 0)
     hundred_lost = np.where(np.arange(10_000) < 150, 1, 0)
-    found = answers.judge(base, five_lost, truth=truth, data="mnist")
-    assert (found.verdict, found.base, found.now, found.change) == ("same", "99.50 %", "99.45 %", "5 lost, 0 gained of 10,000")
+    found = answers.judge(base, three_lost, truth=truth, data="mnist")
+    assert (found.verdict, found.base, found.now, found.change) == ("same", "99.50 %", "99.47 %", "3 lost, 0 gained of 10,000")
     assert answers.judge(base, hundred_lost, truth=truth, data="mnist").verdict == "worse"
-    assert answers.judge(five_lost, base, truth=truth, data="mnist").verdict == "better"
+
+
+def after_losing(lost: int, n: int = 10_000) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The base's answers, those with so many of its right ones lost, and the truth."""
+    truth = np.zeros(n, int)
+    return np.where(np.arange(n) < 50, 1, truth), np.where(np.arange(n) < 50 + lost, 1, truth), truth
+
+
+def told(found: answers.Answers) -> compare.Comparison:
+    cells = ("answers", found.base, found.now, found.change, "none", found.verdict)
+    figure = compare.Judged(name="answers", verdict=found.verdict, cells=cells)
+    return conclude([judge_bytes("model: bytes", 100, 100), figure], commit="0123456789abcdef")
+
+
+def test_a_loss_that_may_be_over_the_limit_is_not_called_noise():
+    base, now, truth = after_losing(40)
+    found = answers.judge(base, now, truth=truth, data="mnist")
+    shown = "40 lost, 0 gained of 10,000: that this is within the limit of 0.5 points is not shown"
+    assert (found.verdict, found.change) == ("not shown", shown)
+    why = f"No worse than 0123456789ab, as far as the test pictures show: answers {shown}."
+    assert (told(found).verdict, told(found).why) == ("not shown", why)
+
+
+def test_a_loss_beyond_chance_and_within_the_limit_is_named_and_passes():
+    base, now, truth = after_losing(20)
+    found = answers.judge(base, now, truth=truth, data="mnist")
+    assert (found.verdict, found.change) == ("fewer right", "20 lost, 0 gained of 10,000")
+    why = "No worse than 0123456789ab beyond the limits; within them: answers 20 lost, 0 gained of 10,000."
+    assert (told(found).verdict, told(found).why) == ("no worse", why)
+    assert answers.judge(now, base, truth=truth, data="mnist").verdict == "better"
+
+
+def test_equal_answers_are_the_same_however_few():
+    base, _, truth = after_losing(0, n=100)
+    assert answers.judge(base, base, truth=truth, data="mnist").verdict == "same"
+    assert answers.judge(base, np.where(base == 1, 2, base), truth=truth, data="mnist").verdict == "not shown"
+
+
+def test_a_slowdown_within_the_limit_is_named_and_passes():
+    found = conclude([judge_time("pixels", rounds(1.05), 0.10, alpha=ALPHA)], commit="0123456789abcdef")
+    assert found.verdict == "no worse"
+    assert found.why.startswith("No worse than 0123456789ab beyond the limits; within them: pixels +5.0 %")
 
 
 def flags(*arguments: str) -> argparse.Namespace:

@@ -27,7 +27,7 @@ def test_a_cell_shows_what_was_measured_and_a_refused_one_its_reason(tmp_path, m
     refused = {"format": "onnx", "precision": "int16x8", "verdict": "refused", "reasons": ["no kernels"]}
     islands = row(float_islands=[{"operators": ["MUL"], "share": 0.124}], precision="int4")
     (tmp_path / "lenet5-relu.json").write_text(kept(row(), islands, refused))
-    lines = matrix.table().splitlines()
+    lines = matrix.table().splitlines()[2:]
     assert lines[2] == (
         "| `lenet5-relu` | tflite | int8 | 105,800 | 99.31 | 99.32 | 1 | 2 | -0.01 (-0.06 to 0.04) | 10,000 | 26 | 7 int8 "
         "| passed |"
@@ -36,6 +36,61 @@ def test_a_cell_shows_what_was_measured_and_a_refused_one_its_reason(tmp_path, m
     assert lines[4].endswith("| refused |") and "- onnx int16x8: no kernels" in lines
     assert "`convert --int8`, both formats, the whole process: `lenet5-relu` 14 s." in lines
     assert "- lenet5-relu: they differ on 1 of 10,000 answers" in lines
+
+
+def test_the_table_begins_with_the_networks_that_are_missing(tmp_path, monkeypatch):
+    monkeypatch.setattr(matrix, "FIGURES", tmp_path)
+    monkeypatch.setattr(matrix, "ARCHITECTURES", ("lenet5-1998", "lenet5-relu", "resnet8"))
+    (tmp_path / "lenet5-relu.json").write_text(kept(row()))
+    assert matrix.table().startswith("1 of 3 networks so far: `lenet5-1998`, `resnet8` are missing.\n\n| network |")
+    (tmp_path / "resnet8.json").write_text(kept(row()))
+    assert matrix.table().startswith("2 of 3 networks so far: `lenet5-1998` is missing.\n\n| network |")
+    (tmp_path / "lenet5-1998.json").write_text(kept(row()))
+    assert matrix.table().startswith("| network |")
+
+
+def repair(before: dict[str, object] | None) -> dict[str, object]:
+    """As report.json tells it: where nothing was enough there is no `before`."""
+    named = (("as it was", True), ("activation ranges by percentile", False), ("channels equalized", True),
+             ("biases corrected", True))  # fmt: skip
+    steps = [{"remedy": remedy, "kept": kept} for remedy, kept in named]
+    return {"passed": before is not None, "scheme": "int8", "layers_in_float": [], "steps": steps, "before": before}
+
+
+def test_a_mended_model_is_not_called_plainly_passed_and_its_remedies_are_listed(tmp_path, monkeypatch):
+    monkeypatch.setattr(matrix, "FIGURES", tmp_path)
+    mended = row(repair=repair(before=row(verdict="failed")))
+    failed = row(repair=repair(before=None), verdict="failed", format="onnx")
+    again = row(repair=repair(before=row(verdict="failed")), verdict="failed", precision="int4")
+    (tmp_path / "lenet5-relu.json").write_text(kept(row(repair=None), mended, failed, again))
+    lines = matrix.table().splitlines()[4:]
+    verdicts = ["passed |", "passed, mended |", "failed |", "failed, after a repair |"]
+    assert [line.rsplit(" | ")[-1] for line in lines[:4]] == verdicts
+    assert lines[4:10] == [
+        "", "Repaired by:", "", "- `lenet5-relu` tflite int8: channels equalized; biases corrected",
+        "- `lenet5-relu` tflite int4: channels equalized; biases corrected", "",
+    ]  # fmt: skip
+
+
+def test_a_refused_model_is_told_among_the_ways_to_set_ranges_and_left_out_of_the_means(tmp_path, monkeypatch):
+    monkeypatch.setattr(matrix, "FIGURES", tmp_path)
+    refused = {"format": "onnx", "precision": "int8", "verdict": "refused", "reasons": ["its answers are not numbers"]}
+
+    def drop(points: float, kind: str) -> dict[str, object]:
+        return row(drop_points=points, format=kind, agreeing=10_000)
+
+    by_method = {
+        "min-max": [drop(0.5, "tflite"), drop(0.9, "onnx")],
+        "percentile": [drop(0.2, "tflite"), refused],
+        "mse": [drop(0.1, "tflite"), drop(0.7, "onnx")],
+    }
+    (tmp_path / "resnet8.json").write_text(json.dumps(json.loads(kept(row())) | {"methods": by_method}))
+    lines = matrix.table().splitlines()
+    assert lines[-2] == "| `resnet8` | onnx | 0.90 (0 differ) | refused | 0.70 (0 differ) |"
+    assert lines[-1] == "| mean of the 1 without a refusal | | 0.500 | 0.200 | 0.100 |"
+    all_refused = {method: [refused] for method in by_method}
+    (tmp_path / "resnet8.json").write_text(json.dumps(json.loads(kept(row())) | {"methods": all_refused}))
+    assert matrix.table().splitlines()[-1] == "| `resnet8` | onnx | refused | refused | refused |"
 
 
 def test_the_ways_to_set_ranges_stand_side_by_side_with_their_mean(tmp_path, monkeypatch):

@@ -95,15 +95,20 @@ def test_a_training_split_of_scaled_images_is_refused(digits):
 
 
 def test_the_second_set_holds_as_many_others(digits):
-    first = draw_calibration_set(digits.train)
+    first = draw_calibration_set(digits.train, n=200)
     second = second_set(digits.train, first, apart_from=[digits.test])
-    assert len(second.images) == 512 and not contents(second.images) & contents(first.images)
+    assert len(second.images) == 200 and not contents(second.images) & contents(first.images)
     np.testing.assert_array_equal(second.images, digits.train.images[list(second.indices)])
 
 
-def test_the_second_set_of_a_small_split_is_smaller_or_none(digits):
-    assert len(second_set(digits.train[:700], draw_calibration_set(digits.train[:700])).images) == 700 - 512
-    assert second_set(digits.train[:600], draw_calibration_set(digits.train[:600])) is None
+def test_the_second_set_of_a_small_split_is_half_of_what_is_left_or_none(digits):
+    for n, wanted in ((912, 200), (713, 100), (711, 0)):
+        training = digits.train[:n]
+        first = draw_calibration_set(training)
+        second = second_set(training, first)
+        assert (len(second.images) if second else 0) == wanted
+        validation = draw_validation_images(training, first, second, n=5000)
+        assert len(validation) == n - 512 - wanted
 
 
 def twice(split: Split, n: int) -> Split:
@@ -115,16 +120,17 @@ def test_an_image_that_stands_twice_comes_to_one_of_the_calibrating_the_second_a
     training = twice(digits.train, 500)
     first = draw_calibration_set(training, n=150)
     second = second_set(training, first)
-    validation = draw_validation_images(training, first, n=5000)
+    validation = draw_validation_images(training, first, second, n=5000)
     assert len(contents(first.images)) == len(contents(second.images)) == 150
     assert not contents(first.images) & contents(second.images)
     assert not contents(first.images) & contents(validation.images)
-    assert len(validation) == len(contents(validation.images)) == 350
+    assert not contents(second.images) & contents(validation.images)
+    assert len(validation) == len(contents(validation.images)) == 200
 
 
 def test_validation_images_are_none_of_the_users_own_calibration_pictures_and_keep_their_labels(digits):
     own = CalibrationSet(digits.train.images[:200], (), 0, "own")
-    chosen = draw_validation_images(digits.train, own, n=300, apart_from=[digits.train[400:600], digits.test])
+    chosen = draw_validation_images(digits.train, own, None, n=300, apart_from=[digits.train[400:600], digits.test])
     assert len(chosen) == 300
     assert not contents(chosen.images) & (contents(own.images) | contents(digits.train.images[400:600]))
     label_of = {image.tobytes(): label for image, label in zip(digits.train.images, digits.train.labels, strict=True)}

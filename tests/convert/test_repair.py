@@ -15,7 +15,7 @@ from convert.candidate import converter
 from convert.gate import Gate, Verdict
 from convert.plan import Plan
 from convert.remedies import Reweighted, bias_corrected, equalized
-from convert.repair import Step, harm_left, mendable, repair
+from convert.repair import Repair, Step, harm_left, mendable, repair
 from convert.trial import Judged, Row, answers, prepare
 from convert.verify import Verification, compare
 from edge import artifact
@@ -193,7 +193,7 @@ def test_no_layer_is_left_in_float_where_all_must_be_int8_and_the_best_attempt_i
     )  # fmt: skip
     found = repair(strict, source, Plan("int8"), seen=seen)
     assert not found.passed and found.layers == ()
-    assert found.in_words.startswith("not mended; the best attempt: ")
+    assert found.in_words(Verdict("failed", ())).startswith("not mended; the best attempt: ")
 
 
 def test_the_share_of_harm_is_of_lost_pictures_or_of_the_error_where_those_cannot_be_counted():
@@ -241,6 +241,28 @@ def test_the_command_publishes_what_it_mended_and_says_what_that_cost(monkeypatc
     assert row["repair"]["passed"] and row["repair"]["before"]["verdict"] == "failed"
     report = (tmp_path / "out" / "report.md").read_text()
     assert "It costs " in report and " µs a prediction; what runs: " in report
+
+
+def test_what_is_enough_on_validation_images_and_not_on_the_test_split_is_not_called_mended(
+    monkeypatch, planted, tmp_path, capsys
+):
+    as_it_was = Step("as it was", 685, 90, 0, 4.0, kept=True, passed=False)
+    enough = Step("percentile ranges", 685, 0, 0, 0.1, kept=True, passed=True)
+
+    def promising(trial, source, plan, *, seen):
+        return Repair(source, plan, trial.calibration, (), (as_it_was, enough), True)
+
+    monkeypatch.setattr(ladder, "repair", promising)
+    (tmp_path / "run").mkdir()
+    assert convert_planted(monkeypatch, planted, tmp_path) == 1
+    said = capsys.readouterr()
+    assert said.out.rstrip().endswith("  failed, after a repair") and "mended" not in said.out
+    words = (
+        "not mended by: percentile ranges (0 lost, 0 gained of 685 validation images, logit error 0.1): "
+        "enough on validation images, not on the test split"
+    )
+    assert f"lenet5-relu-digits-int8.tflite: {words}\n" in said.err
+    assert f"`lenet5-relu-digits-int8.tflite` {words}." in (tmp_path / "out" / "report.md").read_text()
 
 
 def test_without_repair_nothing_is_published_and_the_cause_is_said(monkeypatch, planted, tmp_path, capsys):

@@ -1,13 +1,16 @@
 """Signing with keys made here; the device's side is tested in tests/edge/test_signature.py."""
 
+import json
 import os
 import sys
 
 import pytest
 
 from conftest import ROOT, run
+from convert import __main__ as command
 from convert import signing
-from edge.errors import InputError, InputMissing
+from edge import files, signature
+from edge.errors import InputError, InputMissing, StorageError
 from tests.edge.test_signature import pair
 
 pytest.importorskip(
@@ -23,6 +26,63 @@ def test_a_signature_lies_beside_the_file_and_nothing_else_does(tmp_path):
     assert signing.sign(str(model), str(private)) == f"{model}.sig"
     assert sorted(os.listdir(tmp_path / "out")) == ["m.tflite", "m.tflite.sig"]
     assert model.read_bytes() == b"model"
+
+
+def test_what_is_published_signed_is_never_there_without_its_signature(tmp_path, monkeypatch):
+    private, public = pair(tmp_path, "owner")
+    out = tmp_path / "out"
+    model, written = out / "m.tflite", []
+    whole = files.write_whole
+
+    def watched(path, data):
+        whole(path, data)
+        written.append(os.path.basename(path) if os.path.dirname(path) == str(out) else "elsewhere")
+
+    monkeypatch.setattr(files, "write_whole", watched)
+    signing.write_signed(str(model), b"model", str(private))
+    assert written[-2:] == ["m.tflite.sig", "m.tflite"] and set(written[:-2]) == {"elsewhere"}
+    assert sorted(os.listdir(out)) == ["m.tflite", "m.tflite.sig"]
+    signature.verify(str(model), model.read_bytes(), key=str(public))
+
+
+def test_where_signing_fails_nothing_is_published_and_what_was_stays(tmp_path, monkeypatch):
+    private, _ = pair(tmp_path, "owner")
+    out = tmp_path / "out"
+    signing.write_signed(str(out / "m.tflite"), b"older", str(private))
+    before = (out / "m.tflite.sig").read_bytes()
+
+    class FullDisk:
+        def sign(self, path, signature):
+            raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(signing, "_signer", lambda key: FullDisk())
+    with pytest.raises(StorageError, match=r"m\.tflite: cannot be signed, not published: .*No space left"):
+        signing.write_signed(str(out / "m.tflite"), b"model", str(private))
+    assert (out / "m.tflite").read_bytes() == b"older" and (out / "m.tflite.sig").read_bytes() == before
+
+
+def test_a_later_model_that_cannot_be_signed_leaves_the_rows_before_it(workshop, tmp_path, monkeypatch, capsys):
+    private, _ = pair(tmp_path, "owner")
+    out, sign = tmp_path / "out", signing.sign
+
+    def once(path, key):
+        if (out / "lenet5-relu-digits-int8.tflite").exists():
+            raise StorageError("m.sig: cannot be written: No space left on device")
+        return sign(path, key)
+
+    monkeypatch.setattr(signing, "sign", once)
+    run_folder = str(workshop / "runs" / "lenet5-relu-digits-modern")
+    monkeypatch.setattr(
+        sys, "argv", ["convert", "--int8", "--checkpoint", run_folder, "--out", str(out), "--sign", str(private)]
+    )
+    assert command.main() == 74
+    assert {path.name for path in out.iterdir() if "int8" in path.name} == {
+        "lenet5-relu-digits-int8.tflite", "lenet5-relu-digits-int8.tflite.sig",
+    }  # fmt: skip
+    report = json.loads((out / "report.json").read_text())
+    assert [(row["format"], row["verdict"]) for row in report["rows"]] == [("tflite", "passed")]
+    assert report["not_converted"] == ["m.sig: cannot be written: No space left on device"]
+    assert capsys.readouterr().err.endswith("convert: m.sig: cannot be written: No space left on device\n")
 
 
 def test_what_cannot_sign_or_be_signed_is_named(tmp_path):

@@ -281,5 +281,5 @@ def test_two_networks_are_not_two_precisions(shipped, tmp_path):
 
 
 def test_one_model_twice_is_no_choice():
-    with pytest.raises(UsageError, match="name each once"):
+    with pytest.raises(UsageError, match=r"^two of the models are of one precision and format; name each once$"):
         bench.main(flags(shipped_model(), shipped_model(), "--advise"), ticking())

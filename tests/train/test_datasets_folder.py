@@ -177,6 +177,30 @@ def test_validation_pictures_need_the_same_classes_and_one_folder(halves):
     assert refusal(halves).endswith("val and valid beside train and test; wanted one of them at most")
 
 
+@pytest.mark.parametrize(
+    ("parts", "says"),
+    [
+        ({"test": "val"}, "train and val but no test: rename val to test, or put the classes directly in the folder"),
+        ({"train": "val"}, "test and val but no train: put the classes directly in the folder"),
+        ({"train": None}, "test but no train: put the classes directly in the folder"),
+        ({"test": None}, "train but no test: put the classes directly in the folder"),
+    ],
+)
+def test_where_a_half_is_missing_nobody_is_told_to_take_the_classes_apart(halves, parts, says):
+    for part, other in parts.items():
+        if other:
+            (halves / part).rename(halves / other)
+        else:
+            shutil.rmtree(halves / part)
+    assert refusal(halves) == f"{halves}: {says}"
+
+
+def test_classes_may_be_called_train_and_val(tmp_path):
+    for seed, name in enumerate(("train", "val")):
+        fill(tmp_path / "vehicles" / name, 10, seed=seed)
+    assert folder.load(tmp_path / "vehicles", COLOUR).class_names == ("train", "val")
+
+
 def test_a_class_that_is_missing_in_one_half_is_named(halves):
     shutil.rmtree(halves / "test" / "dog")
     fill(halves / "test" / "cow", 4, seed=9)

@@ -78,6 +78,21 @@ def test_a_damaged_or_missing_checkpoint_is_one_line(finished, tmp_path):
         checkpoint.load(tmp_path)
 
 
+@pytest.mark.parametrize("content", [b"", b"PK", b"\x80\x04N.", b"\x93NUMPY\x01\x00"])
+def test_what_does_not_begin_like_a_checkpoint_is_called_so_and_nobody_is_told_to_unpickle_it(content, tmp_path):
+    (tmp_path / "checkpoint.npz").write_bytes(content)
+    with pytest.raises(InputError) as refused:
+        checkpoint.load(tmp_path)
+    said = "not a checkpoint (it does not begin like one): train again or copy it again"
+    assert str(refused.value) == f"{tmp_path}/checkpoint.npz: {said}"
+
+
+def test_an_array_of_objects_in_a_checkpoint_is_damage_and_nobody_is_told_to_unpickle_it(tmp_path):
+    np.savez(tmp_path / "checkpoint.npz", weights=np.array([None]))
+    with pytest.raises(InputError, match=r"checkpoint\.npz: damaged \(an array in it is not of plain numbers\)$"):
+        checkpoint.load(tmp_path)
+
+
 def test_a_checkpoint_that_cannot_be_read_is_not_called_damaged(tmp_path):
     (tmp_path / "checkpoint.npz").mkdir()
     with pytest.raises(InputMissing, match=r"checkpoint\.npz: Is a directory"):

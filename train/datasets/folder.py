@@ -93,10 +93,24 @@ def _parts(folder: Path) -> list[Path]:
     held_out = [name for name in names if name in VALIDATION]
     # `train` alone, or beside other names, is a class: there are data sets with a train in them.
     if set(names) - set(held_out) != {"test", "train"}:
+        _check_no_half(folder, names)
         return [folder]
     if len(held_out) > 1:
         raise InputError(one_line(f"{folder}: {' and '.join(held_out)} beside train and test; wanted one of them at most"))
     return [folder / name for name in ("train", "test", *held_out)]
+
+
+def _check_no_half(folder: Path, names: list[str]) -> None:
+    """Raises InputError where `names`, all that `folder` holds, are parts of a data set, of which train or test is missing:
+    taken as classes they would be refused for the classes in them."""
+    parts = {"train", "test"} & set(names)
+    if len(parts) != 1 or not set(names) <= {*parts, *VALIDATION}:
+        return
+    if any(path.is_dir() for name in names for path in _entries(folder / name)):
+        lacks = "train" if "test" in parts else "test"
+        spare = f"rename {names[1]} to test, or " if len(names) > 1 and lacks == "test" else ""
+        found = f"{' and '.join(names)} but no {lacks}"
+        raise InputError(one_line(f"{folder}: {found}: {spare}put the classes directly in the folder"))
 
 
 def _class_names(part: Path, *others: Path) -> tuple[str, ...]:
@@ -151,7 +165,7 @@ def _first_of_each(folder: Path, files: list[str], images: np.ndarray, labels: n
     Raises InputError where one is in test and in another of `parts`, the name of each picture's, or in two classes.
     """
     first: dict[bytes, int] = {}
-    others = [first.setdefault(_content(image), index) for index, image in enumerate(images)]
+    others = [first.setdefault(content(image), index) for index, image in enumerate(images)]
     both = [(i, j) for i, j in enumerate(others) if (parts[i] == "test") != (parts[j] == "test")]
     if both:
         tested, trained = both[0] if parts[both[0][0]] == "test" else both[0][::-1]
@@ -175,8 +189,9 @@ def _first_of_each(folder: Path, files: list[str], images: np.ndarray, labels: n
     return usable
 
 
-def _content(image: np.ndarray) -> bytes:
-    return hashlib.sha256(image.data).digest()
+def content(image: np.ndarray) -> bytes:
+    """Equal where two images of a contract are, byte for byte."""
+    return hashlib.sha256(image.tobytes()).digest()
 
 
 def _drawn(labels: np.ndarray, usable: np.ndarray, rng: np.random.Generator) -> list[np.ndarray]:
