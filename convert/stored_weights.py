@@ -1,4 +1,8 @@
-"""Weights kept in fewer bits than they compute in, each decoded by a node in front: float16 and 4-bit .onnx."""
+"""Weights kept in fewer bits than they compute in, each decoded by nodes in front: float16 and 4-bit .onnx.
+
+Decoded as ONNX Runtime loads the file, once: it computes what follows from constants alone, but for a DequantizeLinear, which
+it would run again at every prediction.
+"""
 
 from collections.abc import Callable
 
@@ -9,36 +13,39 @@ from onnx import TensorProto, helper, numpy_helper
 PRODUCTS = {"Conv", "MatMul", "Gemm"}
 
 
-def as_float16(model: onnx.ModelProto, tensor: TensorProto, axis: int | None) -> onnx.NodeProto:
+def as_float16(model: onnx.ModelProto, tensor: TensorProto, axis: int | None) -> list[onnx.NodeProto]:
     halved = numpy_helper.from_array(numpy_helper.to_array(tensor).astype(np.float16), f"{tensor.name}_float16")
     model.graph.initializer.append(halved)
-    return helper.make_node("Cast", [halved.name], [tensor.name], to=TensorProto.FLOAT)
+    return [helper.make_node("Cast", [halved.name], [tensor.name], to=TensorProto.FLOAT)]
 
 
-def as_int4(model: onnx.ModelProto, tensor: TensorProto, axis: int | None) -> onnx.NodeProto:
+def as_int4(model: onnx.ModelProto, tensor: TensorProto, axis: int | None) -> list[onnx.NodeProto]:
     """With a scale for each slice along `axis`, or one for them all where it is None."""
     weights = numpy_helper.to_array(tensor)
     across = tuple(a for a in range(weights.ndim) if a != axis)
     scale = np.maximum(np.abs(weights).max(axis=across, keepdims=True), np.finfo(np.float32).tiny) / 7  # -7 to 7, symmetric
     steps = np.round(weights / scale).astype(np.int8)
-    names = [f"{tensor.name}_int4", f"{tensor.name}_scale"]
+    names = [f"{tensor.name}_{role}" for role in ("int4", "scale", "steps")]
     model.graph.initializer.extend(
         [
             helper.make_tensor(names[0], TensorProto.INT4, steps.shape, steps.ravel().tolist()),
-            numpy_helper.from_array(scale.reshape(() if axis is None else -1).astype(np.float32), names[1]),
+            numpy_helper.from_array(scale.astype(np.float32), names[1]),
         ]
     )
-    return helper.make_node("DequantizeLinear", names, [tensor.name], axis=axis)
+    return [
+        helper.make_node("Cast", names[:1], names[2:], to=TensorProto.FLOAT),
+        helper.make_node("Mul", names[:0:-1], [tensor.name]),
+    ]
 
 
 def with_stored_weights(
     model: onnx.ModelProto,
-    stored: Callable[[onnx.ModelProto, TensorProto, int | None], onnx.NodeProto],
+    stored: Callable[[onnx.ModelProto, TensorProto, int | None], list[onnx.NodeProto]],
     in_float: list[str],
     *,
     per_channel: bool,
 ) -> onnx.ModelProto:
-    """`model` with the weights of its products kept as `stored` makes them, and decoded by a node in front; those of the
+    """`model` with the weights of its products kept as `stored` makes them, and decoded by nodes in front; those of the
     nodes `in_float` stay as they are. `stored` gets the axis of the output channels, None where they share one scale."""
     constants = {tensor.name: tensor for tensor in model.graph.initializer}
     for node in [node for node in model.graph.node if node.op_type in PRODUCTS and node.name not in in_float]:
@@ -47,6 +54,7 @@ def with_stored_weights(
             # Output channels come first in a convolution, last in a product, but for one that turns its weights.
             first = node.op_type == "Conv" or any(a.name == "transB" and a.i for a in node.attribute)
             axis = 0 if first else len(tensor.dims) - 1
-            model.graph.node.insert(0, stored(model, tensor, axis if per_channel else None))
+            for decoder in reversed(stored(model, tensor, axis if per_channel else None)):
+                model.graph.node.insert(0, decoder)
             model.graph.initializer.remove(tensor)
     return model
