@@ -128,16 +128,20 @@ def _methods_table(found: dict[str, dict[str, list[dict[str, Any]]]]) -> str:
         return ""
     lines = [f"| network | format | {' | '.join(METHODS)} |", f"| --- | --- | {' | '.join('--:' for _ in METHODS)} |"]
     drops: dict[str, list[float]] = {method: [] for method in METHODS}
+    changed, n_answers = dict.fromkeys(METHODS, 0), 0
     for network, by_method in found.items():
         for rows in zip(*by_method.values(), strict=True):
             lines.append(f"| `{network}` | {rows[0]['format']} | {' | '.join(map(_method_cell, rows))} |")
             if all("drop_points" in row for row in rows):
                 for method, row in zip(by_method, rows, strict=True):
                     drops[method].append(row["drop_points"])
+                    changed[method] += row["n_images"] - row["agreeing"]
+                n_answers += rows[0]["n_images"]
     n_rows, n_whole = len(lines) - 2, len(drops[METHODS[0]])
     if n_whole:
         of = "" if n_whole == n_rows else f" of the {n_whole} without a refusal"
         lines.append(f"| mean{of} | | {' | '.join(f'{sum(drops[method]) / n_whole:.3f}' for method in METHODS)} |")
+        lines.append(f"| differ, of {n_answers:,} | | {' | '.join(f'{changed[method]:,}' for method in METHODS)} |")
     return "int8 by each way to set activation ranges (`--method`), points of top-1 lost:\n\n" + "\n".join(lines)
 
 
