@@ -1,6 +1,7 @@
 """The installed `edge-predict`, run as a user runs it: its answers, its one-line errors, its exit codes."""
 
 import ctypes
+import functools
 import json
 import os
 import signal
@@ -238,7 +239,9 @@ def test_what_was_answered_before_an_interruption_is_not_lost(tmp_path):
     with (tmp_path / "errors").open("w") as err:
         environment = {k: v for k, v in os.environ.items() if k != "PYTHONUNBUFFERED"}
         argv = [COMMAND, *["seven.png"] * 50_000, tmp_path]
-        command = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=err, env=environment, cwd=EXAMPLES)
+        # A shell that starts the tests in the background has them ignore interrupts, and what they start as well.
+        heeding = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+        command = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=err, env=environment, cwd=EXAMPLES, preexec_fn=heeding)
         # Once a byte has come it is answering, and the pipe, which holds less than all answers, keeps it from ending.
         first = command.stdout.read(1)
         command.send_signal(signal.SIGINT)
