@@ -71,6 +71,14 @@ def test_the_best_of_several_peaks_is_taken_figure_by_figure():
     assert found.int8_over_float32 == pytest.approx(3.6)
 
 
+@pytest.mark.parametrize(("n_bytes", "rate"), [(10, 327.68), (65_536, 655.36)])
+def test_a_few_bytes_are_not_timed_by_themselves(monkeypatch, n_bytes, rate):
+    """A call takes as long as reading them, and the difference of two calls may be nothing, or less."""
+    took = iter((50, 150))
+    monkeypatch.setattr(peaks, "least_ns", lambda call: next(took))
+    assert peaks.read_gbs(n_bytes) == rate
+
+
 def test_this_machines_peaks_come_from_one_core(monkeypatch):
     monkeypatch.setenv("OPENBLAS_NUM_THREADS", "2")  # is overruled
     found = peaks.measure([50_000])
