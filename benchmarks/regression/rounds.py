@@ -38,10 +38,12 @@ class Round:
 
 
 def measure(
-    base: Side, now: Side, *, models: tuple[str, str], picture: str, rounds: int, seed: int = 0
+    base: Side, now: Side, *, models: tuple[str, str], picture: str, rounds: int, draw: random.Random
 ) -> dict[str, list[Round]]:
-    """`rounds` rounds of each of FIGURES; `models` are the base's and the other's, "" for the one that came along."""
-    draw = random.Random(seed)
+    """`rounds` rounds of each of FIGURES; `models` are the base's and the other's, "" for the one that came along.
+
+    `draw` gives the order of turns.
+    """
     found: dict[str, list[Round]] = {figure: [] for figure in FIGURES}
     for _ in range(rounds):
         for figure, result in _round(base, now, models, picture, draw):

@@ -2,6 +2,7 @@
 
 import argparse
 import math
+import random
 import sys
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 
 from benchmarks.regression import answers, compare, experiment, sides
-from benchmarks.regression.compare import conclude, judge_bytes, judge_time
+from benchmarks.regression.compare import Settings, conclude, judge_bytes, judge_time
 from benchmarks.regression.rounds import FIGURES, Round, measure
 from benchmarks.regression.sides import Side
 from conftest import ROOT, run
@@ -19,11 +20,11 @@ from edge.cli import shipped_model
 from edge.contract import ModelContract
 from edge.errors import ToolchainError, UsageError
 
-ALPHA = 0.01 / 3
+ALPHA = 0.01 / 9
 DEVELOPMENT = Side("development", Path(sys.prefix))
 
 
-def rounds(ratio: float, *, noise: float = 0.002, n: int = 15) -> list[Round]:
+def made_up(ratio: float, *, noise: float = 0.002, n: int = 15) -> list[Round]:
     """Rounds whose change and noise are spread evenly about log(ratio) and 0."""
     spread = [noise * (2 * at / (n - 1) - 1) for at in range(n)]
     mixed = spread[::2] + spread[1::2]
@@ -34,7 +35,7 @@ def rounds(ratio: float, *, noise: float = 0.002, n: int = 15) -> list[Round]:
 
 
 def verdict(ratio: float, **how: float) -> str:
-    return judge_time("pixels", rounds(ratio, **how), 0.10, alpha=ALPHA).verdict
+    return judge_time("pixels", made_up(ratio, **how), 0.10, alpha=ALPHA).verdict
 
 
 @pytest.mark.parametrize(
@@ -56,7 +57,7 @@ def test_a_time_is_judged_by_limit_and_noise(ratio, noise, wanted):
 
 
 def test_a_time_shows_both_sides_the_change_and_the_noise():
-    judged = judge_time("pixels", rounds(1.15), 0.10, alpha=ALPHA)
+    judged = judge_time("pixels", made_up(1.15), 0.10, alpha=ALPHA)
     assert judged.cells[:3] == ("pixels", "20.00 µs", "23.00 µs")
     assert judged.cells[3].startswith("+15.0 % (+14.9 % to +15.1 %)")
     assert judged.cells[4:] == ("±0.1 %", "worse")
@@ -67,8 +68,30 @@ def test_bytes_may_grow_by_one_per_cent(now, wanted):
     assert judge_bytes("model", 100_000, now).verdict == wanted
 
 
+@pytest.mark.parametrize(
+    ("noises", "wanted", "looks"),
+    [
+        ([0.002], "worse", 1),
+        ([0.5, 0.002, 0.002], "worse", 3),  # a busy moment passes
+        ([0.5, 0.5, 0.5], "undecided", compare.LOOKS),
+    ],
+)
+def test_more_rounds_are_measured_while_a_time_is_undecided(noises, wanted, looks, monkeypatch):
+    told = []
+    batches = iter(noises)
+
+    def measured(*_, rounds, draw, **__):
+        noise = next(batches)
+        return {figure: made_up(1.15, noise=noise, n=rounds) for figure in FIGURES}
+
+    monkeypatch.setattr(compare.rounds, "measure", measured)
+    found = compare.hold(DEVELOPMENT, DEVELOPMENT, Settings(base="0123456789abcdef"), tell=told.append)
+    assert (found.verdict, len(told)) == (wanted, looks)
+    assert told[:2] == ["model in the wheel: 15 rounds", "model in the wheel: 15 more rounds"][:looks]
+
+
 def test_the_worst_figure_decides_and_is_named():
-    figures = [judge_time("pixels", rounds(1.2), 0.10, alpha=ALPHA), judge_bytes("model: bytes", 100, 100)]
+    figures = [judge_time("pixels", made_up(1.2), 0.10, alpha=ALPHA), judge_bytes("model: bytes", 100, 100)]
     found = conclude(figures, commit="0123456789abcdef")
     assert found.verdict == "worse"
     assert found.why == "Worse than 0123456789ab beyond limit and noise: pixels +20.0 % (+19.9 % to +20.1 %)."
@@ -80,7 +103,7 @@ def test_no_worse_is_said_plainly():
 
 
 def test_better_beyond_belief_is_flagged():
-    found = conclude([judge_time("pixels", rounds(0.3), 0.10, alpha=ALPHA)], commit="0123456789abcdef")
+    found = conclude([judge_time("pixels", made_up(0.3), 0.10, alpha=ALPHA)], commit="0123456789abcdef")
     assert found.verdict == "suspicious"
     assert found.why.startswith(
         "Better than 0123456789ab beyond belief, so look whether it still measures the same: pixels −70.0 %"
@@ -88,7 +111,7 @@ def test_better_beyond_belief_is_flagged():
 
 
 def test_a_noisy_machine_says_what_it_cannot_tell():
-    found = conclude([judge_time("pixels", rounds(1.0, noise=0.5), 0.10, alpha=ALPHA)], commit="0123456789abcdef")
+    found = conclude([judge_time("pixels", made_up(1.0, noise=0.5), 0.10, alpha=ALPHA)], commit="0123456789abcdef")
     assert found.verdict == "undecided"
     assert found.why.startswith("No worse than 0123456789ab that this machine can tell; too noisy here for: pixels")
 
@@ -192,7 +215,7 @@ def test_equal_answers_are_the_same_however_few():
 
 
 def test_a_slowdown_within_the_limit_is_named_and_passes():
-    found = conclude([judge_time("pixels", rounds(1.05), 0.10, alpha=ALPHA)], commit="0123456789abcdef")
+    found = conclude([judge_time("pixels", made_up(1.05), 0.10, alpha=ALPHA)], commit="0123456789abcdef")
     assert found.verdict == "no worse"
     assert found.why.startswith("No worse than 0123456789ab beyond the limits; within them: pixels +5.0 %")
 
@@ -207,7 +230,7 @@ def flags(*arguments: str) -> argparse.Namespace:
     ("arguments", "said"),
     [
         (["--max-slower", "0"], "--max-slower 0: wanted per cent over 0"),
-        (["--rounds", "8"], "--rounds 8: 3 times take at least 9 rounds to tell anything"),
+        (["--rounds", "9"], "--rounds 9: 3 times take at least 10 rounds to tell anything"),
     ],
 )
 def test_settings_that_could_tell_nothing_are_usage_errors(arguments, said):
@@ -229,7 +252,7 @@ def test_a_side_that_fails_says_why():
 
 
 def test_one_round_gives_every_figure():
-    found = measure(DEVELOPMENT, DEVELOPMENT, models=("", ""), picture=compare.PICTURE, rounds=1)
+    found = measure(DEVELOPMENT, DEVELOPMENT, models=("", ""), picture=compare.PICTURE, rounds=1, draw=random.Random(0))
     assert list(found) == list(FIGURES)
     assert all(each.base_ns > 0 and math.isfinite(each.change) for (each,) in found.values())
 
@@ -284,7 +307,7 @@ def test_a_planted_slowdown_lasts_that_share_of_a_usual_answer_whatever_its_own_
 def test_the_experiment_counts_alarms_and_what_was_noticed():
     def trial(planted: float, ratio: float) -> experiment.Trial:
         return experiment.Trial(
-            planted=planted, found=conclude([judge_time("pixels", rounds(ratio), 0.10, alpha=ALPHA)], commit="itself")
+            planted=planted, found=conclude([judge_time("pixels", made_up(ratio), 0.10, alpha=ALPHA)], commit="itself")
         )
 
     text = experiment.page([trial(0.0, 1.0), trial(0.15, 1.15), trial(0.05, 1.05)], command="made up", rounds=15)
