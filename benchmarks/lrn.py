@@ -184,9 +184,10 @@ def main() -> int:
             verdict = f"int8 on LiteRT: {times:.2f} times the time without the layers; the gate says {gate.judge(seen).outcome}"
     text = "\n".join(
         [
-            f"`python -m benchmarks.lrn`: {flags.checkpoint.name}, {len(data.test):,} test pictures of {data.name},",
-            f"one thread, {host.read().cpu_model}; least of {N_ROUNDS} medians of {N_CALLS} calls, all taking turns.",
-            "The time is the engine's alone; *× without* is over the same engine's at the same precision, the layers left out.",
+            f"`python -m benchmarks.lrn --checkpoint {flags.checkpoint}`: {len(data.test):,} test pictures of {data.name},",
+            f"one thread, {host.read().cpu_model}; the least of {N_ROUNDS} medians of {N_CALLS} calls, all taking turns in one",
+            "process. Times are of the engine alone; *× without* is over the same engine's at the same precision, the layers",
+            "left out.",
             "",
             "| engine | LRN | precision | µs | × without | bytes | top-1, % | drop, points (95 %) | largest logit difference |",
             "|---|---|---|--:|--:|--:|--:|--:|--:|",

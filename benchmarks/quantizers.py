@@ -57,9 +57,11 @@ def rows(run: Path, *, data_dir: str | None, n_images: int) -> list[str]:
 
 def main() -> int:
     flags = _flags()
+    runs = " ".join(map(str, flags.checkpoint))
     text = "\n".join(
         [
-            f"`python -m benchmarks.quantizers --n-images {flags.n_images}`: one thread, {host.read().cpu_model}.",
+            f"`python -m benchmarks.quantizers --checkpoint {runs} --n-images {flags.n_images}`:",
+            f"one thread, {host.read().cpu_model}.",
             "",
             "| network | engine | made by | precision | bytes | µs | top-1, % | drop, points (95 %) | n |",
             "|---|---|---|---|--:|--:|--:|--:|--:|",

@@ -5,10 +5,9 @@ from pathlib import Path
 
 from convert.plan import PRECISIONS
 from convert.ranges import METHODS
+from edge.contract import KINDS
 from edge.errors import InputMissing, UsageError
 from train.checkpoint import FILE, Checkpoint
-
-FORMATS = ("tflite", "onnx")
 
 
 def parse() -> argparse.Namespace:
@@ -22,7 +21,7 @@ def parse() -> argparse.Namespace:
     for precision, what in PRECISIONS.items():
         parser.add_argument(f"--{precision}", action="append_const", dest="precisions", const=precision, help=what)
     parser.add_argument("--all", action="store_true", help="every precision above")
-    parser.add_argument("--formats", type=_formats, default=FORMATS, metavar="F,F", help="default: tflite,onnx")
+    parser.add_argument("--formats", type=_formats, default=KINDS, metavar="F,F", help="default: tflite,onnx")
     parser.add_argument(
         "--checkpoint", nargs="+", type=Path, metavar="RUN", help="run folders to convert (default: all under runs/)"
     )
@@ -100,8 +99,8 @@ def _seed(text: str) -> int:
 
 def _formats(text: str) -> tuple[str, ...]:
     chosen = tuple(dict.fromkeys(text.split(",")))
-    if not set(chosen) <= set(FORMATS):
-        raise argparse.ArgumentTypeError(f"{text!r}: formats are {', '.join(FORMATS)}")
+    if not set(chosen) <= set(KINDS):
+        raise argparse.ArgumentTypeError(f"{text!r}: formats are {', '.join(KINDS)}")
     return chosen
 
 

@@ -7,7 +7,8 @@ from edge import bench, doctor, errors, host, install, predictor, selftest
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m edge", description="Check models on this device.")
+    what = "Check, time, install and take back models on this device."
+    parser = argparse.ArgumentParser(prog="python -m edge", description=what)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     verify = commands.add_parser("verify", help="replay the pictures a model carries and compare the answers")
     verify.add_argument("model", metavar="MODEL", help="an edgeproof model")

@@ -16,7 +16,10 @@ CODES = """\
 exit codes: 0 done, and the model that answers from now on was verified; 1 a test picture is answered wrongly, or there is
 nothing to go back to; 2 usage; 65 not a key; 66 no such file, or not readable; 69 the engine for this kind of model is not
 installed, or model-signing; 71 out of memory; 74 the store cannot be written; 78 the model is damaged, crashes, hangs, is
-not what its contract says, or not signed as required; 130 interrupted. After any but 0 the model before is still current.
+not what its contract says, or not signed as required; 130 interrupted. After any but 0 the model that was current still is.
+"""
+LIST_CODES = """\
+exit codes: 0 listed, damaged models too, as only seals are verified; 2 usage; 66 not readable; 74 the store cannot be read.
 """
 
 
@@ -191,9 +194,9 @@ def _described(entry: Entry, store: str) -> str:
 def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add install, rollback, list and start to the commands of `python -m edge`."""
 
-    def command(name: str, help: str) -> argparse.ArgumentParser:
+    def command(name: str, help: str, codes: str = CODES) -> argparse.ArgumentParser:
         plain = argparse.RawDescriptionHelpFormatter
-        parser = commands.add_parser(name, help=help, description=help, epilog=CODES, formatter_class=plain)
+        parser = commands.add_parser(name, help=help, description=help, epilog=codes, formatter_class=plain)
         where = "where models are installed (default: $EDGEPROOF_STORE, else ~/.local/share/edgeproof)"
         parser.add_argument("--store", metavar="DIR", help=where)
         return parser
@@ -205,7 +208,7 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     new.set_defaults(run=lambda flags: _print(install(flags.model, store=_store(flags), key=flags.require_signature)))
     back = command("rollback", "go back to the model before")
     back.set_defaults(run=lambda flags: _print(rollback(store=_store(flags))))
-    listed = command("list", "list the installed models")
+    listed = command("list", "list the installed models", LIST_CODES)
     listed.set_defaults(run=lambda flags: _print(*listing(store=_store(flags))))
     boot = command("start", "for a boot service: verify the current model, and go back if it keeps failing")
     boot.add_argument("--after", type=int, default=3, metavar="N", help="failing starts in a row until then (default: 3)")

@@ -6,6 +6,7 @@ network about both. Everything random comes from the Generator given, so a seed 
     EDGEPROOF_DATA=DIR python -m tests.redraw        prints what redrawing costs the shipped model
 """
 
+import argparse
 import io
 
 import numpy as np
@@ -118,6 +119,7 @@ def _smooth_noise(width: int, height: int, *, cells: int, rng: np.random.Generat
 
 def main() -> None:
     """Print what redrawing costs, in points of top-1: the figures of docs/results.md."""
+    argparse.ArgumentParser(prog="python -m tests.redraw", description=main.__doc__).parse_args()
     shipped, digits = predictor.load(shipped_model(), trusted=True), datasets.digits.load()
     print("| model | pictures | redrawn | points lost | n |\n|---|---|---|--:|--:|")
     for data, n in ((datasets.mnist.load(), 1000), (digits, len(digits.test))):

@@ -1,7 +1,7 @@
 """Train the documented networks: `python -m train.mnist`.
 
-Everything here speaks Keras 3's own API, so the same script trains on TensorFlow, JAX or PyTorch
-(`KERAS_BACKEND`).
+Everything here speaks Keras 3's own API, so the same script trains on TensorFlow or JAX (`KERAS_BACKEND`); PyTorch was not
+tried.
 """
 
 import os

@@ -1,6 +1,5 @@
 """The installed `edge-predict`, run as a user runs it: its answers, its one-line errors, its exit codes."""
 
-import ctypes
 import functools
 import json
 import os
@@ -13,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import ROOT, run
+from conftest import ROOT, run, without_roots_privilege
 
 COMMAND = Path(sys.executable).parent / "edge-predict"
 EXAMPLES = ROOT / "examples"
@@ -184,11 +183,6 @@ def test_no_such_file(tmp_path):
 def test_no_permission(tmp_path):
     (tmp_path / "mine.png").write_bytes((EXAMPLES / "seven.png").read_bytes())
     (tmp_path / "mine.png").chmod(0)
-
-    def without_roots_privilege() -> None:
-        # CI runs as root, whom permissions do not stop: give up CAP_DAC_OVERRIDE (1) and CAP_DAC_READ_SEARCH (2).
-        for capability in (1, 2):
-            ctypes.CDLL(None).prctl(24, capability, 0, 0, 0)
 
     done = subprocess.run(
         [COMMAND, tmp_path / "mine.png"], capture_output=True, text=True, check=False, preexec_fn=without_roots_privilege

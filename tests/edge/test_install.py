@@ -1,6 +1,5 @@
 """Models arriving on a device: the real commands on real files, with good, damaged and malicious-looking models."""
 
-import ctypes
 import os
 import shutil
 import signal
@@ -11,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import ROOT, run
+from conftest import ROOT, run, without_roots_privilege
 from edge import artifact, errors, files, install, installed, trial
 from tests.promises.faults import may_trace
 
@@ -568,12 +567,6 @@ def test_a_second_command_waits_for_the_first_and_says_so(models, store):
         assert not (store / "current").exists()
     assert waiting.wait() == 0 and current(store) == "first"
     waiting.stderr.close()
-
-
-def without_roots_privilege() -> None:
-    # CI runs as root, whom permissions do not stop: give up CAP_DAC_OVERRIDE (1) and CAP_DAC_READ_SEARCH (2).
-    for capability in (1, 2):
-        ctypes.CDLL(None).prctl(24, capability, 0, 0, 0)
 
 
 def test_a_store_that_cannot_be_written_still_answers_and_is_verified(models, store):

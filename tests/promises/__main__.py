@@ -42,6 +42,10 @@ LIBRARIES = ("ai-edge-litert", "numpy", "onnxruntime", "pillow")
 
 def main() -> int:
     chosen, failed = sys.argv[1:], False
+    if unknown := [name for name in chosen if not any(command.startswith(name) for _, command in ROWS)]:
+        named = "; ".join(command for _, command in ROWS)
+        print(f"tests.promises: no row's command begins with {unknown[0]}; there are: {named}", file=sys.stderr)
+        return 2
     for _, command in ROWS:
         name, *arguments = shlex.split(command)
         if chosen and not command.startswith(tuple(chosen)):

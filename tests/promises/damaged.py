@@ -10,6 +10,7 @@ damaged one of ours. The .tflite is the model in the wheel; the .onnx is made he
 import os
 import sys
 import tempfile
+from pathlib import Path
 from random import Random
 
 from edge import artifact
@@ -31,7 +32,7 @@ def main() -> int:
         whole = sealed_onnx() if given.format == "onnx" else _shipped()
         n_model = artifact.parse("whole", whole).contract.model_bytes
         control = os.path.join(scratch, f"whole.{given.format}")
-        _write(control, whole)
+        Path(control).write_bytes(whole)
         answered = ask([COMMAND, SEVEN, "--model", control], surroundings)
         if answered.code or not answered.out:
             print(f"the undamaged model does not answer: {answered}", file=sys.stderr)
@@ -44,7 +45,7 @@ def main() -> int:
             while damaged == whole:
                 damaged = DAMAGES[kind](random, whole, n_model)
             path = os.path.join(folder, f"m.{given.format}")
-            _write(path, damaged)
+            Path(path).write_bytes(damaged)
             ended = ask([COMMAND, SEVEN, "--model", path, *random.choice(VOUCHING)], surroundings)
             tally.add(ended, kind)
             if ended.code != 78 or not ended.refused:
@@ -145,11 +146,6 @@ def sealed_onnx() -> bytes:
 def _shipped() -> bytes:
     with open(SHIPPED, "rb") as file:
         return file.read()
-
-
-def _write(path: str, data: bytes) -> None:
-    with open(path, "wb") as file:
-        file.write(data)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ With the C engine, on every example, no such module is in `sys.modules`, numpy i
 which imports pickle for its own arrays' sake; there an audit hook counts what is unpickled: nothing.
 """
 
+import argparse
 import os
 import sys
 import tempfile
@@ -27,6 +28,7 @@ BROUGHT_BY_NUMPY = "['_pickle', 'pickle']"
 
 
 def main() -> int:
+    argparse.ArgumentParser(prog="python -m tests.promises.loaded", description=(__doc__ or "").splitlines()[0]).parse_args()
     tally = Tally()
     pictures = [path for path, _ in examples()]
     with tempfile.TemporaryDirectory() as scratch:

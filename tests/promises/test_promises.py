@@ -90,3 +90,9 @@ def test_the_table_keeps_what_was_measured_and_says_what_was_not(monkeypatch):
     assert again["loaded"] == found["loaded"] and promises.table(again) == page
     monkeypatch.setattr(promises, "LIBRARIES", ("numpy",))
     assert promises.kept(page) == {}
+
+
+def test_a_row_that_is_not_there_is_named():
+    done = run(sys.executable, "-m", "tests.promises", "nonsense")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("tests.promises: no row's command begins with nonsense; there are: damaged --count 10000")

@@ -15,6 +15,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 from random import Random
 
 from PIL import Image
@@ -57,7 +58,7 @@ def main() -> int:
         ready = predictor.load(SHIPPED, trusted=True)
         n_forms = 0
         for form, data, wanted in _forms():
-            _put(path, data)
+            Path(path).write_bytes(data)
             n_forms += 1
             try:
                 found = ready.predict(path).label
@@ -132,16 +133,11 @@ def _dressed(image: Image.Image) -> Iterator[tuple[str, Image.Image, str, dict[s
 
 def _pixels(path: str, data: bytes, own: InputContract) -> bytes | None:
     """Every pixel of the picture `data`, of the size and channels of `own`; None where it is refused."""
-    _put(path, data)
+    Path(path).write_bytes(data)
     try:
         return read_pixels(path, own)
     except InputError:
         return None
-
-
-def _put(path: str, data: bytes) -> None:
-    with open(path, "wb") as file:
-        file.write(data)
 
 
 if __name__ == "__main__":
