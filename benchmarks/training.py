@@ -13,6 +13,7 @@ import os
 import statistics
 import subprocess
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from edge.errors import InputMissing, ToolchainError
 from edge.files import write_whole
 from train import recipe_book
 from train.architectures import architecture
+from train.datasets import cifar10, mnist
 from train.recipes import Recipe
 
 DATA = ("mnist", "cifar10", "cifar10-jpeg")
@@ -80,9 +82,11 @@ LINES = (
     Line("keras-cnn", "modern", goal="99.60"),
     Line("lenet5-1998", "modern", seeds=(0, 1, 2), goal="99.25"),
     Line("lenet5-sigmoid", "documented"),
+    Line("lenet5-sigmoid", "modern"),
     Line("lenet5-relu", "documented"),
     Line("lenet5-relu", "modern", seeds=(0, 1, 2), goal="99.30"),
     Line("lenet5-wide", "documented"),
+    Line("lenet5-wide", "modern"),
     Line("mnist-tiny", "modern", seeds=tuple(range(10)), reported="99.4, others' 7,070 parameters", goal="99.40"),
     Line("cifar-lrn", "documented", reported="73", goal="69.1, within 1.5"),
     Line("cifar-lrn", "modern", reported="86 after 256 epochs", goal="82"),
@@ -100,13 +104,31 @@ def main() -> int:
         print("\n".join(f"{line.name}: seeds {', '.join(map(str, line.seeds))}" for line in LINES))
         return 0
     todo = [(line, seed) for line in chosen for seed in line.seeds if figures(line, seed) is None]
-    if not flags.table:
-        threads = max(1, (os.cpu_count() or 1) // flags.lanes)
-        with concurrent.futures.ThreadPoolExecutor(flags.lanes) as lanes:
-            list(lanes.map(lambda run: measure(*run, threads=threads), todo))
+    failed = [] if flags.table else train(todo, lanes=flags.lanes)
     pages.write(PAGE, table(LINES))
     print(table(chosen))
+    if failed:
+        raise failed[0]
     return 0
+
+
+def train(todo: list[tuple[Line, int]], *, lanes: int) -> list[ToolchainError]:
+    """Measure each line and seed of `todo`, and say what failed of it; one that fails stops no other."""
+    check_data({line.network for line, _ in todo})
+    threads = max(1, (os.cpu_count() or 1) // lanes)
+    with concurrent.futures.ThreadPoolExecutor(lanes) as pool:
+        runs = [pool.submit(measure, *run, threads=threads) for run in todo]
+    failed = [error for run in runs if (error := run.exception())]
+    for error in failed:
+        errors.say("benchmarks.training", str(error))
+    return failed
+
+
+def check_data(networks: Iterable[str]) -> None:
+    """Raise InputMissing unless the data of each of `networks` is at hand, and the data the table is about."""
+    for load in {mnist.load if architecture(network).contract == DIGIT else cifar10.load for network in networks}:
+        if (name := load().name) not in DATA:
+            raise InputMissing(f"the data is {name}, wanted {', '.join(DATA)}; name a folder in EDGEPROOF_DATA")
 
 
 def measure(line: Line, seed: int, *, threads: int) -> None:
@@ -119,12 +141,10 @@ def measure(line: Line, seed: int, *, threads: int) -> None:
     with log.open("w") as output:
         code = subprocess.run(line.command(seed), env=environment, stdout=output, stderr=output, check=False).returncode
     if code:
-        raise ToolchainError(f"{line.name}, seed {seed}: ended with {code}; {log} says why")
+        failed = ToolchainError(f"{line.name}, seed {seed}: ended with {code}; {log} says why")
+        failed.exit_code = code
+        raise failed
     result = json.loads((folder / "result.json").read_text())
-    if result["data"] not in DATA:
-        raise InputMissing(
-            f"{line.name}: trained on {result['data']}, wanted {', '.join(DATA)}; name a folder in EDGEPROOF_DATA"
-        )
     kept = result | {"recipe": dataclasses.asdict(line.recipe_for(seed)), "threads": threads}
     write_whole(str(FIGURES / f"{line.name}-{seed}.json"), json.dumps(kept, indent=1).encode() + b"\n")
 
@@ -146,7 +166,7 @@ def table(lines: tuple[Line, ...] | list[Line]) -> str:
     """The Markdown table of all runs there are figures for, a line a row; those without any say so."""
     head = (
         "network", "recipe", "reported %", "goal", "top-1 %", "s.d.", "runs", "parameters", "epochs", "seconds", "threads",
-        "examples/s", "peak MiB", "data",
+        "examples/s", "peak MiB", "data", "machine",
     )  # fmt: skip
     rows = [head, tuple("---" if i < 4 else "--:" for i in range(len(head)))]
     return "\n".join(f"| {' | '.join(row)} |" for row in [*rows, *(_row(line) for line in lines)])
@@ -158,7 +178,7 @@ def _row(line: Line) -> tuple[str, ...]:
     usual = recipe_book.REPORTED.get(line.network, "") if line.recipe == "documented" else ""
     reported = usual if line.reported is None else line.reported
     if not found:
-        return (f"`{line.network}`", recipe, reported, line.goal, "not run yet", *[""] * 9)
+        return (f"`{line.network}`", recipe, reported, line.goal, "not run yet", *[""] * 10)
     top1 = [100 * kept["top1"] for kept in found]
 
     def mean(name: str) -> str:
@@ -170,6 +190,7 @@ def _row(line: Line) -> tuple[str, ...]:
         f"{statistics.stdev(top1):.2f}" if len(top1) > 1 else "", f"{len(found)} of {len(line.seeds)}",
         f"{first['n_parameters']:,}", f"{first['epochs']:.1f}", mean("seconds"), str(first["threads"]),
         mean("examples_per_second"), f"{max(kept['peak_rss_mib'] for kept in found):,}", first["data"],
+        "; ".join(dict.fromkeys(f"{kept['machine']}, {kept.get('backend', 'tensorflow')}" for kept in found)),
     )  # fmt: skip
 
 

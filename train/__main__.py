@@ -5,12 +5,14 @@ import sys
 
 from edge import errors
 from edge.contract import DIGIT
+from train import check_backend
 from train.architectures import ARCHITECTURES
 from train.recipe_book import MEASURED, RECIPES, REPORTED
 
 
 def main() -> int:
     argparse.ArgumentParser(prog="python -m train", description=__doc__).parse_args()
+    check_backend()
     head = ("network", "trained by", "parameters", "top-1 %: reported", "documented, ours", "modern, ours")
     rows = [head, *(_row(name) for name in ARCHITECTURES)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(head))]

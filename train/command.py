@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 
 from edge.errors import InputMissing, UsageError, note
-from train import distribution, recipe_book, recipes, run
+from train import check_backend, distribution, recipe_book, recipes, run
 from train.architectures import architecture
 from train.datasets import Dataset
 from train.recipes import Recipe
@@ -31,9 +31,7 @@ def parser(program: str, *, networks: tuple[str, ...], description: str) -> argp
 
 def chosen(flags: argparse.Namespace, *, data: str) -> Recipe:
     """The recipe the flags ask for on the data set `data`. Raises UsageError, without looking for the data."""
-    backend = os.environ["KERAS_BACKEND"]
-    if backend not in ("tensorflow", "jax"):
-        raise UsageError(f"KERAS_BACKEND={backend}: not a backend that was tried; set tensorflow or jax")
+    check_backend()
     if not flags.save_every >= 0:
         raise UsageError(f"--save-every {flags.save_every} is out of range")
     recipe = recipes.from_flags(recipe_book.recipe(flags.arch, flags.recipe, data=data), flags)

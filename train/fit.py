@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 
 import keras
+import numpy as np
 
 from train import evaluate
 from train.batches import Batches
@@ -55,13 +56,21 @@ def _averaged(model: keras.Model, recipe: Recipe) -> Iterator[None]:
     if not recipe.averaging:
         yield
         return
-    last = [keras.ops.convert_to_numpy(variable) for variable in model.trainable_variables]
-    model.optimizer.finalize_variable_values(model.trainable_variables)
+    variables = model.trainable_variables
+    last = [_copied(variable) for variable in variables]
+    model.optimizer.finalize_variable_values(variables)
+    for variable in variables:
+        # On JAX the variable is now the average itself, whose memory a prediction gives away.
+        variable.assign(_copied(variable))
     try:
         yield
     finally:
-        for variable, value in zip(model.trainable_variables, last, strict=True):
+        for variable, value in zip(variables, last, strict=True):
             variable.assign(value)
+
+
+def _copied(variable: keras.Variable) -> np.ndarray:
+    return np.array(keras.ops.convert_to_numpy(variable))
 
 
 def optimizer(recipe: Recipe, *, n_steps: int) -> keras.optimizers.Optimizer:

@@ -86,7 +86,7 @@ class Keeper(keras.callbacks.Callback):
         """What lies in the folder and fits the `variables`; step 0 and no values where nothing does."""
         stood, values = standing.load(self.folder) or (Standing(), [])
         if values and [tuple(v.shape) for v in variables] != [v.shape for v in values]:
-            note(f"{self.folder / standing.FILE}: of another version of Keras; training from the beginning")
+            standing.set_aside(self.folder, "of another version of Keras")
             return Standing(), []
         return stood, values
 

@@ -44,5 +44,5 @@ def read(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         about = json.loads(str(arrays.pop(_ABOUT)))
     except (*_DAMAGE, OSError) as error:
         why = "an array in it is not of plain numbers" if "pickle" in str(error) else error
-        raise InputError(f"{path}: damaged ({why})") from None
+        raise InputError(f"{path}: damaged ({why}); remove its folder and train again, or copy it again") from None
     return about, arrays

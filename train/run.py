@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edge import host
-from edge.errors import Refused, UsageError, note
+from edge.errors import Interrupted, Refused, UsageError, note
 from edge.files import clear_partials, write_whole
 from train import checkpoint, distribution, standing
 from train.architectures import architecture
@@ -97,8 +97,20 @@ def _fill(
     except Refused:
         standing.forget(out)
         raise
+    try:
+        return _scored(out, dataset, recipe, model, done, this=this, share=share)
+    except KeyboardInterrupt:
+        raise Interrupted("interrupted after the last step, which is saved; the same command goes on") from None
+
+
+def _scored(
+    out: Path, dataset: Dataset, recipe: Recipe, model: "keras.Model", done: standing.Standing, *, this: dict[str, Any],
+    share: Share,
+) -> dict[str, Any]:  # fmt: skip
+    """The trained `model` asked about the test split, and the run folder filled."""
     from train import evaluate, plots, progress
 
+    network = this["network"]
     answers = evaluate.logits(model, dataset.test.images)
     here = host.read()
     figures = {
@@ -115,7 +127,7 @@ def _fill(
         "cpu_seconds": round(done.cpu_seconds, 1),
         "examples_per_second": round(done.step * recipe.batch / done.seconds),
         "peak_rss_mib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
-        "machine": f"{here.machine}, {here.cpu_model}, {here.n_cpus} cores",
+        "machine": f"{here.machine}, {here.cpu_model}, {here.n_cpus} cores{_accelerator()}",
         "processes": share.n_processes,
         "backend": this["backend"],
         "deterministic": this["deterministic"],
@@ -207,6 +219,20 @@ def _differences(before: dict[str, Any], now: dict[str, Any]) -> str:
     settings += [(name, before[name], now[name]) for name in ("backend", "deterministic")]
     odd = [f"{name.replace('_', '-')} {was}, not {value}" for name, was, value in settings if was != value]
     return ", ".join(odd) or "on other data"
+
+
+def _accelerator() -> str:
+    """What computes beside the CPU, by the name its backend has for it; "" where nothing does."""
+    import keras
+
+    if keras.backend.backend() == "jax":
+        import jax
+
+        return "" if jax.default_backend() == "cpu" else f", {jax.devices()[0].device_kind}"
+    import tensorflow as tf
+
+    gpus = tf.config.list_physical_devices("GPU")
+    return f", {tf.config.experimental.get_device_details(gpus[0]).get('device_name', 'GPU')}" if gpus else ""
 
 
 def _versions() -> dict[str, str]:

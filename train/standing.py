@@ -62,7 +62,7 @@ def save(folder: Path, run: dict[str, Any], standing: Standing, values: list[np.
 
 
 def load(folder: Path) -> tuple[Standing, list[np.ndarray]] | None:
-    """What `save` put there; None where there is nothing, or where it is damaged, which stderr says."""
+    """What `save` put there; None where there is nothing, or nothing of use, which is then set aside."""
     if not (folder / FILE).exists():
         return None
     try:
@@ -70,18 +70,28 @@ def load(folder: Path) -> tuple[Standing, list[np.ndarray]] | None:
         found = Standing(**about["standing"])
         found.rows = [Row(**row) for row in about["standing"]["rows"]]
         return found, [arrays[str(i)] for i in range(len(arrays))]
-    except (InputError, KeyError, TypeError) as error:
-        note(f"{error}; training from the beginning")
-        return None
+    except InputError:
+        set_aside(folder, "damaged, or not one of ours")
+    except (KeyError, TypeError):
+        set_aside(folder, "of another version of edgeproof")
+    return None
+
+
+def set_aside(folder: Path, why: str) -> None:
+    """Keep `folder`/training.npz under another name, as another version may be able to go on with it, and say so."""
+    kept = folder / f"{FILE}.unusable"
+    (folder / FILE).replace(kept)
+    note(f"{folder / FILE}: {why}; kept as {kept.name}, training from the beginning")
 
 
 def run_in(folder: Path) -> dict[str, Any] | None:
-    """Which run lies half done in `folder`; None where there is none, or a damaged one."""
+    """Which run lies half done in `folder`; None where there is none, or nothing of use."""
     if not (folder / FILE).exists():
         return None
     try:
-        return npz.read(folder / FILE)[0]["run"]
-    except (InputError, KeyError):
+        run = npz.read(folder / FILE)[0]["run"]
+        return run if isinstance(run["recipe"], dict) and isinstance(run["network"], str) else None
+    except (InputError, KeyError, TypeError):
         return None
 
 

@@ -1,5 +1,6 @@
 """Trainings that are killed, interrupted, or find something odd in their run folder. Real processes, real signals."""
 
+import dataclasses
 import os
 import re
 import signal
@@ -13,7 +14,8 @@ import pytest
 
 from conftest import ROOT, run
 from edge.errors import Interrupted
-from train import checkpoint, datasets, standing
+from train import checkpoint, datasets, evaluate, npz, standing
+from train import run as training
 from train.architectures import architecture
 from train.batches import Batches
 from train.fit import fit
@@ -148,11 +150,40 @@ def test_a_run_killed_after_its_last_step_trains_no_further(tmp_path):
     assert len(Batches(digits, recipe, first=3)) == 0
 
 
-def test_a_damaged_state_is_said_and_trained_again_from_the_beginning(tmp_path, capsys):
-    (tmp_path / standing.FILE).write_bytes(b"PK\3\4 half a file")
-    assert standing.load(tmp_path) is None
-    assert re.fullmatch(r".*training\.npz: damaged \(.*\); training from the beginning\n", capsys.readouterr().err)
+NO_RUN = {"standing": dataclasses.asdict(standing.Standing())}
+
+
+@pytest.mark.parametrize(
+    ("about", "why"),
+    [
+        (None, "damaged, or not one of ours"),
+        ([], "of another version of edgeproof"),
+        (NO_RUN | {"run": {"network": "x"}, "standing": {"lr_scale": 1.0}}, "of another version of edgeproof"),
+    ],
+)
+def test_a_state_of_no_use_is_kept_under_another_name_and_trained_again_from_the_beginning(about, why, tmp_path, capsys):
+    path = tmp_path / standing.FILE
+    if about is None:
+        path.write_bytes(b"PK\3\4 half a file")
+    else:
+        npz.write(path, about, {})
+    before = path.read_bytes()
     assert standing.run_in(tmp_path) is None
+    assert standing.load(tmp_path) is None
+    assert capsys.readouterr().err == f"{path}: {why}; kept as training.npz.unusable, training from the beginning\n"
+    assert not path.exists() and (tmp_path / "training.npz.unusable").read_bytes() == before
+
+
+def test_ctrl_c_behind_the_last_step_says_how_to_go_on(tmp_path, monkeypatch):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(evaluate, "logits", interrupted)
+    digits, recipe = datasets.digits.load(), Recipe(steps=2, batch=32)
+    with pytest.raises(Interrupted, match=r"^interrupted after the last step, which is saved; the same command goes on$"):
+        training.train("lenet5-relu", digits, recipe, tmp_path)
+    monkeypatch.undo()
+    assert training.train("lenet5-relu", digits, recipe, tmp_path)["steps"] == 2
 
 
 def test_a_state_of_other_variables_is_said_and_trained_again_from_the_beginning(tmp_path, capsys):
@@ -160,7 +191,7 @@ def test_a_state_of_other_variables_is_said_and_trained_again_from_the_beginning
     model = architecture("lenet5-relu").build()
     model.compile("adam")
     assert Keeper(tmp_path, {}, every_s=1).restored(model) == standing.Standing()
-    assert "of another version of Keras; training from the beginning" in capsys.readouterr().err
+    assert "of another version of Keras; kept as training.npz.unusable" in capsys.readouterr().err
 
 
 def test_what_a_kill_left_of_a_save_is_cleared_away(tmp_path, undisturbed):

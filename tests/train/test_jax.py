@@ -94,3 +94,14 @@ def test_every_network_gives_the_same_logits_on_both_backends(tmp_path):
         # float32 sums of thousands of products in another order.
         np.testing.assert_allclose(found["jax"][name], logits, rtol=1e-4, err_msg=name)
         assert np.ptp(logits) > 0, name
+
+
+def test_validation_judges_the_average_and_training_goes_on_from_the_last_weights(tmp_path):
+    # On JAX a prediction gives away the memory of the weights it is fed, which must not be the average's.
+    flags = ("--arch", "lenet5-1998", "--steps", "20", "--log-every", "10", "--deterministic")
+    for name, more in (("seen", ("--held-out", "0.2")), ("again", ("--held-out", "0.2", "--log-every", "5"))):
+        done = interruptions.train(tmp_path, *flags, *more, "--out", name)
+        assert done.returncode == 0, done.stderr
+    seen, again = (np.load(tmp_path / name / "checkpoint.npz") for name in ("seen", "again"))
+    for name in (name for name in seen.files if name != "about.json"):
+        np.testing.assert_array_equal(seen[name], again[name])

@@ -227,6 +227,10 @@ def test_a_backend_that_is_not_there_is_one_line(tmp_path):
     assert (done.returncode, done.stderr) == (
         2, "train.mnist: KERAS_BACKEND=nope: not a backend that was tried; set tensorflow or jax\n",
     )  # fmt: skip
+    for module in ("train", "train.compare optimizers"):
+        done = run(sys.executable, "-m", *module.split(), cwd=tmp_path, PYTHONPATH=str(ROOT), KERAS_BACKEND="torch")
+        said = f"{module.split()[0]}: KERAS_BACKEND=torch: not a backend that was tried; set tensorflow or jax\n"
+        assert (done.returncode, done.stderr) == (2, said)
     gone = "import sys; sys.modules['jax'] = None\nfrom train.mnist import errors, main; sys.exit(errors.run(main, 'x'))"
     done = run(
         sys.executable, "-c", gone, "--data", "digits", "--arch", "lenet5-relu", cwd=tmp_path, PYTHONPATH=str(ROOT),

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from edge import errors
-from edge.errors import Refused, note
+from edge.errors import Refused, UsageError, note
 from edge.files import write_whole
+from train import check_backend
 from train.compare import activations, legs, optimizers, widths
 from train.compare.legs import Comparison, Outcome
 from train.datasets import Dataset, digits, mnist
@@ -22,6 +23,9 @@ COMPARISONS = {
 
 def main() -> int:
     flags = _parser().parse_args()
+    check_backend()
+    if flags.data == "digits" and flags.data_dir:
+        raise UsageError("--data digits come with scikit-learn; leave out --data-dir")
     comparison = COMPARISONS[flags.comparison]
     wanted = comparison.legs(flags)  # before a download, what makes no sense on any data
     dataset = digits.load() if flags.data == "digits" else mnist.load_or_digits(flags.data_dir)
