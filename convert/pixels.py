@@ -4,13 +4,15 @@ ONNX Runtime has no integer product with a constant, so x/255 or x/127.5 - 1 wou
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 MOVES = {"Reshape", "Transpose", "Slice"}  # they compute nothing
-_LINEAR: dict[str, Callable[[float, float, float], tuple[float, float]]] = {
+# What an operator with a constant makes of scale·x + offset.
+LINEAR: dict[str, Callable[[Any, Any, Any], tuple[Any, Any]]] = {
     "Mul": lambda scale, offset, number: (scale * number, offset * number),
     "Div": lambda scale, offset, number: (scale / number, offset / number),
     "Add": lambda scale, offset, number: (scale, offset + number),
@@ -36,8 +38,8 @@ def with_scaling_in_weights(model: onnx.ModelProto) -> onnx.ModelProto:
         (node,) = takers
         if node.op_type in ("Conv", "Gemm", "MatMul"):
             break
-        if node.op_type in _LINEAR and node.input[0] == tensor and numbers.get(node.input[1], np.empty(0)).size == 1:
-            scale, offset = _LINEAR[node.op_type](scale, offset, float(numbers[node.input[1]].item()))
+        if node.op_type in LINEAR and node.input[0] == tensor and numbers.get(node.input[1], np.empty(0)).size == 1:
+            scale, offset = LINEAR[node.op_type](scale, offset, float(numbers[node.input[1]].item()))
             scaling.append(node)
         elif node.op_type not in MOVES and not (_pads_with_zeros(node, numbers) and offset == 0):
             return model
@@ -61,11 +63,11 @@ def _fold(graph: onnx.GraphProto, node: onnx.NodeProto, scale: float, offset: fl
     if offset and (node.op_type == "MatMul" or settings.get("auto_pad", b"NOTSET") != b"NOTSET" or not 0 <= zero <= 255):
         return False
     weights = numpy_helper.to_array(constants[node.input[1]]).astype(np.float64)
-    _set(graph, node, 1, weights * scale)
+    set_weights(graph, node, 1, weights * scale)
     if offset:
         outputs_first = node.op_type == "Conv" or settings.get("transB", 0)
         sums = weights.sum(axis=tuple(range(1, weights.ndim)) if outputs_first else 0)
-        _set(graph, node, 2, offset * sums + (numpy_helper.to_array(constants[own[1]]) if len(own) > 1 else 0))
+        set_weights(graph, node, 2, offset * sums + (numpy_helper.to_array(constants[own[1]]) if len(own) > 1 else 0))
     if offset and any(pads):
         sides = f"{node.input[1]}_pads", f"{node.input[1]}_zero"
         half = len(pads) // 2
@@ -90,7 +92,8 @@ def _pads_with_zeros(node: onnx.NodeProto, numbers: dict[str, np.ndarray]) -> bo
     return len(node.input) < 3 or not node.input[2] or not numbers.get(node.input[2], np.ones(1)).any()
 
 
-def _set(graph: onnx.GraphProto, node: onnx.NodeProto, position: int, values: np.ndarray) -> None:
+def set_weights(graph: onnx.GraphProto, node: onnx.NodeProto, position: int, values: np.ndarray) -> None:
+    """Make `values` the input of `node` at `position`, a constant of its own; one behind the last is its bias."""
     name = node.input[position] if position < len(node.input) else f"{node.input[1]}_bias"
     for constant in [constant for constant in graph.initializer if constant.name == name]:
         graph.initializer.remove(constant)

@@ -26,6 +26,7 @@ from convert import tanh
 from convert.calibration import CalibrationSet
 from convert.canonical import canonical
 from convert.layers import homes, layer_in
+from convert.norms import with_norms_in_weights
 from convert.pixels import MOVES, fed_bytes, with_scaling_in_weights
 from convert.plan import Plan
 from convert.ranges import Range, tensor_ranges
@@ -47,7 +48,7 @@ class Converter:
     def __init__(self, model: keras.Model, calibration: CalibrationSet) -> None:
         self._model = model
         self._home = homes(model)
-        self._floating = with_scaling_in_weights(_prepared(_float_graph(model)))
+        self._floating = with_scaling_in_weights(with_norms_in_weights(_prepared(_float_graph(model))))
         self._calibration = calibration
         self._ranges = cache(self._find_ranges)
         self.layers = tuple(dict.fromkeys(filter(None, map(self._layer, self._floating.graph.node))))
@@ -164,7 +165,7 @@ def _float_graph(model: keras.Model) -> onnx.ModelProto:
 
 
 def _prepared(floating: onnx.ModelProto) -> onnx.ModelProto:
-    """`floating` with batch norms folded, constants computed and every shape written down."""
+    """`floating` with batch norms behind convolutions folded, constants computed and every shape written down."""
     with tempfile.TemporaryDirectory() as folder:
         before, after = (str(Path(folder, f"{stage}.onnx")) for stage in ("float", "prepared"))
         onnx.save(floating, before)

@@ -127,7 +127,7 @@ def _scored(
         "cpu_seconds": round(done.cpu_seconds, 1),
         "examples_per_second": round(done.step * recipe.batch / done.seconds),
         "peak_rss_mib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
-        "machine": f"{here.machine}, {here.cpu_model}, {here.n_cpus} cores{_accelerator()}",
+        "machine": f"{here.machine}, {here.cpu_model}, {here.n_cpus} cores{_accelerators()}",
         "processes": share.n_processes,
         "backend": this["backend"],
         "deterministic": this["deterministic"],
@@ -221,18 +221,11 @@ def _differences(before: dict[str, Any], now: dict[str, Any]) -> str:
     return ", ".join(odd) or "on other data"
 
 
-def _accelerator() -> str:
-    """What computes beside the CPU, by the name its backend has for it; "" where nothing does."""
+def _accelerators() -> str:
+    """The devices that compute in place of the CPU, as Keras names them; "" where it is the CPU."""
     import keras
 
-    if keras.backend.backend() == "jax":
-        import jax
-
-        return "" if jax.default_backend() == "cpu" else f", {jax.devices()[0].device_kind}"
-    import tensorflow as tf
-
-    gpus = tf.config.list_physical_devices("GPU")
-    return f", {tf.config.experimental.get_device_details(gpus[0]).get('device_name', 'GPU')}" if gpus else ""
+    return "".join(f", {device}" for device in keras.distribution.list_devices() if not device.startswith("cpu"))
 
 
 def _versions() -> dict[str, str]:

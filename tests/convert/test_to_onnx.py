@@ -55,6 +55,8 @@ def largest_difference(model: keras.Model, converted: bytes) -> float:
     return float(np.abs(found - expected).max() / np.ptp(expected))
 
 
+NORM = ("gamma_initializer", "beta_initializer", "moving_mean_initializer", "moving_variance_initializer")
+
 SCALINGS = {
     "factor": [layers.Rescaling(1 / 255, name="scale")],
     "factor and offset": [layers.Rescaling(1 / 127.5, offset=-1, name="scale")],
@@ -105,6 +107,41 @@ def test_a_scaling_that_two_layers_take_stays_where_it_is():
     source = converter(model)
     assert largest_difference(model, source.convert(Plan("float32"))) < 1e-5
     assert largest_difference(model, source.convert(Plan("int8"))) < 0.05
+
+
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("last", [True, False])
+def test_a_batch_norm_behind_a_dense_layer_goes_into_its_weights(bias, last):
+    random = {name: keras.initializers.RandomUniform(0.5, 3.0, seed=i) for i, name in enumerate(NORM)}
+    hidden = [
+        layers.Dense(6, use_bias=bias, bias_initializer="random_normal", name="dense"),
+        layers.BatchNormalization(**random),
+    ]
+    model = keras.Sequential(
+        [
+            keras.Input((8, 8, 1), batch_size=1, name="pixels"),
+            layers.Rescaling(1 / 255, name="scale"),
+            layers.Flatten(name="flatten"),
+            *(hidden if last else [*hidden, layers.ReLU(name="relu"), layers.Dense(4, name="logits")]),
+        ],
+        name="normed",
+    )
+    source = converter(model)
+    floating, quantized = source.convert(Plan("float32")), source.convert(Plan("int8"))
+    assert not {"Mul", "Add", "Sub", "BatchNormalization"} & set(kinds(floating))
+    assert largest_difference(model, floating) < 1e-5
+    assert not {"Mul", "Add"} & set(kinds(quantized)) and largest_difference(model, quantized) < 0.03
+    assert source.layers == (("flatten", "dense") if last else ("flatten", "dense", "relu", "logits"))
+
+
+def test_a_product_that_another_layer_takes_too_keeps_its_norm():
+    pixels = keras.Input((8, 8, 1), batch_size=1, name="pixels")
+    dense = layers.Dense(4, name="dense")(layers.Flatten(name="flatten")(pixels))
+    normed = layers.BatchNormalization(gamma_initializer=keras.initializers.Constant(3.0), name="norm")(dense)
+    model = keras.Model(pixels, layers.Add(name="logits")([dense, normed]), name="shared")
+    floating = converter(model).convert(Plan("float32"))
+    assert "Mul" in kinds(floating)
+    assert largest_difference(model, floating) < 1e-5
 
 
 def test_a_dense_first_layer_takes_the_scaling_too():
