@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from convert.plan import PRECISIONS
+from convert.plan import BEST_METHOD, PRECISIONS
 from convert.ranges import METHODS
 from edge.contract import KINDS
 from edge.errors import InputMissing, UsageError
@@ -33,7 +33,7 @@ def parse() -> argparse.Namespace:
     )  # fmt: skip
     parser.add_argument("--require-int8", action="store_true", help="refuse an int8 model in which anything computes in float")
     parser.add_argument(
-        "--method", choices=METHODS, default=METHODS[0], help=f"how images set activation ranges (default: {METHODS[0]})"
+        "--method", choices=METHODS, default="", help=f"how images set activation ranges (default: {BEST_METHOD['int8']})"
     )
     parser.add_argument(
         "--calibration", type=Path, metavar="PATH",

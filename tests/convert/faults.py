@@ -56,7 +56,9 @@ def outlier(first: str, second: str) -> Callable[[Checkpoint, Dataset], Planted]
     def plant(saved: Checkpoint, dataset: Dataset) -> Planted:
         scale = np.ones(_n_channels(saved, first), np.float32)
         scale[int(_activity(saved, dataset, first).argmax())] = 200
-        return Planted(_scaled(saved, first, second, scale), draw_calibration_set(dataset.train), Plan("int8"), (first,))
+        return Planted(
+            _scaled(saved, first, second, scale), draw_calibration_set(dataset.train), Plan("int8", "min-max"), (first,)
+        )
 
     return plant
 
@@ -68,7 +70,7 @@ def spread(first: str, second: str) -> Callable[[Checkpoint, Dataset], Planted]:
     def plant(saved: Checkpoint, dataset: Dataset) -> Planted:
         n = _n_channels(saved, first)
         scale = np.random.default_rng(0).permutation(np.geomspace(1, 300, n)).astype(np.float32)
-        plan = Plan("int8", per_channel=False)
+        plan = Plan("int8", "min-max", per_channel=False)
         return Planted(_scaled(saved, first, second, scale), draw_calibration_set(dataset.train), plan, (first, second))
 
     return plant
@@ -88,7 +90,7 @@ def unfolded(saved: Checkpoint, dataset: Dataset) -> Planted:
     taken = f"{saved.network}/conv2/kernel"
     weights[taken] = weights[taken] / scale[:, None]
     normed = WithNorm(**(vars(saved) | {"weights": weights}))
-    return Planted(normed, draw_calibration_set(dataset.train), Plan("int8"), ("norm1",))
+    return Planted(normed, draw_calibration_set(dataset.train), Plan("int8", "min-max"), ("norm1",))
 
 
 def few_pictures(first: str, second: str) -> Callable[[Checkpoint, Dataset], Planted]:
@@ -106,7 +108,7 @@ def dark(saved: Checkpoint, dataset: Dataset) -> Planted:
     """The calibration images are a fiftieth as bright as they should be."""
     drawn = draw_calibration_set(dataset.train)
     darkened = CalibrationSet(drawn.images // 50, (), 0, "dark")
-    return Planted(saved, darkened, Plan("int8"), ())
+    return Planted(saved, darkened, Plan("int8", "min-max"), ())
 
 
 FAULTS = (
@@ -151,7 +153,9 @@ def _chequered(saved: Checkpoint, dataset: Dataset, first: str, second: str, *, 
             weights[path] = _with(weights[path], channel, value)
     weights[f"{saved.network}/{second}/kernel"] = weights[f"{saved.network}/{second}/kernel"].copy()
     weights[f"{saved.network}/{second}/kernel"][:, :, channel] *= 1e-3
-    return Planted(replace(saved, weights=weights), CalibrationSet(images, (), 0, "chequered"), Plan("int8"), (first,))
+    return Planted(
+        replace(saved, weights=weights), CalibrationSet(images, (), 0, "chequered"), Plan("int8", "min-max"), (first,)
+    )
 
 
 def _with(values: np.ndarray, place: int, value: float) -> np.ndarray:
