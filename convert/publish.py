@@ -9,6 +9,7 @@ import numpy as np
 from convert.calibration import CalibrationSet
 from convert.candidate import Candidate
 from convert.checkout import commit
+from convert.remedies import BIASES_CORRECTED
 from convert.trial import Row, Trial
 from edge import artifact
 from edge.predictor import Predictor
@@ -18,7 +19,6 @@ from edge.predictor import Predictor
 # one may fall to either side: two steps of an int8 output, had it one.
 FLOAT_TOLERANCE = 1e-4
 ROUNDED_STEPS = 2
-BIASES_CORRECTED = "biases corrected"  # as convert/repair.py names the one remedy that calibration images change weights by
 _TOOLS = ("tensorflow", "keras", "numpy", "ai-edge-litert", "litert-quantizer", "onnx", "onnxruntime", "tf2onnx")
 
 

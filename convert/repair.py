@@ -19,7 +19,7 @@ from convert.candidate import Converter, Network, converter
 from convert.gate import Verdict
 from convert.plan import QUANTIZED, Plan
 from convert.ranges import METHODS
-from convert.remedies import bias_corrected, equalized
+from convert.remedies import BIASES_CORRECTED, bias_corrected, equalized
 from convert.stages import stages, with_what_it_feeds
 from convert.trial import Row, Trial, answers, attempt
 from convert.verify import Verification, compare
@@ -210,7 +210,7 @@ class _Ladder:
             self._best.network, self._best.calibration.images,
             bits=4 if plan.precision == "int4" else 8, per_channel=plan.per_channel,
         )  # fmt: skip
-        yield "biases corrected", self._with(network)
+        yield BIASES_CORRECTED, self._with(network)
 
     def _with(self, network: Network) -> Means:
         source = converter(self._best.source.kind, network, self._best.calibration)

@@ -143,7 +143,7 @@ def throttling(device: Host) -> Check:
     if not now and not earlier:
         readable = device.throttle_word is not None or device.under_voltage_alarm is not None
         return Check("throttling", "ok", "none reported" if readable else "not readable")
-    found = f"{'now' if now else 'since boot'}: {', '.join(name for name, _ in now or earlier)} (0x{word:x})"
+    found = f"{'now' if now else 'earlier'}: {', '.join(name for name, _ in now or earlier)} (0x{word:x})"
     remedies = [remedy for _, remedy in now or earlier if remedy] or [SUPPLY, COOLING]
     return Check("throttling", "fail" if now else "warn", found, "; ".join(remedies))
 

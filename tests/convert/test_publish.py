@@ -12,7 +12,8 @@ from convert.candidate import converter
 from convert.gate import Gate
 from convert.goldens import golden_pictures
 from convert.plan import Plan
-from convert.publish import BIASES_CORRECTED, publish
+from convert.publish import publish
+from convert.remedies import BIASES_CORRECTED
 from convert.repair import repair
 from convert.trial import attempt, prepare
 from edge import artifact

@@ -221,9 +221,9 @@ def test_heat_warns_from_70_and_fails_from_80_degrees(device, milli, status, fou
     ("word", "status", "found", "advice"),
     [
         ("50005", "fail", "now: under-voltage, throttled (0x50005)", doctor.SUPPLY),
-        ("0x50000", "warn", "since boot: under-voltage, throttled (0x50000)", doctor.SUPPLY),
+        ("0x50000", "warn", "earlier: under-voltage, throttled (0x50000)", doctor.SUPPLY),
         ("80008", "fail", "now: soft temperature limit (0x80008)", doctor.COOLING),
-        ("e0000", "warn", "since boot: frequency capped, throttled, soft temperature limit (0xe0000)", doctor.COOLING),
+        ("e0000", "warn", "earlier: frequency capped, throttled, soft temperature limit (0xe0000)", doctor.COOLING),
         ("20002", "fail", "now: frequency capped (0x20002)", f"{doctor.SUPPLY}; {doctor.COOLING}"),
     ],
 )
