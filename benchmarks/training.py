@@ -107,9 +107,7 @@ def main() -> int:
     failed = [] if flags.table else train(todo, lanes=flags.lanes)
     pages.write(PAGE, table(LINES))
     print(table(chosen))
-    if failed:
-        raise failed[0]
-    return 0
+    return failed[0].exit_code if failed else 0
 
 
 def train(todo: list[tuple[Line, int]], *, lanes: int) -> list[ToolchainError]:
@@ -118,9 +116,13 @@ def train(todo: list[tuple[Line, int]], *, lanes: int) -> list[ToolchainError]:
     threads = max(1, (os.cpu_count() or 1) // lanes)
     with concurrent.futures.ThreadPoolExecutor(lanes) as pool:
         runs = [pool.submit(measure, *run, threads=threads) for run in todo]
-    failed = [error for run in runs if (error := run.exception())]
-    for error in failed:
-        errors.say("benchmarks.training", str(error))
+    failed = []
+    for run in runs:
+        try:
+            run.result()
+        except ToolchainError as error:
+            errors.say("benchmarks.training", str(error))
+            failed.append(error)
     return failed
 
 

@@ -33,7 +33,10 @@ def parse() -> argparse.Namespace:
     )  # fmt: skip
     parser.add_argument("--require-int8", action="store_true", help="refuse an int8 model in which anything computes in float")
     parser.add_argument(
-        "--method", choices=METHODS, default="", help=f"how images set activation ranges (default: {BEST_METHOD['int8']})"
+        "--method",
+        choices=METHODS,
+        default="",
+        help=f"how images set activation ranges (default: {BEST_METHOD['int8']}, {BEST_METHOD['int16x8']} at int16x8)",
     )
     parser.add_argument(
         "--calibration", type=Path, metavar="PATH",

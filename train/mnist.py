@@ -4,20 +4,17 @@ import sys
 
 from edge import errors
 from edge.contract import DIGIT
-from edge.errors import UsageError
 from train import command
 from train.architectures import networks_for
-from train.datasets import digits, mnist
+from train.datasets import mnist
 
 
 def main() -> int:
     parser = command.parser("python -m train.mnist", networks=networks_for(DIGIT), description=__doc__)
     parser.add_argument("--data", choices=("mnist", "digits"), default="mnist", help="default: %(default)s")
     flags = parser.parse_args()
-    if flags.data == "digits" and flags.data_dir:
-        raise UsageError("--data digits come with scikit-learn; leave out --data-dir")
     command.chosen(flags, data=flags.data)  # before a download, what makes no sense on any data
-    command.train(flags, digits.load() if flags.data == "digits" else mnist.load_or_digits(flags.data_dir))
+    command.train(flags, mnist.named(flags.data, flags.data_dir))
     return 0
 
 

@@ -242,3 +242,10 @@ def test_a_backend_that_is_not_there_is_one_line(tmp_path):
 
 def train(*flags, cwd, **environment):
     return run(sys.executable, "-m", "train.mnist", *flags, cwd=cwd, PYTHONPATH=str(ROOT), **environment)
+
+
+@pytest.mark.parametrize("module", ["train.mnist", "train.compare optimizers"])
+def test_a_folder_for_the_digits_which_need_none_is_one_line(module, tmp_path):
+    done = run(sys.executable, "-m", *module.split(), "--data", "digits", "--data-dir", "x", cwd=tmp_path, PYTHONPATH=str(ROOT))
+    said = f"{module.split()[0]}: --data digits come with scikit-learn; leave out --data-dir\n"
+    assert (done.returncode, done.stderr) == (2, said)

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from edge import errors
-from edge.errors import Refused, UsageError, note
+from edge.errors import Refused, note
 from edge.files import write_whole
 from train import check_backend
 from train.compare import activations, legs, optimizers, widths
 from train.compare.legs import Comparison, Outcome
-from train.datasets import Dataset, digits, mnist
+from train.datasets import Dataset, mnist
 
 COMPARISONS = {
     "optimizers": optimizers.COMPARISON,
@@ -24,11 +24,9 @@ COMPARISONS = {
 def main() -> int:
     flags = _parser().parse_args()
     check_backend()
-    if flags.data == "digits" and flags.data_dir:
-        raise UsageError("--data digits come with scikit-learn; leave out --data-dir")
     comparison = COMPARISONS[flags.comparison]
     wanted = comparison.legs(flags)  # before a download, what makes no sense on any data
-    dataset = digits.load() if flags.data == "digits" else mnist.load_or_digits(flags.data_dir)
+    dataset = mnist.named(flags.data, flags.data_dir)
     out = Path(flags.out or f"runs/compare/{flags.comparison}")
     outcomes = []
     for i, leg in enumerate(wanted, 1):

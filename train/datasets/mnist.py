@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 
 from edge.contract import DIGIT
-from edge.errors import InputError, InputMissing, note
+from edge.errors import InputError, InputMissing, UsageError, note
 from train.datasets import digits, published
 from train.datasets.dataset import Dataset, Split
 from train.datasets.download import NoNetwork
@@ -44,6 +44,15 @@ def load(data_dir: str | None = None) -> Dataset:
         name = "custom"
         note(f"{named}: not the published MNIST; files and figures will say `custom`, not `mnist`.")
     return Dataset(name, tuple("0123456789"), DIGIT, train, test)
+
+
+def named(data: str, data_dir: str | None) -> Dataset:
+    """What `--data` (mnist or digits) and `--data-dir` ask for. Raises UsageError, or what `load_or_digits` does."""
+    if data != "digits":
+        return load_or_digits(data_dir)
+    if data_dir:
+        raise UsageError("--data digits come with scikit-learn; leave out --data-dir")
+    return digits.load()
 
 
 def load_or_digits(data_dir: str | None = None) -> Dataset:
