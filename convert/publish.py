@@ -9,7 +9,6 @@ import numpy as np
 from convert.calibration import CalibrationSet
 from convert.candidate import Candidate
 from convert.checkout import commit
-from convert.remedies import BIASES_CORRECTED
 from convert.trial import Row, Trial
 from edge import artifact
 from edge.predictor import Predictor
@@ -88,7 +87,7 @@ def _tolerance(candidate: Candidate, drafted: Predictor, goldens: list[bytes]) -
 
 def _calibrated(row: Row) -> bool:
     """Whether calibration images left their mark on the file: they set ranges, or the means that biases were corrected by."""
-    return row.plan.calibrated or (row.repair is not None and BIASES_CORRECTED in row.repair.remedies)
+    return row.plan.calibrated or (row.repair is not None and row.repair.calibrated)
 
 
 def _account(calibration: CalibrationSet) -> dict[str, object]:

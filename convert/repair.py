@@ -79,6 +79,11 @@ class Repair:
         """What was done, without what was tried and left."""
         return tuple(step.remedy for step in self.steps[1:] if step.kept)
 
+    @property
+    def calibrated(self) -> bool:
+        """Whether calibration images changed its weights."""
+        return BIASES_CORRECTED in self.remedies
+
     def in_words(self, verdict: Verdict) -> str:
         """What was done and what came of it; `verdict` is the gate's, on what it led to."""
         best = next(step for step in reversed(self.steps) if step.kept)
