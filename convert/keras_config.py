@@ -1,6 +1,6 @@
 """Which classes, functions and strings of a foreign Keras model's account (`config.json`) Keras may look up.
 
-What is allowed is also what was seen converting to both formats (tests/convert/test_foreign.py).
+What is allowed is also what was seen converting to both formats (tests/convert/test_foreign_layers.py).
 """
 
 import math

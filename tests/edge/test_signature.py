@@ -8,6 +8,7 @@ import pytest
 
 from conftest import ROOT, run
 from edge import installed
+from tests.edge.on_device import resealed
 
 SHIPPED = ROOT / "edge" / "models" / "lenet5-relu-mnist-int8.tflite"
 
@@ -67,8 +68,6 @@ def test_a_model_without_a_signature_is_refused(signed):
 
 
 def test_a_model_sealed_anew_after_it_was_signed_is_refused(signed):
-    from tests.edge.test_install import resealed
-
     model, key = signed
     resealed(model, name="other")
     refused(model, key, code=78, says="model.tflite: its signature does not verify with ")

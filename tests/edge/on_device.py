@@ -1,0 +1,98 @@
+"""What the tests of models arriving on a device share: models to install, the commands, and what is then in the store."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from conftest import ROOT, run
+from edge import artifact, installed
+
+COMMAND = Path(sys.executable).parent / "edge-predict"
+SEVEN = ROOT / "examples" / "seven.png"
+SHIPPED = ROOT / "edge" / "models" / "lenet5-relu-mnist-int8.tflite"
+
+
+def resealed(path: Path, *, name: str, model: bytes | None = None, alter=lambda goldens: goldens, **contract: object) -> Path:
+    """The shipped model sealed anew in the file `path`, under another name, and with whatever else is changed."""
+    shipped = artifact.read(str(SHIPPED))
+    manifest = {k: v for k, v in shipped.manifest().items() if k not in ("contract", "labels")}
+    labels = contract.pop("labels", shipped.labels)
+    for key, value in ({"name": name} | contract).items():
+        setattr(shipped.contract, key, value)
+    data = artifact.seal(
+        model or shipped.data[: shipped.contract.model_bytes],
+        shipped.contract,
+        labels=labels,
+        goldens=alter(shipped.goldens()),
+        manifest=manifest,
+        report="",
+    )
+    path.write_bytes(data)
+    return path
+
+
+def place(*paths: Path, store: Path) -> None:
+    """Put good models into the store, the last of them current, without the seconds that trying each would take."""
+    with installed.held(str(store)):
+        for path in paths:
+            model = artifact.read(str(path))
+            new = installed.Entry.of(model)
+            installed.put(str(store), new, model.data)
+            installed.switch(str(store), [new, *installed.known(str(store))])
+
+
+def edge(*arguments, store: Path, **environment) -> subprocess.CompletedProcess[str]:
+    """`python -m edge` with the user's data folder around `store`."""
+    return run(sys.executable, "-m", "edge", *arguments, XDG_DATA_HOME=str(store.parent), EDGEPROOF_STORE="", **environment)
+
+
+def predict(store: Path, **environment) -> subprocess.CompletedProcess[str]:
+    return run(COMMAND, SEVEN, "--verbose", XDG_DATA_HOME=str(store.parent), EDGEPROOF_STORE="", **environment)
+
+
+def done(*arguments, store: Path, says: str, **environment) -> None:
+    """The command succeeds, and the one line it prints says `says`."""
+    ended = edge(*arguments, store=store, **environment)
+    assert (ended.returncode, ended.stdout.count("\n")) == (0, 1), ended
+    assert says in ended.stdout, ended
+
+
+def refused(*arguments, store: Path, code: int, says: str, **environment) -> None:
+    """The command ends with `code`, its one line on stderr says `says`, and what is current has not changed."""
+    before = tree(store)
+    ended = edge(*arguments, store=store, **environment)
+    assert (ended.returncode, ended.stdout, ended.stderr.count("\n")) == (code, "", 1), ended
+    assert ended.stderr.startswith("edge: ") and says in ended.stderr, ended.stderr
+    assert tree(store) == before, f"{store} has changed"
+
+
+def tree(store: Path) -> dict[str, bytes]:
+    """Every file of the store but the lock and the count of failures."""
+    kept = (path for path in store.rglob("*") if path.is_file() and path.name not in ("lock", "failures"))
+    return {str(path.relative_to(store)): path.read_bytes() for path in kept}
+
+
+def current(store: Path) -> str:
+    """The name of the current model; empty where there is none."""
+    named = installed.history(str(store))
+    return named[0].file_name.removesuffix(".tflite") if named else ""
+
+
+def file_of(name: str, store: Path) -> Path:
+    """The stored file of an installed model."""
+    (path,) = store.glob(f"models/*/{name}.tflite")
+    return path
+
+
+def flip(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+
+
+def in_the_trial(folder: Path, program: str) -> str:
+    """A PYTHONPATH with which every child that tries a model runs `program` first."""
+    (folder / "early").mkdir()
+    (folder / "early" / "sitecustomize.py").write_text(f"import os, sys\nif 'edge.trial' in sys.orig_argv:\n    {program}\n")
+    return os.pathsep.join((str(folder / "early"), str(ROOT)))
