@@ -2,7 +2,10 @@
 
 import dataclasses
 import json
+import signal
 import statistics
+import subprocess
+import sys
 
 import pytest
 
@@ -51,6 +54,37 @@ def test_a_run_that_fails_stops_no_other_and_ends_with_its_code(elsewhere, monke
     assert failed.exit_code == 2
     assert "benchmarks.training: lenet5-relu-modern-broken, seed 4: ended with 2;" in capsys.readouterr().err
     assert (elsewhere / "docs/results/lenet5-relu-modern-small-5.json").exists()
+
+
+TWELVE_RUNS = """
+import signal, time
+from benchmarks import training
+
+def measure(line, seed, *, threads):
+    print(seed, flush=True)
+    time.sleep(1)
+
+signal.signal(signal.SIGINT, signal.default_int_handler)
+training.measure, training.check_data = measure, lambda networks: None
+training.train([(training.LINES[0], seed) for seed in range(12)], lanes=2)
+"""
+
+
+def test_ctrl_c_begins_no_further_run():
+    process = subprocess.Popen(
+        [sys.executable, "-c", TWELVE_RUNS], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT
+    )
+    assert {process.stdout.readline() for _ in range(2)} == {"0\n", "1\n"}
+    process.send_signal(signal.SIGINT)
+    said, trace = process.communicate(timeout=60)
+    assert said == "" and trace.endswith("KeyboardInterrupt\n")
+
+
+def test_a_run_that_was_killed_says_so_and_ends_with_a_promised_code(elsewhere, monkeypatch):
+    monkeypatch.setattr(Line, "command", lambda line, seed: [sys.executable, "-c", "import os; os.kill(os.getpid(), 9)"])
+    with pytest.raises(ToolchainError, match=r"^lenet5-relu-modern-small, seed 4: killed: Killed; runs/") as caught:
+        training.measure(SMALL, 4, threads=1)
+    assert caught.value.exit_code == 70
 
 
 def test_a_run_that_fails_says_where_its_log_lies(elsewhere):
