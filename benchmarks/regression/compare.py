@@ -54,7 +54,7 @@ class Judged:
     verdict: str
     cells: tuple[str, ...]
     change: float | None = None  # a fraction of the base
-    interval: tuple[float, float] | None = None  # 95 %
+    interval: tuple[float, float] | None = None  # of the last look alone
     noise: float | None = None  # what the base shows against itself, 95 %
 
 
@@ -78,7 +78,8 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
         "--compare", metavar="BASE", help="a git revision to build, measure in turn with this tree, and hold to limits"
     )
     group.add_argument("--max-slower", type=float, default=10.0, metavar="PERCENT", help="the limit on times (default: 10)")
-    often = f"up to {LOOKS} times as many while a time is undecided (default: {ROUNDS}, with --short {SHORT_ROUNDS})"
+    usual = f"default: {ROUNDS}, with --short {SHORT_ROUNDS}; more with many models"
+    often = f"up to {LOOKS} times as many while a time is undecided ({usual})"
     group.add_argument("--rounds", type=int, metavar="N", help=often)
 
 
@@ -86,8 +87,10 @@ def settings(flags: argparse.Namespace) -> Settings:
     """Raises UsageError for a base, a limit or a number of rounds that makes no sense."""
     if not 0 < flags.max_slower <= 1000:
         raise UsageError(f"--max-slower {flags.max_slower:g}: wanted per cent over 0, up to 1000")
-    n = (SHORT_ROUNDS if flags.short else ROUNDS) if flags.rounds is None else flags.rounds
     models = () if flags.short else tuple(path for path in _tflite_files(flags.models))
+    n = flags.rounds
+    if n is None:
+        n = max(SHORT_ROUNDS if flags.short else ROUNDS, _fewest_rounds(1 + len(models)))
     check_rounds(n, n_models=1 + len(models))
     return Settings(
         base=sides.commit_of(flags.compare), max_slower=flags.max_slower / 100, rounds=n, models=models, data_dir=flags.data_dir
@@ -96,7 +99,7 @@ def settings(flags: argparse.Namespace) -> Settings:
 
 def check_rounds(n: int, *, n_models: int) -> None:
     """Raise UsageError where `n` rounds cannot tell anything at the level that so many figures leave each."""
-    if n < (fewest := signed_ranks.fewest_rounds(_alpha(n_models))):
+    if n < (fewest := _fewest_rounds(n_models)):
         raise UsageError(f"--rounds {n}: {n_models * len(TITLES)} times take at least {fewest} rounds to tell anything")
 
 
@@ -197,6 +200,10 @@ def conclude(judged: Iterable[Judged], *, commit: str) -> Comparison:
     }.get(worst, f"No worse than {commit[:12]}.")
     plain = worst in (*WITHIN_LIMITS, "better", "same")
     return Comparison(base=commit, verdict="no worse" if plain else worst, why=why, figures=figures)
+
+
+def _fewest_rounds(n_models: int) -> int:
+    return signed_ranks.fewest_rounds(_alpha(n_models))
 
 
 def _alpha(n_models: int) -> float:

@@ -125,7 +125,8 @@ def page(found: list[Trial], *, command: str, rounds: int) -> str:
     """The tables, as Markdown."""
     here = host.read()
     machine = f"{here.machine}, {here.cpu_model or 'processor unknown'}, {here.n_cpus} cores"
-    lines = [f"`{command}`: {rounds} rounds a comparison, limit 10 %; {machine}.", ""]
+    often = f"{rounds} rounds a comparison, undecided ones up to {compare.LOOKS * rounds}"
+    lines = [f"`{command}`: {often}; limit 10 %; {machine}.", ""]
     lines += ["| planted | comparisons | alarms | slower beyond the noise | change found, pixels to label | noise, the worst |"]
     lines += ["| --: | --: | --: | --: | --: | --: |"]
     for share in dict.fromkeys(trial.planted for trial in found):

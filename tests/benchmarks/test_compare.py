@@ -238,6 +238,19 @@ def test_settings_that_could_tell_nothing_are_usage_errors(arguments, said):
         compare.settings(flags("--compare", "HEAD", *arguments))
 
 
+def test_where_there_are_many_models_there_are_rounds_enough(tmp_path, monkeypatch):
+    for n in range(40):
+        (tmp_path / f"{n}.tflite").touch()
+    monkeypatch.setattr(compare.sides, "commit_of", str)
+    asked = flags("--compare", "main")
+    assert compare.settings(asked).rounds == compare.ROUNDS
+    asked.models = [str(tmp_path)]
+    assert compare.settings(asked).rounds == 16
+    asked.rounds = 15
+    with pytest.raises(UsageError, match="--rounds 15: 123 times take at least 16 rounds to tell anything"):
+        compare.settings(asked)
+
+
 def test_an_unknown_base_is_a_usage_error():
     done = run(sys.executable, "-m", "benchmarks", "--compare", "no-such-revision")
     wanted = "--compare no-such-revision: no commit of this checkout; a clone made for CI needs its history (fetch-depth: 0)"
