@@ -100,7 +100,9 @@ def from_flags(base: Recipe, flags: argparse.Namespace) -> Recipe:
     if "epochs" in given:
         given["steps"] = 0
     if base.name == "modern" and given.get("optimizer", base.optimizer) != base.optimizer:
-        given.setdefault("learning_rate", 0.0)  # the recipe's own was found for its optimizer
+        # The recipe's own were found for its optimizer.
+        given.setdefault("learning_rate", 0.0)
+        given.setdefault("weight_decay", 0.0)
     recipe = dataclasses.replace(base, **given)
     _check(recipe)
     return recipe

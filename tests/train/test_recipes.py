@@ -77,6 +77,12 @@ def test_the_modern_rate_follows_the_optimizer_unless_it_is_given(network, optim
     assert chosen(network, "mnist", flags("--optimizer", optimizer, "--learning-rate", "0.5")).rate == 0.5
 
 
+def test_the_weight_decay_was_found_for_its_optimizer_too():
+    assert chosen("cifar-lrn", "cifar10", flags("--optimizer", "adam")).weight_decay == 0.05
+    assert chosen("cifar-lrn", "cifar10", flags("--optimizer", "sgd")).weight_decay == 0
+    assert chosen("cifar-lrn", "cifar10", flags("--optimizer", "sgd", "--weight-decay", "5e-4")).weight_decay == 5e-4
+
+
 def test_epochs_replace_documented_steps_and_the_digits_take_more_epochs():
     assert chosen("deep-mnist", "mnist", flags("--epochs", "2", recipe="documented")).n_steps(1000) == 40
     assert chosen("deep-mnist", "digits", flags()).epochs == recipe_book.DIGITS_EPOCHS
