@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     class Engine(Protocol):
         """A loaded model. Not thread-safe: one engine a thread.
 
-        `kernels` says what computes ("XNNPACK", "built-in", "MLAS"), as far as the library tells.
+        `kernels` says what computes ("XNNPACK", "not all XNNPACK", "built-in", "MLAS"), as far as the library tells.
         """
 
         name: str

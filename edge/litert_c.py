@@ -142,7 +142,7 @@ class LiteRtC:
         accelerated = _Char()
         self._call("LiteRtCompiledModelIsFullyAccelerated", compiled, byref(accelerated))
         # Where XNNPACK did not take all operators, LiteRT's own kernels run the others.
-        self.kernels = "XNNPACK" if accelerated.value != b"\0" else "partly XNNPACK"
+        self.kernels = "XNNPACK" if accelerated.value != b"\0" else "not all XNNPACK"
         one, first = _Size(1), _Size(0)
         self._invoke = self._function("LiteRtRunCompiledModel")
         self._arguments = (compiled, first, one, byref(inputs), one, byref(outputs))

@@ -5,6 +5,8 @@
 """
 
 import dataclasses
+import itertools
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -79,9 +81,14 @@ def load(folder: Path) -> tuple[Standing, list[np.ndarray]] | None:
 
 def set_aside(folder: Path, why: str) -> None:
     """Keep `folder`/training.npz under another name, as another version may be able to go on with it, and say so."""
-    kept = folder / f"{FILE}.unusable"
+    kept = next(path for path in _names_aside(folder) if not path.exists())
     (folder / FILE).replace(kept)
     note(f"{folder / FILE}: {why}; kept as {kept.name}, training from the beginning")
+
+
+def _names_aside(folder: Path) -> Iterator[Path]:
+    yield folder / f"{FILE}.unusable"
+    yield from (folder / f"{FILE}.unusable-{n}" for n in itertools.count(2))
 
 
 def run_in(folder: Path) -> dict[str, Any] | None:

@@ -89,7 +89,7 @@ def test_two_processes_find_what_one_finds_at_the_same_batch(together, tmp_path)
 @pytest.mark.slow
 def test_dropout_batch_norms_and_averaging_are_those_of_one_process(tmp_path):
     # Six steps: from there on Adam's division by small gradients magnifies the rounding, to 5e-4 at the fortieth.
-    flags = ("--arch", "keras-cnn", "--steps", "6", "--log-every", "3")
+    flags = ("--arch", "keras-cnn", "--steps", "6", "--log-every", "3", "--averaging", "0.5")
     ((code, _, err), _), alone = ended(begun(tmp_path, *flags)), run(*COMMAND, *flags, "--out", tmp_path / "one", **ENVIRONMENT)
     assert (code, alone.returncode) == (0, 0), err + alone.stderr
     one, both = checkpoint.load(tmp_path / "one"), checkpoint.load(tmp_path / "0")

@@ -63,7 +63,7 @@ def test_every_optimizer_learns_the_digits_at_the_rate_the_flags_give(name):
     assert rows[-1].validation_accuracy > 0.93
 
 
-def test_validation_judges_the_average_the_model_ends_with_and_training_goes_on_from_the_last_weights():
+def test_validation_judges_the_average_the_model_ends_with():
     digits = datasets.digits.load()
     recipe = Recipe(steps=40, averaging=0.5, held_out=0.2, learning_rate=3e-3, schedule="constant", batch=32)
     model = architecture("lenet5-relu").build(recipe)

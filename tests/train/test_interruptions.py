@@ -174,6 +174,15 @@ def test_a_state_of_no_use_is_kept_under_another_name_and_trained_again_from_the
     assert not path.exists() and (tmp_path / "training.npz.unusable").read_bytes() == before
 
 
+def test_a_second_state_of_no_use_does_not_replace_the_first(tmp_path, capsys):
+    for text in (b"one", b"two"):
+        (tmp_path / standing.FILE).write_bytes(text)
+        assert standing.load(tmp_path) is None
+    assert (tmp_path / "training.npz.unusable").read_bytes() == b"one"
+    assert (tmp_path / "training.npz.unusable-2").read_bytes() == b"two"
+    assert "kept as training.npz.unusable-2, training" in capsys.readouterr().err
+
+
 def test_ctrl_c_behind_the_last_step_says_how_to_go_on(tmp_path, monkeypatch):
     def interrupted(*_):
         raise KeyboardInterrupt
