@@ -78,7 +78,7 @@ def test_the_modern_rate_follows_the_optimizer_unless_it_is_given(network, optim
 
 
 def test_the_weight_decay_was_found_for_its_optimizer_too():
-    assert chosen("cifar-lrn", "cifar10", flags("--optimizer", "adam")).weight_decay == 0.05
+    assert chosen("cifar-lrn", "cifar10", flags("--optimizer", "adam")).weight_decay == 0.3
     assert chosen("cifar-lrn", "cifar10", flags("--optimizer", "sgd")).weight_decay == 0
     assert chosen("cifar-lrn", "cifar10", flags("--optimizer", "sgd", "--weight-decay", "5e-4")).weight_decay == 5e-4
 
