@@ -57,8 +57,8 @@ RECIPES: dict[str, dict[str, Recipe]] = {
     },
     "cifar-lrn": {
         "modern": Recipe(
-            epochs=60, weight_decay=0.3, initialization="documented", standardization="data-set", dropout=0.1, shift=4, flip=0.5,
-            label_smoothing=0.1, averaging=0.05,
+            epochs=60, weight_decay=0.3, initialization="documented", standardization="data-set", dropout=0.1, shift=4,
+            flip=0.5, label_smoothing=0.1, averaging=0.05,
         ),
         "documented": Recipe(
             name="documented", optimizer="adam", learning_rate=1e-3, schedule="constant", batch=128, epochs=0, steps=3_000,
