@@ -70,7 +70,7 @@ class Line:
         ]  # fmt: skip
 
 
-# At a hundred times Adam's rate a decay takes as much off with a hundredth of its share.
+# A modern recipe's own weight decay is Adam's; this is the usual one at this rate (Krizhevsky, Sutskever, Hinton 2012, 5).
 _SGD = {"optimizer": "sgd", "learning_rate": 0.1, "schedule": "steps", "weight_decay": 5e-4}
 LINES = (
     Line("deep-mnist", "documented", goal="within 0.15"),

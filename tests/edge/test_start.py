@@ -24,7 +24,7 @@ from tests.edge.on_device import (
     resealed,
     tree,
 )
-from tests.promises.faults import may_trace
+from tests.promises.marks import needs_strace
 
 
 def test_an_installed_model_that_was_damaged_is_refused_and_start_mends_it_after_three_failures(models, store):
@@ -38,9 +38,6 @@ def test_an_installed_model_that_was_damaged_is_refused_and_start_mends_it_after
     assert edge("start", store=store).returncode == 0
     assert current(store) == "first"
     assert predict(store).returncode == 0
-
-
-needs_strace = pytest.mark.skipif(not may_trace(), reason="strace is not installed, or may not trace here")
 
 
 def with_a_failing_card(path: Path, *arguments, store: Path) -> subprocess.CompletedProcess[str]:

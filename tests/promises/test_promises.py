@@ -8,11 +8,9 @@ import pytest
 from conftest import run
 from tests.promises import __main__ as promises
 from tests.promises.asking import Ended, Tally, in_lanes
-from tests.promises.faults import may_trace
+from tests.promises.marks import needs_strace
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the promises are measured on Linux")
-
-needs_strace = pytest.mark.skipif(not may_trace(), reason="strace is not installed, or may not trace here")
 
 
 def kept(*command: str) -> str:
