@@ -5,7 +5,7 @@ again, one that was interrupted goes on. The seeds are named here, before any ru
 """
 
 import argparse
-import concurrent.futures
+import collections
 import dataclasses
 import hashlib
 import json
@@ -116,18 +116,24 @@ def train(todo: list[tuple[Line, int]], *, lanes: int) -> list[ToolchainError]:
     """Measure each line and seed of `todo`, and say what failed of it; one that fails stops no other."""
     check_data({line.network for line, _ in todo})
     threads = max(1, (os.cpu_count() or 1) // lanes)
-    failed = []
-    with concurrent.futures.ThreadPoolExecutor(lanes) as pool:
-        runs = [pool.submit(measure, *run, threads=threads) for run in todo]
-        try:
-            for run in concurrent.futures.as_completed(runs):
+    waiting, running, failed = collections.deque(todo), [], []
+    try:
+        while waiting or running:
+            while waiting and len(running) < lanes:
+                line, seed = waiting.popleft()
+                running.append((begin(line, seed, threads=threads), line, seed))
+            os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOWAIT)  # until one of them has ended
+            ended = [run for run in running if run[0].poll() is not None]
+            running = [run for run in running if run not in ended]
+            for process, line, seed in ended:
                 try:
-                    run.result()
+                    keep(line, seed, process.returncode, threads=threads)
                 except ToolchainError as error:
                     errors.say("benchmarks.training", str(error))
                     failed.append(error)
-        finally:  # interrupted, what has not begun never does
-            pool.shutdown(wait=False, cancel_futures=True)
+    finally:  # Ctrl-C reaches them too: each keeps what it has, for the next time
+        for process, _, _ in running:
+            process.wait()
     return failed
 
 
@@ -138,18 +144,22 @@ def check_data(networks: Iterable[str]) -> None:
             raise InputMissing(f"the data is {name}, wanted {', '.join(DATA)}; name a folder in EDGEPROOF_DATA")
 
 
-def measure(line: Line, seed: int, *, threads: int) -> None:
-    """Train one run in a process of its own, on `threads` threads, and keep its figures. Raises ToolchainError."""
+def begin(line: Line, seed: int, *, threads: int) -> subprocess.Popen:
+    """Begin to train one run in a process of its own, on `threads` threads; its log lies beside its folder."""
     print(f"{line.name}, seed {seed}", file=sys.stderr)
     environment = os.environ | {"TF_NUM_INTRAOP_THREADS": str(threads), "OMP_NUM_THREADS": str(threads)}
     folder = line.folder(seed)
     folder.mkdir(parents=True, exist_ok=True)
-    log = folder.with_suffix(".log")
-    with log.open("w") as output:
-        code = subprocess.run(line.command(seed), env=environment, stdout=output, stderr=output, check=False).returncode
+    with folder.with_suffix(".log").open("w") as output:
+        return subprocess.Popen(line.command(seed), env=environment, stdout=output, stderr=output)
+
+
+def keep(line: Line, seed: int, code: int, *, threads: int) -> None:
+    """Keep the figures of a run that ended with `code`. Raises ToolchainError where it failed."""
+    folder = line.folder(seed)
     if code:
         how = f"ended with {code}" if code > 0 else f"killed: {signal.strsignal(-code)}"
-        failed = ToolchainError(f"{line.name}, seed {seed}: {how}; {log} says why")
+        failed = ToolchainError(f"{line.name}, seed {seed}: {how}; {folder.with_suffix('.log')} says why")
         failed.exit_code = code if code > 0 else ToolchainError.exit_code
         raise failed
     result = json.loads((folder / "result.json").read_text())

@@ -2,17 +2,20 @@
 
 import dataclasses
 import json
+import os
+import re
 import signal
 import statistics
 import subprocess
 import sys
+import time
 
 import pytest
 
 from benchmarks import training
 from benchmarks.training import LINES, Line
 from conftest import ROOT
-from edge.errors import InputMissing, ToolchainError
+from edge.errors import InputMissing
 from train.recipe_book import MEASURED, RECIPES
 
 
@@ -31,9 +34,9 @@ SMALL = Line("lenet5-relu", "modern", seeds=(4, 5), changes={"steps": 2, "epochs
 def test_a_line_is_trained_once_a_seed_and_its_figures_kept_with_their_circumstances(elsewhere, monkeypatch):
     monkeypatch.setattr(training, "DATA", ("custom",))
     line = dataclasses.replace(SMALL, changes={"steps": 2})
-    training.measure(line, 4, threads=1)
+    assert training.train([(line, 4)], lanes=1) == []
     kept = json.loads((elsewhere / "docs/results/lenet5-relu-modern-small-4.json").read_text())
-    assert (kept["network"], kept["seed"], kept["steps"], kept["threads"]) == ("lenet5-relu", 4, 2, 1)
+    assert (kept["network"], kept["seed"], kept["steps"], kept["threads"]) == ("lenet5-relu", 4, 2, os.cpu_count())
     assert {"top1", "n_images", "seconds", "epochs", "versions", "machine", "data", "recipe"} <= kept.keys()
     assert training.figures(line, 4) == kept and training.figures(line, 5) is None
     another = dataclasses.replace(line, changes={"steps": 3})
@@ -52,45 +55,42 @@ def test_a_run_that_fails_stops_no_other_and_ends_with_its_code(elsewhere, monke
     broken = dataclasses.replace(SMALL, changes={"batch": 0}, label="broken")
     (failed,) = training.train([(broken, 4), (dataclasses.replace(SMALL, changes={"steps": 2}), 5)], lanes=1)
     assert failed.exit_code == 2
-    assert "benchmarks.training: lenet5-relu-modern-broken, seed 4: ended with 2;" in capsys.readouterr().err
+    said = r"^benchmarks\.training: lenet5-relu-modern-broken, seed 4: ended with 2; runs/.*\.log says why$"
+    assert re.search(said, capsys.readouterr().err, re.MULTILINE)
+    assert not (elsewhere / "docs/results/lenet5-relu-modern-broken-4.json").exists()
     assert (elsewhere / "docs/results/lenet5-relu-modern-small-5.json").exists()
 
 
 TWELVE_RUNS = """
-import signal, time
+import signal, sys
 from benchmarks import training
 
-def measure(line, seed, *, threads):
-    print(seed, flush=True)
-    time.sleep(1)
-
+wait = "import signal; signal.signal(signal.SIGINT, lambda *_: exit()); print('begun', flush=True); signal.pause()"
 signal.signal(signal.SIGINT, signal.default_int_handler)
-training.measure, training.check_data = measure, lambda networks: None
+training.Line.command = lambda line, seed: [sys.executable, "-c", wait]
+training.check_data = lambda networks: None
 training.train([(training.LINES[0], seed) for seed in range(12)], lanes=2)
 """
 
 
-def test_ctrl_c_begins_no_further_run():
-    process = subprocess.Popen(
-        [sys.executable, "-c", TWELVE_RUNS], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT
-    )
-    assert {process.stdout.readline() for _ in range(2)} == {"0\n", "1\n"}
-    process.send_signal(signal.SIGINT)
-    said, trace = process.communicate(timeout=60)
-    assert said == "" and trace.endswith("KeyboardInterrupt\n")
+def test_ctrl_c_ends_what_runs_and_begins_no_further_run(elsewhere):
+    command = [sys.executable, "-c", TWELVE_RUNS]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    logs = [LINES[0].folder(seed).with_suffix(".log") for seed in range(12)]
+    while not all(log.exists() and log.read_text() == "begun\n" for log in logs[:2]):
+        assert process.poll() is None
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGINT)
+    _, trace = process.communicate(timeout=60)
+    assert trace.endswith("KeyboardInterrupt\n") and not any(log.exists() for log in logs[2:])
 
 
 def test_a_run_that_was_killed_says_so_and_ends_with_a_promised_code(elsewhere, monkeypatch):
     monkeypatch.setattr(Line, "command", lambda line, seed: [sys.executable, "-c", "import os; os.kill(os.getpid(), 9)"])
-    with pytest.raises(ToolchainError, match=r"^lenet5-relu-modern-small, seed 4: killed: Killed; runs/") as caught:
-        training.measure(SMALL, 4, threads=1)
-    assert caught.value.exit_code == 70
-
-
-def test_a_run_that_fails_says_where_its_log_lies(elsewhere):
-    with pytest.raises(ToolchainError, match=r"^lenet5-relu-modern-small, seed 4: ended with 2; runs/.*\.log says why$"):
-        training.measure(dataclasses.replace(SMALL, changes={"batch": 0}), 4, threads=1)
-    assert not (elsewhere / "docs").exists()
+    monkeypatch.setattr(training, "DATA", ("custom",))
+    (failed,) = training.train([(SMALL, 4)], lanes=1)
+    assert re.match(r"lenet5-relu-modern-small, seed 4: killed: Killed; runs/.*\.log says why$", str(failed))
+    assert failed.exit_code == 70
 
 
 def test_a_row_has_the_mean_over_its_seeds_and_says_how_many_there_are(elsewhere):
