@@ -3,7 +3,7 @@
     python -m benchmarks.matrix [--only NETWORK…] [--table]
 
 Converts what `make results` trained (runs/results/), the modern recipe where it is finished, else the documented one, seed 0.
-Each network's figures are kept in docs/matrix/; one that stands there is not converted again.
+Each network's figures are kept in docs/matrix/ with the run they are of; of the same run, none is measured again.
 """
 
 import argparse
@@ -36,36 +36,51 @@ def main() -> int:
     flags = _flags()
     if not flags.table:
         for network in flags.only or ARCHITECTURES:
-            path = FIGURES / f"{network}.json"
-            kept = json.loads(path.read_text()) if path.exists() else {}
-            for part, measured in (("rows", measure), ("methods", methods)):
-                if part not in kept:
-                    print(f"{network}: {part}", file=sys.stderr)
-                    kept |= measured(network)
-                    write_whole(str(path), json.dumps(kept, indent=1).encode() + b"\n")
+            refresh(network)
     pages.write(PAGE, table())
     return 0
 
 
-def measure(network: str) -> dict[str, Any]:
-    """What `convert --all` reports, and the seconds `convert --int8` takes. Raises InputMissing, ToolchainError."""
+def refresh(network: str) -> None:
+    """Measure what docs/matrix/ lacks of the network's finished run, or all of it where the figures are of another run.
+
+    Where no run is at hand the figures stay as they are. Raises InputMissing where there are none either, ToolchainError.
+    """
+    path = FIGURES / f"{network}.json"
+    kept = json.loads(path.read_text()) if path.exists() else {}
     line = _trained(network)
-    out = ARTIFACTS / network
+    if line is None:
+        if not kept:
+            raise InputMissing(f"{network}: no finished run in runs/results; train it first: make results")
+        print(f"{network}: no finished run in runs/results; the figures are of {kept['run']}", file=sys.stderr)
+        return
+    run = line.folder(0).name
+    if kept.get("run") != run:
+        kept = {"run": run}
+    for part, measured in (("rows", measure), ("methods", methods)):
+        if part not in kept:
+            print(f"{network}: {part} of {run}", file=sys.stderr)
+            kept |= measured(line)
+            write_whole(str(path), json.dumps(kept, indent=1).encode() + b"\n")
+
+
+def measure(line: Line) -> dict[str, Any]:
+    """What `convert --all` reports, and the seconds `convert --int8` takes. Raises ToolchainError."""
+    out = ARTIFACTS / line.network
     start = time.perf_counter()
     _convert(line, "--int8", out)
     seconds = time.perf_counter() - start
     _convert(line, "--all", out)
     report = _report(out)
     rows = [{name: row[name] for name in _KEPT if name in row} for row in report["rows"]]
-    return {"run": f"{line.name}-0", "seconds_int8": round(seconds, 1), "machine": report["machine"], "rows": rows,
-            "agreements": report["agreements"]}  # fmt: skip
+    return {"seconds_int8": round(seconds, 1), "machine": report["machine"], "rows": rows, "agreements": report["agreements"]}
 
 
-def methods(network: str) -> dict[str, Any]:
+def methods(line: Line) -> dict[str, Any]:
     """The int8 rows by each way to set activation ranges. Raises as `measure` does."""
-    line, found = _trained(network), {}
+    found = {}
     for method in METHODS:
-        out = ARTIFACTS / f"{network}-{method}"
+        out = ARTIFACTS / f"{line.network}-{method}"
         _convert(line, "--int8", out, "--method", method, "--no-repair")
         found[method] = [{name: row[name] for name in _KEPT if name in row} for row in _report(out)["rows"]]
     return {"methods": found}
@@ -165,11 +180,9 @@ def _cells(row: dict[str, Any]) -> tuple[str, ...]:
     )  # fmt: skip
 
 
-def _trained(network: str) -> Line:
+def _trained(network: str) -> Line | None:
     lines = [line for line in LINES if line.network == network and not line.label and (line.folder(0) / FILE).exists()]
-    if not lines:
-        raise InputMissing(f"{network}: no finished run in runs/results; train it first: make results")
-    return next((line for line in lines if line.recipe == "modern"), lines[0])
+    return next((line for line in lines if line.recipe == "modern"), lines[0] if lines else None)
 
 
 def _report(out: Path) -> dict[str, Any]:

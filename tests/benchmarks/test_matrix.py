@@ -5,8 +5,10 @@ import json
 import pytest
 
 from benchmarks import matrix
+from benchmarks.training import LINES
 from conftest import ROOT
 from edge.errors import InputMissing
+from train.checkpoint import FILE
 
 
 def row(**changed: object) -> dict[str, object]:
@@ -108,10 +110,42 @@ def test_the_ways_to_set_ranges_stand_side_by_side_with_their_mean(tmp_path, mon
     assert lines[-2:] == ["| mean | | 0.300 | 0.150 | 0.050 |", "| differ, of 20,000 | | 20 | 20 | 20 |"]
 
 
-def test_a_network_nobody_trained_is_named(tmp_path, monkeypatch):
+@pytest.fixture
+def resnet8_run(tmp_path, monkeypatch):
+    """The folder of a finished run, in a repository that counts what is measured of it."""
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(InputMissing, match=r"^resnet8: no finished run in runs/results; train it first: make results$"):
-        matrix.measure("resnet8")
+    monkeypatch.setattr(matrix, "measure", lambda line: {"rows": [line.recipe], "seconds_int8": 14.4})
+    monkeypatch.setattr(matrix, "methods", lambda line: {"methods": {}})
+    run = next(line for line in LINES if line.name == "resnet8-modern").folder(0)
+    run.mkdir(parents=True)
+    (run / FILE).touch()
+    return run
+
+
+def test_the_figures_of_another_run_are_measured_anew_and_those_of_this_one_are_not(resnet8_run, tmp_path, capsys):
+    figures = tmp_path / "docs/matrix/resnet8.json"
+    figures.parent.mkdir(parents=True)
+    figures.write_text(json.dumps({"run": "resnet8-modern-0-before", "rows": ["old"], "methods": {"mse": []}}))
+    matrix.refresh("resnet8")
+    fresh = {"run": resnet8_run.name, "rows": ["modern"], "seconds_int8": 14.4, "methods": {}}
+    assert json.loads(figures.read_text()) == fresh
+    assert capsys.readouterr().err == f"resnet8: rows of {resnet8_run.name}\nresnet8: methods of {resnet8_run.name}\n"
+    figures.write_text(json.dumps(fresh | {"rows": ["kept"]}))
+    matrix.refresh("resnet8")
+    assert json.loads(figures.read_text())["rows"] == ["kept"]
+
+
+def test_without_a_run_the_figures_stay_and_without_figures_it_is_said(resnet8_run, tmp_path, capsys):
+    matrix.refresh("resnet8")
+    figures = (tmp_path / "docs/matrix/resnet8.json").read_bytes()
+    (resnet8_run / FILE).unlink()
+    capsys.readouterr()
+    matrix.refresh("resnet8")
+    assert (tmp_path / "docs/matrix/resnet8.json").read_bytes() == figures
+    said = f"resnet8: no finished run in runs/results; the figures are of {resnet8_run.name}\n"
+    assert capsys.readouterr().err == said
+    with pytest.raises(InputMissing, match=r"^keras-cnn: no finished run in runs/results; train it first: make results$"):
+        matrix.refresh("keras-cnn")
 
 
 def test_the_page_in_the_repository_is_made_from_the_figures_in_the_repository(monkeypatch):
