@@ -22,7 +22,6 @@ from convert.stages import stages
 from convert.trial import Trial, prepare
 from edge.contract import InputContract
 from tests.convert.faults import dark, outlier
-from train import checkpoint, datasets
 from train.architectures import architecture
 from train.datasets import Dataset, Split
 
@@ -45,16 +44,6 @@ SOUND = Seen(
 
 L = keras.layers
 COLOURED = InputContract(height=16, width=16, channels=3, fit="resize", polarity="any")
-
-
-@pytest.fixture(scope="module")
-def trained(workshop):
-    return checkpoint.load(workshop / "runs" / "lenet5-relu-digits-modern")
-
-
-@pytest.fixture(scope="module")
-def digits():
-    return datasets.digits.load()
 
 
 @pytest.mark.parametrize("kind", ["tflite", "onnx"])

@@ -6,12 +6,6 @@ from PIL import Image
 
 from convert.goldens import golden_pictures
 from edge.errors import InputMissing
-from train import datasets
-
-
-@pytest.fixture(scope="module")
-def digits():
-    return datasets.digits.load()
 
 
 def test_without_a_folder_they_are_the_first_test_picture_of_each_class(digits):

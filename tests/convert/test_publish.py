@@ -17,17 +17,6 @@ from convert.remedies import BIASES_CORRECTED
 from convert.repair import repair
 from convert.trial import attempt, prepare
 from edge import artifact
-from train import checkpoint, datasets
-
-
-@pytest.fixture(scope="module")
-def trained(workshop):
-    return checkpoint.load(workshop / "runs" / "lenet5-relu-digits-modern")
-
-
-@pytest.fixture(scope="module")
-def digits():
-    return datasets.digits.load()
 
 
 def on_trial(trained, digits, calibration=None):

@@ -20,20 +20,10 @@ from convert.trial import Judged, Row, answers, prepare
 from convert.verify import Verification, compare
 from edge import artifact
 from tests.convert.faults import outlier
-from train import checkpoint, datasets, evaluate
+from train import checkpoint, evaluate
 from train.architectures import architecture
 
 L = keras.layers
-
-
-@pytest.fixture(scope="module")
-def trained(workshop):
-    return checkpoint.load(workshop / "runs" / "lenet5-relu-digits-modern")
-
-
-@pytest.fixture(scope="module")
-def digits():
-    return datasets.digits.load()
 
 
 @pytest.fixture(scope="module")
