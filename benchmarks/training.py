@@ -183,8 +183,8 @@ def figures(line: Line, seed: int) -> dict[str, Any] | None:
 def table(lines: tuple[Line, ...] | list[Line]) -> str:
     """The Markdown table of all runs there are figures for, a line a row; those without any say so."""
     head = (
-        "network", "recipe", "reported %", "goal", "top-1 %", "s.d.", "runs", "parameters", "epochs", "seconds", "threads",
-        "examples/s", "peak MiB", "data", "machine",
+        "network", "recipe", "reported %", "goal", "top-1 %", "s.d.", "runs", "parameters", "epochs", "seconds", "CPU s",
+        "threads", "examples/s", "peak MiB", "data", "machine",
     )  # fmt: skip
     rows = [head, tuple("---" if i < 4 else "--:" for i in range(len(head)))]
     return "\n".join(f"| {' | '.join(row)} |" for row in [*rows, *(_row(line) for line in lines)])
@@ -196,17 +196,17 @@ def _row(line: Line) -> tuple[str, ...]:
     usual = recipe_book.REPORTED.get(line.network, "") if line.recipe == "documented" else ""
     reported = usual if line.reported is None else line.reported
     if not found:
-        return (f"`{line.network}`", recipe, reported, line.goal, "not run yet", *[""] * 10)
+        return (f"`{line.network}`", recipe, reported, line.goal, "not run yet", *[""] * 11)
     top1 = [100 * kept["top1"] for kept in found]
 
     def mean(name: str) -> str:
-        return f"{statistics.mean(kept[name] for kept in found):,.0f}"
+        return f"{statistics.mean(kept[name] for kept in found):,.0f}" if all(name in kept for kept in found) else ""
 
     first = found[0]
     return (
         f"`{line.network}`", recipe, reported, line.goal, f"{statistics.mean(top1):.2f}",
         f"{statistics.stdev(top1):.2f}" if len(top1) > 1 else "", f"{len(found)} of {len(line.seeds)}",
-        f"{first['n_parameters']:,}", f"{first['epochs']:.1f}", mean("seconds"), str(first["threads"]),
+        f"{first['n_parameters']:,}", f"{first['epochs']:.1f}", mean("seconds"), mean("cpu_seconds"), str(first["threads"]),
         mean("examples_per_second"), f"{max(kept['peak_rss_mib'] for kept in found):,}", first["data"],
         "; ".join(dict.fromkeys(f"{kept['machine']}, {kept.get('backend', 'tensorflow')}" for kept in found)),
     )  # fmt: skip

@@ -1,6 +1,6 @@
 """Every network's recipes: `documented`, as its document has it, and `modern`, ours for the same network.
 
-Each `modern` recipe was chosen on held-out training pictures (docs/results.md says how), then trained on all of them.
+docs/results.md says how each `modern` recipe was chosen. It trains on all training pictures.
 """
 
 import dataclasses
@@ -92,6 +92,7 @@ REPORTED = {
 MEASURED = {
     ("deep-mnist", "documented"): 99.24,
     ("deep-mnist", "modern"): 99.53,
+    ("deep-mnist-conv", "documented"): 99.30,
     ("deep-mnist-conv", "modern"): 99.51,
     ("keras-cnn", "documented"): 99.37,
     ("keras-cnn", "modern"): 99.69,

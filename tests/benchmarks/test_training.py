@@ -98,14 +98,15 @@ def test_a_row_has_the_mean_over_its_seeds_and_says_how_many_there_are(elsewhere
     folder.mkdir(parents=True)
     for seed, top1 in ((4, 0.98), (5, 0.99)):
         figures = {
-            "top1": top1, "recipe": dataclasses.asdict(SMALL.recipe_for(seed)), "n_parameters": 97_982, "epochs": 1.5,
-            "seconds": 10 * seed, "threads": 1, "examples_per_second": 1234, "peak_rss_mib": 700 + seed, "data": "custom",
+            "top1": top1, "recipe": dataclasses.asdict(SMALL.recipe_for(seed)), "n_parameters": 97_982,
+            "epochs": 1.5, "seconds": 10 * seed, "cpu_seconds": 8 * seed, "threads": 1, "examples_per_second": 1234,
+            "peak_rss_mib": 700 + seed, "data": "custom",
             "machine": f"machine {seed}", "backend": "jax",
         }  # fmt: skip
         (folder / f"{SMALL.name}-{seed}.json").write_text(json.dumps(figures))
     row = training.table([SMALL]).splitlines()[2]
     assert row == (
-        "| `lenet5-relu` | modern small |  | 50 | 98.50 | 0.71 | 2 of 2 | 97,982 | 1.5 | 45 | 1 | 1,234 | 705 | custom "
+        "| `lenet5-relu` | modern small |  | 50 | 98.50 | 0.71 | 2 of 2 | 97,982 | 1.5 | 45 | 36 | 1 | 1,234 | 705 | custom "
         "| machine 4, jax; machine 5, jax |"
     )
 
