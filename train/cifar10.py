@@ -1,4 +1,8 @@
-"""Train a network on CIFAR-10."""
+"""Train a network on CIFAR-10.
+
+What to expect: cifar-lrn, the default, answers 82 % of the test split rightly after an hour on one core; `python -m train`
+lists the others.
+"""
 
 import sys
 

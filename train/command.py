@@ -4,7 +4,7 @@ import argparse
 import os
 from pathlib import Path
 
-from edge.errors import InputMissing, UsageError, note
+from edge.errors import InputMissing, UsageError, note, one_line
 from train import check_backend, distribution, recipe_book, recipes, run
 from train.architectures import architecture
 from train.datasets import Dataset
@@ -53,7 +53,7 @@ def train(flags: argparse.Namespace, dataset: Dataset) -> None:
     with distribution.leading(share):
         if flags.resume and not run.begun(out):
             raise InputMissing(f"{out}: no interrupted run to go on with; leave out --resume to begin one")
-        note(f"{flags.arch} on {dataset.name} ({len(dataset.train):,} pictures), {recipe.name} recipe -> {out}")
+        note(one_line(f"{flags.arch} on {dataset.name} ({len(dataset.train):,} pictures), {recipe.name} recipe -> {out}"))
         figures = run.train(
             flags.arch, dataset, recipe, out, save_every_s=flags.save_every, deterministic=flags.deterministic, share=share
         )

@@ -119,7 +119,9 @@ def joined(share: Share, run: dict[str, Any], *, batch: int, wait_s: float = rol
         except BaseException as error:
             parted = None
             if isinstance(error, jax.errors.JaxRuntimeError):
-                parted = Parted(f"lost the other processes: {one_line(str(error).splitlines()[0])[:120]}")
+                # JAX names every call it came through, the same one several times.
+                why = ": ".join(dict.fromkeys(str(error).splitlines()[0].split(": ")))
+                parted = Parted(f"lost another process; the same commands go on from the last save ({one_line(why)[:80]})")
             code, why = rollcall.outcome(parted or error)
             # JAX would wait at the end for the others to end as well, and abort where they do not.
             atexit.register(os._exit, code)

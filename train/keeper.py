@@ -15,9 +15,10 @@ import keras
 import numpy as np
 
 from edge.errors import Interrupted, note
+from edge.files import write_whole
 from train import distribution, standing
 from train.distribution import ALONE, Share
-from train.progress import Progress
+from train.progress import Progress, as_csv
 from train.standing import Standing
 
 
@@ -60,6 +61,7 @@ class Keeper(keras.callbacks.Callback):
         if self._interrupted or step == n_steps or time.monotonic() - self._saved >= self.every_s:
             self._save(logs)
         if self._interrupted:
+            self.progress.draw(step, logs, last=True)
             raise Interrupted(f"interrupted; step {step:,} of {n_steps:,} is saved; the same command goes on")
 
     @contextmanager
@@ -94,7 +96,9 @@ class Keeper(keras.callbacks.Callback):
         if keras.backend.backend() == "jax":
             self.model.jax_state_sync()  # its trainer holds the variables outside the model
         values = [keras.ops.convert_to_numpy(variable) for variable in _variables(self.model)]
-        standing.save(self.folder, self.run, self.progress.stand(logs), values)
+        stands = self.progress.stand(logs)
+        standing.save(self.folder, self.run, stands, values)
+        write_whole(str(self.folder / "history.csv"), as_csv(stands.rows))  # to look at; what goes on is the line above
         self._saved = time.monotonic()
 
 

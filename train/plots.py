@@ -19,10 +19,10 @@ def curves(rows: list[Row], *, title: str) -> bytes:
     figure = Figure(figsize=(9, 3.6), layout="constrained")
     figure.suptitle(title)
     left, right = figure.subplots(1, 2)
-    steps = [row.step for row in rows]
-    left.plot(steps, [row.loss for row in rows], label="training")
+    steps, dots = [row.step for row in rows], "o-" if len(rows) < 10 else "-"  # a line through one row is not seen
+    left.plot(steps, [row.loss for row in rows], dots, label="training")
     left.set(xlabel="step", ylabel="loss", yscale="log")
-    right.plot(steps, [row.accuracy for row in rows], label="training")
+    right.plot(steps, [row.accuracy for row in rows], dots, label="training")
     validated = [row for row in rows if row.validation_accuracy is not None]
     if validated:
         right.plot([r.step for r in validated], [r.validation_accuracy for r in validated], "o-", label="validation")

@@ -3,6 +3,7 @@
 import csv
 import io
 import math
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -55,9 +56,9 @@ class Progress(keras.callbacks.Callback):
             validation = self.validate() if self.validate and (epoch_ends or last) else None
             self._keep(step, logs, validation)
             if trouble := self._trouble():
-                self._draw(step, last=True)
+                self.draw(step, logs, last=True)
                 raise Diverged(f"{trouble} at step {step}; try a --learning-rate below {self.recipe.rate:g}", step=step)
-        self._draw(step, last=last)
+        self.draw(step, logs, last=last)
 
     def stand(self, logs) -> Standing:
         """The standing at the step that just ended, with `logs`, the running means Keras has for it."""
@@ -87,7 +88,8 @@ class Progress(keras.callbacks.Callback):
             return "the weights are not finite"
         return None
 
-    def _draw(self, step: int, *, last: bool) -> None:
+    def draw(self, step: int, logs, *, last: bool) -> None:
+        """The bar, where it is time for it; the `last` one always, and its line is ended."""
         now = time.monotonic()
         on_screen = sys.stderr.isatty()
         if not self.shown or (not last and now - self._drawn < (0.2 if on_screen else 10.0)):
@@ -95,10 +97,14 @@ class Progress(keras.callbacks.Callback):
         self._drawn = now
         # The first step compiles the network; it says nothing about the others.
         left = (now - self._first_step_done) / max(step - self._first_step - 1, 1) * (self.n_steps - step)
-        bar = "=" * (_BAR * step // self.n_steps)
         rows = self.standing.rows
-        latest = f"  loss {rows[-1].loss:.4f}  accuracy {rows[-1].accuracy:.4f}" if rows else ""
-        line = f"[{bar:<{_BAR}}] step {step}/{self.n_steps}{latest}  {_clock(left)} left"
+        loss, accuracy = (rows[-1].loss, rows[-1].accuracy) if rows else (float(logs["loss"]), float(logs["accuracy"]))
+        said = f"step {step}/{self.n_steps}  loss {loss:.4f}  accuracy {accuracy:.4f}  {_clock(left)} left"
+        # A line that fills the screen's width would begin another, and leave this one behind.
+        room = (os.get_terminal_size(sys.stderr.fileno()).columns or 80) - 1 if on_screen else 128
+        width = min(_BAR, room - len(said) - 3)
+        bar = f"[{'=' * (width * step // self.n_steps):<{width}}] " if width > 0 else ""
+        line = f"{bar}{said}"[:room]
         note(f"\r{line}\x1b[K" if on_screen else line, end="\n" if last or not on_screen else "")
 
 

@@ -111,7 +111,7 @@ def from_flags(base: Recipe, flags: argparse.Namespace) -> Recipe:
 def _check(recipe: Recipe) -> None:
     # NaN fails every comparison, infinity the upper bound.
     for name, holds in {
-        "batch": recipe.batch >= 1,
+        "batch": 1 <= recipe.batch <= 16_384,  # eight are made ahead
         # A documented recipe may count steps and no epochs.
         "steps": 0 <= recipe.steps <= 1e9 and (recipe.steps > 0 or recipe.epochs != 0),
         "epochs": recipe.steps > 0 or 0 < recipe.epochs <= 1e6,

@@ -97,6 +97,9 @@ def _fill(
     except Refused:
         standing.forget(out)
         raise
+    except KeyboardInterrupt:  # before the first step, or a second time, while the first was being heeded
+        how = "the same command goes on from the last save" if begun(out) else "nothing is lost: no step was saved yet"
+        raise Interrupted(f"interrupted; {how}") from None
     try:
         return _scored(out, dataset, recipe, model, done, this=this, share=share)
     except KeyboardInterrupt:

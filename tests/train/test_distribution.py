@@ -158,7 +158,9 @@ def test_where_one_is_killed_the_other_ends_in_one_line_and_the_same_commands_go
     processes[1].kill()
     (code, out, err), _ = ended(processes)
     assert (code, out) == (74, "")
-    assert re.fullmatch(r"train\.mnist: lost the other processes: .*", err.splitlines()[-1])
+    said = r"train\.mnist: lost another process; the same commands go on from the last save \((.*)\)"
+    parts = re.fullmatch(said, err.splitlines()[-1])[1].split(": ")
+    assert len(parts) == len(set(parts)), parts
     (code, out, err), (other, *_) = ended(begun(tmp_path, "--steps", "100"))
     assert (code, other) == (0, 0), err
     assert re.search(r"^going on at step \d+$", err, re.M) and "2 processes end with the same weights" in err

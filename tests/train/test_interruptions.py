@@ -78,6 +78,8 @@ def test_ctrl_c_saves_says_how_to_go_on_and_ends_with_130(tmp_path, undisturbed)
     assert process.returncode == 130 and out == ""
     said = err.splitlines()[-1]
     step = re.fullmatch(r"train\.mnist: interrupted; step ([\d,]+) of 400 is saved; the same command goes on", said)[1]
+    rows = (tmp_path / RUN / "history.csv").read_text().splitlines()[1:]
+    assert len(rows) == int(step.replace(",", "")) // Recipe().log_every
     again = train(tmp_path, "--resume")
     assert again.returncode == 0 and f"going on at step {step}\n" in again.stderr
     assert same_weights(tmp_path / RUN, undisturbed)
@@ -195,6 +197,24 @@ def test_ctrl_c_behind_the_last_step_says_how_to_go_on(tmp_path, monkeypatch):
     assert training.train("lenet5-relu", digits, recipe, tmp_path)["steps"] == 2
 
 
+@pytest.mark.parametrize(
+    ("saved", "how"), [(False, "nothing is lost: no step was saved yet"), (True, "the same command goes on from the last save")]
+)
+def test_ctrl_c_before_the_first_step_says_whether_there_is_something_to_go_on_with(saved, how, tmp_path, monkeypatch):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    digits, recipe = datasets.digits.load(), Recipe(steps=2, batch=32)
+    if saved:
+        with monkeypatch.context() as once:
+            once.setattr(evaluate, "logits", interrupted)
+            with pytest.raises(Interrupted):
+                training.train("lenet5-relu", digits, recipe, tmp_path)
+    monkeypatch.setattr("train.fit.optimizer", interrupted)
+    with pytest.raises(Interrupted, match=f"^interrupted; {how}$"):
+        training.train("lenet5-relu", digits, recipe, tmp_path)
+
+
 def test_a_state_of_other_variables_is_said_and_trained_again_from_the_beginning(tmp_path, capsys):
     standing.save(tmp_path, {}, standing.Standing(step=2), [np.zeros(3)])
     model = architecture("lenet5-relu").build()
@@ -225,6 +245,6 @@ def test_a_full_disk_ends_with_74_in_one_line_and_the_state_saved_before_stays(t
     assert (full.returncode, full.stdout) == (74, "")
     assert full.stderr.splitlines()[-1] == f"train.mnist: {RUN}/training.npz: cannot be written: File too large"
     assert (tmp_path / RUN / "training.npz").read_bytes() == saved
-    assert {p.name for p in (tmp_path / RUN).iterdir()} == {"training.npz"}
+    assert {p.name for p in (tmp_path / RUN).iterdir()} - {"history.csv"} == {"training.npz"}
     assert train(tmp_path).returncode == 0
     assert same_weights(tmp_path / RUN, undisturbed)

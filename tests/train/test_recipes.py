@@ -94,6 +94,7 @@ def test_epochs_replace_documented_steps_and_the_digits_take_more_epochs():
     [
         (("--epochs", "1", "--steps", "9"), "--epochs and --steps say the same thing twice"),
         (("--batch", "0"), "--batch 0 is out of range"),
+        (("--batch", "100000"), "--batch 100000 is out of range"),
         (("--steps", "-5"), "--steps -5 is out of range"),
         (("--steps", "99999999999999999999"), "--steps 99999999999999999999 is out of range"),
         (("--held-out", "1"), "--held-out 1.0 is out of range"),
