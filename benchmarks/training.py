@@ -1,7 +1,7 @@
 """Train every documented network as its document says and as we do, and write the table: `make results`.
 
-Four to five hours in all, resumable at any point: a run whose figures stand in docs/results/ under today's recipe is not run
-again, one that was interrupted goes on. The seeds are named here, before any run.
+More than nine hours of one core in all (the column *CPU s*), resumable at any point: a run whose figures stand in docs/results/
+under today's recipe is not run again, one that was interrupted goes on. The seeds are named here, before any run.
 """
 
 import argparse
