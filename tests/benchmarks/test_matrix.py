@@ -8,6 +8,7 @@ from benchmarks import matrix
 from benchmarks.training import LINES
 from conftest import ROOT
 from edge.errors import InputMissing
+from train.architectures import ARCHITECTURES
 from train.checkpoint import FILE
 
 
@@ -146,6 +147,12 @@ def test_without_a_run_the_figures_stay_and_without_figures_it_is_said(resnet8_r
     assert capsys.readouterr().err == said
     with pytest.raises(InputMissing, match=r"^keras-cnn: no finished run in runs/results; train it first: make results$"):
         matrix.refresh("keras-cnn")
+
+
+def test_the_figures_in_the_repository_are_of_the_runs_the_results_page_is_about():
+    for network in ARCHITECTURES:
+        modern = next(line for line in LINES if (line.network, line.recipe, line.label) == (network, "modern", ""))
+        assert json.loads((ROOT / f"docs/matrix/{network}.json").read_text())["run"] == modern.folder(0).name
 
 
 def test_the_page_in_the_repository_is_made_from_the_figures_in_the_repository(monkeypatch):
