@@ -5,7 +5,7 @@ TensorFlow's converter writes the float model, litert-quantizer quantizes it by 
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -58,10 +58,17 @@ class Converter:
         """The model as `plan` says. Raises Refused where LiteRT cannot run it, or an int8 input's scale is not exactly 1."""
         if plan.precision == "float32":
             return self._floating
+        quantized = self._quantized(plan)
+        if overflowing := _overflowing(quantized):
+            quantized = self._quantized(plan, in_float=overflowing)
+        return quantized
+
+    def _quantized(self, plan: Plan, in_float: Container[str] = ()) -> bytes:
+        """The model as `plan` says, but for the operators that make one of the tensors `in_float`."""
         quantizer = Quantizer(bytearray(self._floating))
         _PRECISIONS[plan.precision](quantizer, Granularity.CHANNELWISE if plan.per_channel else Granularity.TENSORWISE)
         for operator in self._operators:
-            if operator.layer in plan.in_float or self._around_a_root(operator):
+            if operator.layer in plan.in_float or operator.output in in_float or self._around_a_root(operator):
                 quantizer.update_quantization_recipe(
                     re.escape(operator.output), Kind.ALL_SUPPORTED, None, Algorithm.NO_QUANTIZE
                 )
@@ -156,6 +163,21 @@ def _interpreter(model: bytes) -> Interpreter:
     )
     interpreter.allocate_tensors()
     return interpreter
+
+
+def _overflowing(quantized: bytes) -> set[str]:
+    """The tensors whose bias the quantizer could not hold: it counts in steps of input scale times weight scale, ends at int32,
+    also for 16-bit activations, whose biases have 64 bits, and there turns the sign of a positive one.
+    """
+    interpreter = _interpreter(quantized)
+    details = {detail["index"]: detail for detail in interpreter.get_tensor_details()}
+    found = set()
+    for operator in interpreter._get_ops_details():
+        if operator["op_name"] in PRODUCTS and len(operator["inputs"]) == 3 and operator["inputs"][2] >= 0:
+            bias = interpreter.get_tensor(operator["inputs"][2])
+            if bias.dtype in (np.int32, np.int64) and np.abs(bias.astype(np.int64)).max() >= np.iinfo(np.int32).max:
+                found.add(details[operator["outputs"][0]]["name"])
+    return found
 
 
 def _in_one_piece(model: bytes) -> bytes:
