@@ -18,7 +18,7 @@ from convert.report import Result
 from convert.signing import check_key, write_signed
 from convert.trial import Row, Trial, attempt, prepare
 from edge import errors
-from edge.errors import Refused, ToolchainError, one_line
+from edge.errors import Refused, ToolchainError
 from edge.files import clear_partials, write_whole
 from edge.quiet import NativeChatterHidden
 from edge.signature import ENDING
@@ -74,7 +74,7 @@ def _say(rows: list[Row], troubles: list[ToolchainError], folder: Path) -> None:
     for trouble in troubles:  # one network's are not the others'
         errors.say("convert", str(trouble))
     if not rows and (old := folder / report.FILE).exists():
-        errors.say("convert", one_line(f"{old}: of an earlier conversion: nothing was converted now"))
+        errors.say("convert", f"{old}: of an earlier conversion: nothing was converted now")
 
 
 def networks(settings: Namespace, troubles: list[ToolchainError]) -> Iterator[Callable[[], tuple[Trained, Dataset, Split]]]:

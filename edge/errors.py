@@ -96,8 +96,8 @@ def missing(path: str, error: OSError) -> InputMissing:
 
 
 def say(program: str, text: object) -> None:
-    """One line on stderr, as every program of ours begins its own."""
-    note(f"{program}: {text}")
+    """One line on stderr, as every program of ours begins its own; no file name in `text` makes it two."""
+    note(one_line(f"{program}: {text}"))
 
 
 def note(text: str, *, end: str = "\n") -> None:
@@ -136,7 +136,7 @@ def _called(main: "Callable[[], int | None]", program: str) -> int:
         if not (error.path or "").endswith(".so"):
             return _defect(program)
         # A compiled module that is there but cannot be mapped: a failing card, or a half-copied installation.
-        say(program, one_line(f"{error}; check the disk, or install edgeproof and Python again"))
+        say(program, f"{error}; check the disk, or install edgeproof and Python again")
         return StorageError.exit_code
     except MemoryError:
         say(program, "out of memory")
@@ -144,7 +144,7 @@ def _called(main: "Callable[[], int | None]", program: str) -> int:
     except BrokenPipeError:
         return 0  # the reader (`| head`) has what it wanted
     except OSError as error:
-        say(program, one_line(str(error)))
+        say(program, error)
         return 74
     except Exception:
         return _defect(program)

@@ -105,7 +105,7 @@ def held(store: str) -> Iterator[None]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            errors.say("edge", f"{errors.one_line(store)}: in use by another edge command; waiting for it")
+            errors.say("edge", f"{store}: in use by another edge command; waiting for it")
             fcntl.flock(lock, fcntl.LOCK_EX)
         except OSError as error:  # a network disk without locks
             raise unwritable(os.path.join(store, "lock"), error) from None

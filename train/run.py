@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edge import host
-from edge.errors import Interrupted, Refused, UsageError, note
+from edge.errors import Interrupted, Refused, UsageError, note, one_line
 from edge.files import clear_partials, write_whole
 from train import checkpoint, distribution, standing
 from train.architectures import architecture
@@ -196,14 +196,14 @@ def _finished(out: Path, this: dict[str, Any]) -> dict[str, Any] | None:
     if not (out / RESULT).exists():
         return None
     if not (out / checkpoint.FILE).exists():
-        note(f"{out} holds a {RESULT} without a {checkpoint.FILE}; training again")
+        note(one_line(f"{out} holds a {RESULT} without a {checkpoint.FILE}; training again"))
         return None
     there = checkpoint.load(out)
     found = {"network": there.network, "data": there.data_digest, "recipe": dataclasses.asdict(there.recipe)}
     found |= {name: there.figures[name] for name in ("backend", "deterministic") if name in there.figures}
     _refuse_another(found, this, out)
     standing.forget(out)  # a kill may have come between the last two steps of a run
-    note(f"{out} holds this run already; nothing to train")
+    note(one_line(f"{out} holds this run already; nothing to train"))
     return there.figures
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from edge.errors import InputError, Refused, note
+from edge.errors import InputError, Refused, note, one_line
 from train import npz
 
 FILE = "training.npz"
@@ -83,7 +83,7 @@ def set_aside(folder: Path, why: str) -> None:
     """Keep `folder`/training.npz under another name, as another version may be able to go on with it, and say so."""
     kept = next(path for path in _names_aside(folder) if not path.exists())
     (folder / FILE).replace(kept)
-    note(f"{folder / FILE}: {why}; kept as {kept.name}, training from the beginning")
+    note(one_line(f"{folder / FILE}: {why}; kept as {kept.name}, training from the beginning"))
 
 
 def _names_aside(folder: Path) -> Iterator[Path]:

@@ -33,7 +33,7 @@ def begun(folder: Path, *flags: str) -> subprocess.Popen:
         [*COMMAND, "--save-every", "0.1", *flags], cwd=folder, env=os.environ | {"PYTHONPATH": str(ROOT)},
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
-    while not (folder / RUN / "training.npz").exists():
+    while not (folder / RUN / "history.csv").exists():  # which comes last
         assert process.poll() is None, process.stderr.read()
         time.sleep(0.01)
     return process
@@ -104,6 +104,17 @@ def test_a_run_half_done_is_not_overwritten_by_another(tmp_path):
     done = train(tmp_path, "--seed", "3")
     assert done.returncode == 2 and done.stderr.endswith("holds another run (seed 0, not 3); choose an --out\n")
     assert (tmp_path / RUN / "training.npz").read_bytes() == before
+
+
+def test_a_run_folder_with_a_line_break_in_its_name_makes_no_second_line(tmp_path):
+    done = train(tmp_path, "--resume", "--out", "a\nb")
+    assert (
+        done.returncode == 66
+        and done.stderr.startswith(r"train.mnist: a\nb: no interrupted run")
+        and done.stderr.count("\n") == 1
+    )
+    done = train(tmp_path, "--steps", "1", "--out", "a\nb")
+    assert r" -> a\nb" in done.stderr.splitlines()[0]
 
 
 def test_resume_without_a_run_to_go_on_with_is_one_line(tmp_path):
@@ -245,6 +256,6 @@ def test_a_full_disk_ends_with_74_in_one_line_and_the_state_saved_before_stays(t
     assert (full.returncode, full.stdout) == (74, "")
     assert full.stderr.splitlines()[-1] == f"train.mnist: {RUN}/training.npz: cannot be written: File too large"
     assert (tmp_path / RUN / "training.npz").read_bytes() == saved
-    assert {p.name for p in (tmp_path / RUN).iterdir()} - {"history.csv"} == {"training.npz"}
+    assert {p.name for p in (tmp_path / RUN).iterdir()} == {"training.npz", "history.csv"}
     assert train(tmp_path).returncode == 0
     assert same_weights(tmp_path / RUN, undisturbed)
