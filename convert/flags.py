@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from convert.plan import BEST_METHOD, PRECISIONS
+from convert.plan import DEFAULT_METHOD, PRECISIONS
 from convert.ranges import METHODS
 from edge.contract import KINDS
 from edge.errors import InputMissing, UsageError
@@ -36,7 +36,7 @@ def parse() -> argparse.Namespace:
         "--method",
         choices=METHODS,
         default="",
-        help=f"how images set activation ranges (default: {BEST_METHOD['int8']}, {BEST_METHOD['int16x8']} at int16x8)",
+        help=f"how images set activation ranges (default: {DEFAULT_METHOD['int8']}, {DEFAULT_METHOD['int16x8']} at int16x8)",
     )
     parser.add_argument(
         "--calibration", type=Path, metavar="PATH",

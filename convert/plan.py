@@ -14,9 +14,9 @@ PRECISIONS = {
     "int16x8": "int8 weights, 16-bit activations: for networks that int8 activations break",
     "int4": "4-bit weights: an eighth of the bytes",
 }
-# How activation ranges are found unless something else is asked for. At 8 bits what measured best over all networks
-# (docs/matrix.md); a 16-bit grid is so fine that it has nothing to gain from clipping.
-BEST_METHOD = {"int8": "mse", "int16x8": "min-max"}
+# How activation ranges are found unless something else is asked for. At 8 bits mse and percentile measure level over all
+# networks, before min-max (docs/matrix.md); a 16-bit grid is so fine that it has nothing to gain from clipping.
+DEFAULT_METHOD = {"int8": "mse", "int16x8": "min-max"}
 # Those with integers in them: what can be diagnosed, and mended.
 QUANTIZED = ("dynamic", "int8", "int16x8", "int4")
 
@@ -27,7 +27,7 @@ class Plan:
     weights have a scale for each output channel or one for the whole tensor."""
 
     precision: str
-    method: str = ""  # "": the best for the precision
+    method: str = ""  # "": the default for the precision
     in_float: tuple[str, ...] = ()
     per_channel: bool = True
 
@@ -35,7 +35,7 @@ class Plan:
         if self.precision not in PRECISIONS:
             raise UsageError(f"no precision is called {self.precision!r}; there are {', '.join(PRECISIONS)}")
         if not self.calibrated or not self.method:  # equal plans are one plan
-            object.__setattr__(self, "method", BEST_METHOD.get(self.precision, METHODS[0]))
+            object.__setattr__(self, "method", DEFAULT_METHOD.get(self.precision, METHODS[0]))
         if self.method not in METHODS:
             raise UsageError(f"no calibration method is called {self.method!r}; there are {', '.join(METHODS)}")
 
