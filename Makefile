@@ -47,28 +47,28 @@ cold-start: $(VENV)/installed
 	rm -rf .venv-device && $(PYTHON) -m venv .venv-device
 	git archive --format=tar --prefix=source/ HEAD | tar -x -C .venv-device
 	.venv-device/bin/pip install --quiet --constraint constraints/ci.txt .venv-device/source
-	$(RUN) -m benchmarks.cold_start --device .venv-device/bin
-	$(RUN) -m benchmarks.phases --device .venv-device/bin
-	$(RUN) -m benchmarks.warm
+	$(RUN) -m benchmarks.processes.cold_start --device .venv-device/bin
+	$(RUN) -m benchmarks.processes.phases --device .venv-device/bin
+	$(RUN) -m benchmarks.processes.warm
 
 # Train every line of the table in docs/results.md that is not done (hours; LANES=2 runs two at a time; needs EDGEPROOF_DATA).
 results: $(VENV)/installed
-	$(RUN) -m benchmarks.training --lanes $(LANES)
+	$(RUN) -m benchmarks.studies.training --lanes $(LANES)
 
 # Convert every trained network at every precision in both formats, and write docs/matrix.md (an hour; after `make results`).
 matrix: $(VENV)/installed
-	$(RUN) -m benchmarks.matrix
+	$(RUN) -m benchmarks.studies.matrix
 
 # Simulate how often the gate is wrong and write the tables in docs/gate.md (half a minute).
 gate-errors: $(VENV)/installed
-	$(RUN) -m benchmarks.gate_errors --write docs/gate.md
+	$(RUN) -m benchmarks.studies.gate_errors --write docs/gate.md
 
 # Hold every promise in full (hours): trainings killed, conversions repeated and killed, faults planted, docs/promises.md.
 check-full: $(VENV)/installed
 	$(RUN) -m tests.kills --kills 200 --backend jax
 	$(RUN) -m tests.kills --kills 20 --backend tensorflow
 	$(RUN) -m tests.convert.test_repeatable
-	$(RUN) -m tests.convert.planted
+	$(RUN) -m tests.convert.repair.planted
 	$(RUN) -m tests.promises
 
 # Check style, form and types.

@@ -15,8 +15,9 @@ from pathlib import Path
 from benchmarks.regression import compare
 from benchmarks.report import collect, html, markdown
 from benchmarks.report.row import Report
-from convert.checkout import commit
-from edge import errors, host
+from convert.git_commit import commit
+from edge import errors
+from edge.device import host
 from edge.errors import Refused, ToolchainError
 from edge.files import write_whole
 

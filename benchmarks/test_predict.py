@@ -6,9 +6,9 @@ pytest-benchmark's own table and JSON; run by `make benchmarks`. `python -m benc
 import pytest
 
 from conftest import ROOT
-from edge import artifact, decode, predictor
+from edge import artifact, predictor
 from edge.cli import shipped_model
-from edge.image import read_pixels
+from edge.pictures import decode, read_pixels
 from edge.predictor import Prediction
 
 PICTURE = str(ROOT / "examples" / "seven.png")

@@ -6,22 +6,23 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
-from convert import flags, report
-from convert.calibration import CalibrationSet, draw_calibration_set, read_calibration_set
-from convert.calibration_check import MIN_IMAGES, N_IMAGES
-from convert.candidate import Trained, converter
+from convert import flags
+from convert.calibration.checks import MIN_IMAGES, N_IMAGES
+from convert.calibration.images import CalibrationSet, draw_calibration_set, read_calibration_set
+from convert.evaluation import Row, Trial, attempt, prepare
 from convert.gate import gate_for
 from convert.goldens import golden_pictures
+from convert.interfaces import Trained, converter
 from convert.plan import Plan
 from convert.publish import publish
-from convert.report import Result
+from convert.report import tables
+from convert.report.tables import Result
 from convert.signing import check_key, write_signed
-from convert.trial import Row, Trial, attempt, prepare
 from edge import errors
 from edge.errors import Refused, ToolchainError
 from edge.files import clear_partials, write_whole
-from edge.quiet import NativeChatterHidden
-from edge.signature import ENDING
+from edge.silence import NativeChatterHidden
+from edge.store.signature import ENDING
 from train import checkpoint, datasets
 from train.checkpoint import Checkpoint
 from train.datasets import Dataset, Split
@@ -31,7 +32,7 @@ def main() -> int:
     settings = flags.parse()
     if settings.sign:
         check_key(str(settings.sign))  # what is signed takes minutes to come
-    for folder in (settings.out, report.lost_folder(Path(settings.out))):
+    for folder in (settings.out, tables.lost_folder(Path(settings.out))):
         clear_partials(str(folder))
     results: list[Result] = []
     troubles: list[ToolchainError] = []
@@ -44,10 +45,10 @@ def main() -> int:
             troubles.append(error)
     rows = [row for result in results for row in result.rows]
     if rows:
-        report.write(results, Path(settings.out), not_converted=list(map(str, troubles)))
-        print(report.table(rows))
+        tables.write(results, Path(settings.out), not_converted=list(map(str, troubles)))
+        print(tables.table(rows))
     if rows and settings.diagnose:
-        print(f"\n{report.layers(results)}")
+        print(f"\n{tables.layers(results)}")
     _say(rows, troubles, Path(settings.out))
     failures = [row for row in rows if not row.verdict.passed and not (settings.all and _cannot_be_had(row))]
     return troubles[0].exit_code if troubles else Refused.exit_code if failures else 0
@@ -73,7 +74,7 @@ def _say(rows: list[Row], troubles: list[ToolchainError], folder: Path) -> None:
             errors.say("convert", f"{row.file_name}: {row.verdict.outcome}, not published: {why}{older}")
     for trouble in troubles:  # one network's are not the others'
         errors.say("convert", str(trouble))
-    if not rows and (old := folder / report.FILE).exists():
+    if not rows and (old := folder / tables.FILE).exists():
         errors.say("convert", f"{old}: of an earlier conversion: nothing was converted now")
 
 
@@ -102,9 +103,9 @@ def _ours(saved: Checkpoint, settings: Namespace) -> tuple[Trained, Dataset, Spl
 
 def _foreign(settings: Namespace) -> tuple[Trained, Dataset, Split]:
     with NativeChatterHidden():  # TensorFlow's first words
-        from convert import foreign
+        from convert.sources import from_keras
 
-    own = foreign.load(settings.model, settings.data, contract_file=settings.contract, seed=settings.seed)
+    own = from_keras.load(settings.model, settings.data, contract_file=settings.contract, seed=settings.seed)
     return own, own.dataset, own.dataset.train[: own.dataset.n_training]
 
 
@@ -122,8 +123,8 @@ def converted(trial: Trial, settings: Namespace) -> Iterator[Row]:
     A row that passed comes once its file is published.
     """
     with NativeChatterHidden():  # TensorFlow's first words
-        from convert.diagnose import diagnosed
-        from convert.repair import mendable, mended
+        from convert.repair.diagnose import diagnosed
+        from convert.repair.search import mendable, mended
 
     goldens = golden_pictures(trial.dataset, settings.goldens)
     for kind in settings.formats:
@@ -136,7 +137,7 @@ def converted(trial: Trial, settings: Namespace) -> Iterator[Row]:
                 row = mended(trial, source, row)
             if row.verdict.passed:
                 path = str(Path(settings.out, row.file_name))
-                sealed = publish(row, trial, goldens=goldens, report=report.proof(row))
+                sealed = publish(row, trial, goldens=goldens, report=tables.proof(row))
                 if settings.sign:
                     write_signed(path, sealed, str(settings.sign))
                 else:

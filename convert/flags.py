@@ -3,8 +3,8 @@
 import argparse
 from pathlib import Path
 
+from convert.calibration.ranges import METHODS
 from convert.plan import DEFAULT_METHOD, PRECISIONS
-from convert.ranges import METHODS
 from edge.contract import KINDS
 from edge.errors import InputMissing, UsageError
 from train.checkpoint import FILE, Checkpoint

@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 
-from convert.intervals import Z_95, tango_interval
+from convert.tango import Z_95, tango_interval
 from convert.verify import Verification
 
 # Percentage points. The digits' test split is small: at 2.0 points its 600 pictures can show up to five lost.

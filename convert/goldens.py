@@ -6,7 +6,7 @@ import numpy as np
 
 from edge.cli import ENDINGS
 from edge.errors import InputMissing
-from edge.image import read_pixels
+from edge.pictures import read_pixels
 from train.datasets import Dataset
 
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from convert.ranges import METHODS
+from convert.calibration.ranges import METHODS
 from edge.errors import UsageError
 
 # What each precision is, in the words of the help; the order is the report's.

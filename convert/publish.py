@@ -6,10 +6,10 @@ from importlib.metadata import version
 
 import numpy as np
 
-from convert.calibration import CalibrationSet
-from convert.candidate import Candidate
-from convert.checkout import commit
-from convert.trial import Row, Trial
+from convert.calibration.images import CalibrationSet
+from convert.evaluation import Row, Trial
+from convert.git_commit import commit
+from convert.interfaces import Candidate
 from edge import artifact
 from edge.predictor import Predictor
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from edge import errors, files
 from edge.errors import InputError, StorageError, one_line
-from edge.signature import ENDING
+from edge.store.signature import ENDING
 
 
 def check_key(key: str) -> None:

@@ -21,10 +21,10 @@ from litert_quantizer.qtyping import QuantGranularity as Granularity
 from litert_quantizer.qtyping import TFLOperationName as Kind
 from litert_quantizer.quantizer import Quantizer
 
-from convert.calibration import CalibrationSet
+from convert.calibration.images import CalibrationSet
+from convert.calibration.ranges import Range, tensor_ranges
 from convert.layers import homes, layer_in
 from convert.plan import Plan
-from convert.ranges import Range, tensor_ranges
 from edge.errors import Refused
 
 # Operators without an integer form in LiteRT worth having. What a layer computes around one stays in float with it, but for

@@ -7,7 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
-from convert.intervals import tango_interval
+from convert.tango import tango_interval
 from edge.predictor import Predictor
 
 

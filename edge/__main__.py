@@ -3,7 +3,10 @@
 import argparse
 import sys
 
-from edge import bench, doctor, errors, host, install, predictor, selftest
+from edge import errors, predictor
+from edge.bench import command
+from edge.device import doctor, host, selftest
+from edge.store import lifecycle
 
 
 def main() -> int:
@@ -18,8 +21,8 @@ def main() -> int:
     examine = commands.add_parser("doctor", help="is this device fit to run edgeproof, and what should its owner do?")
     doctor.add_flags(examine)
     time = commands.add_parser("bench", help="how long does this device take for an answer, and each part of the way?")
-    bench.add_flags(time)
-    install.add_commands(commands)
+    command.add_flags(time)
+    lifecycle.add_commands(commands)
     flags = parser.parse_args()
     return int(flags.run(flags))
 

@@ -108,7 +108,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _load(options: Options) -> "Predictor":
-    from edge import artifact, engine, predictor
+    from edge import artifact, engines, predictor
 
     if named := options.model or os.environ.get("EDGEPROOF_MODEL"):
         model = artifact.read(named, allow_unverified=options.allow_unverified)
@@ -118,7 +118,7 @@ def _load(options: Options) -> "Predictor":
         model = artifact.read(shipped_model())
     # An installed model was verified when it was installed, the shipped one before it was shipped.
     trusted = options.trust or not named
-    return predictor.Predictor(model, engine.load(model, name=options.engine, threads=options.threads, trusted=trusted))
+    return predictor.Predictor(model, engines.load(model, name=options.engine, threads=options.threads, trusted=trusted))
 
 
 def answer_all(ready: "Predictor", options: Options) -> int:
@@ -194,7 +194,7 @@ def store_folder() -> str:
 def current_model(store: str) -> tuple[str, str] | None:
     """The path and the digest of the model that `store` says is current; None where nothing is installed.
 
-    Raises InputMissing where that may not be read, ModelError where it cannot or says nothing sensible. edge/install.py
+    Raises InputMissing where that may not be read, ModelError where it cannot or says nothing sensible. edge/store/lifecycle.py
     writes it.
     """
     path = os.path.join(store, "current")

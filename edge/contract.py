@@ -146,3 +146,9 @@ class ModelContract:
         if values:
             raise ValueError(f"unknown key {min(values)!r}")
         return contract
+
+
+def is_light_on_dark(pixels: bytes, width: int) -> bool:
+    """Whether the outermost of grey `pixels`, rows of `width`, are nearer the darkest than the lightest."""
+    border = sorted(pixels[:width] + pixels[-width:] + pixels[::width] + pixels[width - 1 :: width])
+    return 2 * border[len(border) // 2] < min(pixels) + max(pixels)

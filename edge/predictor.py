@@ -2,10 +2,10 @@
 
 import struct
 
-from edge import artifact, engine
+from edge import artifact, engines
 from edge.artifact import Artifact
 from edge.contract import ModelContract
-from edge.image import read_pixels
+from edge.pictures import read_pixels
 
 _INT8_IN_ORDER = bytes(range(128, 256)) + bytes(range(128))  # int8 bytes in the order of the numbers they mean
 
@@ -64,7 +64,7 @@ class Predictor:
 
     __slots__ = ("_run", "artifact", "contract", "engine", "labels", "passed_over")
 
-    def __init__(self, model: Artifact, loaded: engine.Loaded) -> None:
+    def __init__(self, model: Artifact, loaded: engines.Loaded) -> None:
         self.artifact, self.engine, self.passed_over = model, loaded.engine, loaded.passed_over
         self.contract = model.contract or self.engine.describe()
         self.labels = model.labels or tuple(map(str, range(self.contract.n_classes)))
@@ -84,4 +84,4 @@ def load(
 ) -> Predictor:
     """A predictor for the model file `path`. Raises what `artifact.read` and `engine.load` raise."""
     model = artifact.read(path, allow_unverified=allow_unverified)
-    return Predictor(model, engine.load(model, name=engine_name, threads=threads, trusted=trusted))
+    return Predictor(model, engines.load(model, name=engine_name, threads=threads, trusted=trusted))

@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from PIL import Image, ImageChops, ImageDraw, ImageFilter
 
 from edge.contract import DIGIT
-from edge.decode import fit
+from edge.pictures.decode import fit
 
 NAMES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.train.test_idx import idx
+from tests.train.datasets.test_idx import idx
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from conftest import ROOT
-from tests.train.test_idx import idx
+from tests.train.datasets.test_idx import idx
 from train.datasets import digits
 
 # A dropout, whose random state must come along, and a moving average: all that a training's state is made of.

@@ -1,6 +1,6 @@
 """Redraw a 28x28 digit as other people's pictures: on a page, or photographed from paper.
 
-The digit is light on dark, as in MNIST. A test reads what comes back through `edge.image` and asks the same
+The digit is light on dark, as in MNIST. A test reads what comes back through `edge.pictures` and asks the same
 network about both. Everything random comes from the Generator given, so a seed names a picture.
 
     EDGEPROOF_DATA=DIR python -m tests.redraw        prints what redrawing costs the shipped model
@@ -15,8 +15,8 @@ from PIL import Image, ImageFilter
 from edge import predictor
 from edge.cli import shipped_model
 from edge.contract import DIGIT
-from edge.decode import fit
 from edge.errors import InputError
+from edge.pictures.decode import fit
 from edge.predictor import Predictor
 from train import datasets
 from train.datasets import Split

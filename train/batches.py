@@ -7,7 +7,7 @@ import keras
 import numpy as np
 
 from train.datasets import Split
-from train.distribution import ALONE, Share
+from train.distributed.training import ALONE, Share
 from train.recipes import Recipe
 
 _AHEAD = 8  # batches

@@ -5,9 +5,10 @@ import os
 from pathlib import Path
 
 from edge.errors import InputMissing, UsageError, note, one_line
-from train import check_backend, distribution, recipe_book, recipes, run
+from train import check_backend, recipe_book, recipes, run
 from train.architectures import architecture
 from train.datasets import Dataset
+from train.distributed import training
 from train.recipes import Recipe
 
 
@@ -50,7 +51,7 @@ def train(flags: argparse.Namespace, dataset: Dataset) -> None:
     if not share.leads:
         run.follow(flags.arch, dataset, recipe, out, deterministic=flags.deterministic, share=share)
         return
-    with distribution.leading(share):
+    with training.leading(share):
         if flags.resume and not run.begun(out):
             raise InputMissing(f"{out}: no interrupted run to go on with; leave out --resume to begin one")
         note(one_line(f"{flags.arch} on {dataset.name} ({len(dataset.train):,} pictures), {recipe.name} recipe -> {out}"))
@@ -60,8 +61,8 @@ def train(flags: argparse.Namespace, dataset: Dataset) -> None:
     print(run.sentence(figures))
 
 
-def _share(flags: argparse.Namespace, recipe: Recipe) -> distribution.Share:
-    return distribution.share(flags.coordinator, flags.processes, flags.index, batch=recipe.batch)
+def _share(flags: argparse.Namespace, recipe: Recipe) -> training.Share:
+    return training.share(flags.coordinator, flags.processes, flags.index, batch=recipe.batch)
 
 
 def _be_deterministic() -> None:

@@ -7,13 +7,13 @@ import keras
 import numpy as np
 
 from train import evaluate
+from train.autosave import Keeper
 from train.batches import Batches
 from train.datasets import Split
-from train.distribution import ALONE, Share
-from train.keeper import Keeper
+from train.distributed.training import ALONE, Share
 from train.progress import Progress
 from train.recipes import Recipe
-from train.standing import Standing
+from train.training_state import Standing
 
 _WARM_UP = 0.2  # share of the steps
 

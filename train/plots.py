@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from train.datasets import Split
-from train.standing import Row
+from train.training_state import Row
 
 if TYPE_CHECKING:
     import keras

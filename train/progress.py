@@ -17,7 +17,7 @@ from tensorboard.summary.writer.record_writer import RecordWriter
 
 from edge.errors import note
 from train.recipes import Recipe
-from train.standing import Diverged, Row, Standing
+from train.training_state import Diverged, Row, Standing
 
 _BAR = 24
 

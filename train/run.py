@@ -14,13 +14,14 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edge import host
+from edge.device import host
 from edge.errors import Interrupted, Refused, UsageError, note, one_line
 from edge.files import clear_partials, write_whole
-from train import checkpoint, distribution, standing
+from train import checkpoint, training_state
 from train.architectures import architecture
 from train.datasets import Dataset
-from train.distribution import ALONE, Share
+from train.distributed import training
+from train.distributed.training import ALONE, Share
 from train.recipes import Recipe
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def train(
     with _alone_in(out):
         if finished := _finished(out, this):
             return finished
-        if half_done := standing.run_in(out):
+        if half_done := training_state.run_in(out):
             _refuse_another(half_done, this, out)
         return _fill(out, network, dataset, recipe, this=this, save_every_s=save_every_s, share=share)
 
@@ -70,17 +71,17 @@ def _this(network: str, dataset: Dataset, recipe: Recipe, deterministic: bool) -
 
 def _trained(
     out: Path, network: str, dataset: Dataset, recipe: Recipe, *, this: dict[str, Any], save_every_s: float, share: Share
-) -> tuple["keras.Model", standing.Standing]:
+) -> tuple["keras.Model", training_state.Standing]:
     """The trained network, and how far it came; nothing is left of the other processes by then."""
-    with distribution.joined(share, this, batch=recipe.batch):
+    with training.joined(share, this, batch=recipe.batch):
         model = architecture(network).build(recipe)
         # They import Keras, which the line above had to quieten.
+        from train.autosave import Keeper
         from train.fit import fit
-        from train.keeper import Keeper
 
         keeper = Keeper(out, this, every_s=save_every_s, share=share)
         done = fit(model, dataset.train, recipe, keeper, share=share)
-        distribution.check_same(share, model)
+        training.check_same(share, model)
         weights = model.get_weights()
     if not share.alone:
         # What was built among the others cannot be asked without them.
@@ -95,7 +96,7 @@ def _fill(
     try:
         model, done = _trained(out, network, dataset, recipe, this=this, save_every_s=save_every_s, share=share)
     except Refused:
-        standing.forget(out)
+        training_state.forget(out)
         raise
     except KeyboardInterrupt:  # before the first step, or a second time, while the first was being heeded
         how = "the same command goes on from the last save" if begun(out) else "nothing is lost: no step was saved yet"
@@ -107,7 +108,7 @@ def _fill(
 
 
 def _scored(
-    out: Path, dataset: Dataset, recipe: Recipe, model: "keras.Model", done: standing.Standing, *, this: dict[str, Any],
+    out: Path, dataset: Dataset, recipe: Recipe, model: "keras.Model", done: training_state.Standing, *, this: dict[str, Any],
     share: Share,
 ) -> dict[str, Any]:  # fmt: skip
     """The trained `model` asked about the test split, and the run folder filled."""
@@ -152,13 +153,13 @@ def _scored(
         weights=checkpoint.weights_of(model),
     ).save(out)
     write_whole(str(out / RESULT), json.dumps(figures, indent=2).encode() + b"\n")
-    standing.forget(out)
+    training_state.forget(out)
     return figures
 
 
 def begun(out: Path) -> bool:
     """Whether `out` holds a run, finished or not."""
-    return (out / RESULT).exists() or (out / standing.FILE).exists()
+    return (out / RESULT).exists() or (out / training_state.FILE).exists()
 
 
 def sentence(figures: dict[str, Any]) -> str:
@@ -202,7 +203,7 @@ def _finished(out: Path, this: dict[str, Any]) -> dict[str, Any] | None:
     found = {"network": there.network, "data": there.data_digest, "recipe": dataclasses.asdict(there.recipe)}
     found |= {name: there.figures[name] for name in ("backend", "deterministic") if name in there.figures}
     _refuse_another(found, this, out)
-    standing.forget(out)  # a kill may have come between the last two steps of a run
+    training_state.forget(out)  # a kill may have come between the last two steps of a run
     note(one_line(f"{out} holds this run already; nothing to train"))
     return there.figures
 

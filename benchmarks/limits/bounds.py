@@ -17,9 +17,11 @@ from benchmarks.limits import breakdown, peaks, work
 from benchmarks.limits.boards import BOARDS
 from benchmarks.limits.peaks import Peaks
 from benchmarks.limits.work import Operator, Work
-from edge import chains, errors, host, latency, predictor, samples
-from edge.latency import Machine, Plan, Refusal
-from edge.percentiles import Figure
+from edge import errors, predictor
+from edge.bench import pipelines, protocol, samples
+from edge.bench.percentiles import Figure
+from edge.bench.protocol import Machine, Plan, Refusal
+from edge.device import host
 from edge.predictor import Predictor
 
 LANES = 8  # input channels for which LiteRT's int8 convolutions take as long as for one, where x86 has VNNI
@@ -92,9 +94,9 @@ def _latency(ready: Predictor, plan: Plan, *, calls: int) -> tuple[Figure | None
     """From decoded pixels to the raw answer, by the protocol of `edge bench`."""
     machine = Machine()
     with tempfile.TemporaryDirectory() as folder:
-        chain = chains.in_this_process(ready, samples.write(ready.artifact, folder), calls=calls, clock=machine.clock)[0]
+        chain = pipelines.in_this_process(ready, samples.write(ready.artifact, folder), calls=calls, clock=machine.clock)[0]
     try:
-        return latency.measure([chain], plan, machine).figures[chain.name]["inference"], ""
+        return protocol.measure([chain], plan, machine).figures[chain.name]["inference"], ""
     except Refusal as refusal:
         return None, refusal.why
 

@@ -16,7 +16,7 @@ from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter
 
 from edge.artifact import Artifact
-from edge.quiet import NativeChatterHidden
+from edge.silence import NativeChatterHidden
 
 ROUNDS, CALLS = 15, 40
 

@@ -18,12 +18,14 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks import cold_start, pages
+from benchmarks import pages
 from benchmarks.limits import work
+from benchmarks.processes import cold_start
 from benchmarks.signed_ranks import fewest_rounds, ratio
-from edge import artifact, errors, host
+from edge import artifact, errors
 from edge.artifact import Artifact
-from edge.cold import measure_from_small
+from edge.bench.process import measure_from_small
+from edge.device import host
 from edge.errors import ModelError, ToolchainError, UsageError
 
 MOST_S = 0.25  # a turn
@@ -176,7 +178,7 @@ def _with_reference(seen: list[Seen]) -> list[tuple[Seen, Seen]]:
 
 
 def commands(device: str, *, runs: int, tf_lite: bool) -> str:
-    """Whole processes in turn, picture in, answer out: the table. Scripts are those of benchmarks.cold_start."""
+    """Whole processes in turn, picture in, answer out: the table. Scripts are those of benchmarks.processes.cold_start."""
     wanted = cold_start.commands(device, "")
     ours = "edge-predict seven.png"
     chosen = {name: argv for name, argv in wanted.items() if name.startswith(("script:", "python -c")) or name == ours}
@@ -232,7 +234,7 @@ def _flags() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=25, metavar="N", help="turns of each contender (default: %(default)s)")
     parser.add_argument("--calls", type=int, default=200, metavar="N", help="calls in a turn (default: %(default)s)")
     parser.add_argument("--processes", type=int, default=15, metavar="N", help="runs of each whole command; 0: none")
-    parser.add_argument("--device", default=os.path.dirname(sys.executable), metavar="BIN", help="as in benchmarks.cold_start")
+    parser.add_argument("--device", default=os.path.dirname(sys.executable), metavar="BIN", help="as in processes.cold_start")
     parser.add_argument(
         "--tflite-runtime", metavar="PYTHON", help="the Python of an environment with tflite-runtime and numpy 1"
     )

@@ -17,7 +17,8 @@ from benchmarks import pages
 from benchmarks.regression import compare, sides
 from benchmarks.regression.compare import Comparison, Settings
 from benchmarks.regression.sides import Side
-from edge import errors, host
+from edge import errors
+from edge.device import host
 from edge.errors import UsageError
 
 PLANTED = (0.15, 0.05)

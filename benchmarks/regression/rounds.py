@@ -13,7 +13,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 
 from benchmarks.regression.sides import Side, Worker
-from edge import cold
+from edge.bench import process
 from edge.errors import ToolchainError, one_line
 
 SLICES = 20  # a round
@@ -77,7 +77,7 @@ def _asking(worker: Worker, line: str) -> Callable[[], float]:
 def _starting(command: list[str]) -> Callable[[], float]:
     def start() -> float:
         try:
-            return 1e6 * cold.measure(command)[0]
+            return 1e6 * process.measure(command)[0]
         except RuntimeError as error:  # it ended otherwise than with 0
             raise ToolchainError(one_line(str(error))) from None
 

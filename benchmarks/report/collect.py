@@ -9,11 +9,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.report.row import Accuracy, LostPicture, Operation, Row, Speed
-from edge import artifact, engine
+from edge import artifact, engines
 from edge.artifact import Artifact
+from edge.bench.percentiles import Figure
 from edge.cli import shipped_model
 from edge.errors import EngineMissing, InputMissing, ModelError, ToolchainError, one_line
-from edge.percentiles import Figure
 from edge.predictor import Predictor
 
 KINDS = (".tflite", ".onnx")
@@ -52,13 +52,13 @@ def rows(paths: Iterable[Path], *, short: bool, shared_machine: bool, tell: Call
 
 def _of_model(model: Artifact, *, short: bool, shared_machine: bool, tell: Callable[[str], None]) -> Iterator[Row]:
     manifest = model.manifest()
-    able = [name for name, choice in engine.ENGINES.items() if choice.kind == model.kind]
+    able = [name for name, choice in engines.ENGINES.items() if choice.kind == model.kind]
     measured = 0
     for name in able:
         if short and measured:
             return
         try:
-            loaded = engine.load(model, name=name, trusted=True)
+            loaded = engines.load(model, name=name, trusted=True)
         except EngineMissing as error:
             tell(f"left out: {name}: {error}")
             continue
@@ -120,7 +120,7 @@ def _lost(model: Artifact) -> Iterator[LostPicture]:
 def _bench(path: str, engine_name: str, *, short: bool, shared_machine: bool) -> tuple[Speed | None, str]:
     """What bench measures in a process of its own; or None, and why it refused."""
     argv = [sys.executable, "-m", "edge", "bench", path, "--json", "--engine", engine_name]
-    argv += ["--trust"] * (not engine.ENGINES[engine_name].verifies) + ["--shared-machine"] * shared_machine
+    argv += ["--trust"] * (not engines.ENGINES[engine_name].verifies) + ["--shared-machine"] * shared_machine
     argv += ["--calls", "662"] * short
     answer = _asked([*argv, "--processes", "3" if short else "10"])
     why = str(answer.get("refused", {}).get("why", ""))

@@ -2,7 +2,7 @@
 
 from dataclasses import asdict, dataclass, field
 
-from edge.percentiles import Figure
+from edge.bench.percentiles import Figure
 
 SCHEMA = 1
 

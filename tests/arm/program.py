@@ -10,11 +10,12 @@ import json
 import os
 import sys
 
-from edge import artifact, engine, host
+from edge import artifact, engines
+from edge.device import host
 
 path, name, pictures, answers = sys.argv[1:]
 model = artifact.read(path)
-running = engine.load(model, name=name, trusted=True).engine
+running = engines.load(model, name=name, trusted=True).engine
 n = model.contract.input.n_values
 with open(pictures, "rb") as source, open(answers, "wb") as sink:
     while pixels := source.read(n):

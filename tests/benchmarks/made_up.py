@@ -5,7 +5,7 @@ import zlib
 from dataclasses import replace
 
 from benchmarks.report.row import Accuracy, LostPicture, Operation, Report, Row, Speed
-from edge.percentiles import Figure
+from edge.bench.percentiles import Figure
 
 
 def figure(p50_us: float, *, calls: int = 1000) -> Figure:

@@ -12,7 +12,7 @@ COMMANDS = sorted(
     if '__name__ == "__main__"' in path.read_text()
 )
 # Keras and TensorFlow are imported at their top, 15 s; their flags are argparse's like the others'.
-SLOW = {"benchmarks.lrn", "benchmarks.quantizers"}
+SLOW = {"benchmarks.studies.lrn", "benchmarks.studies.quantizers"}
 
 
 def test_the_commands_are_found():

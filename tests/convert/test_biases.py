@@ -6,7 +6,7 @@ import pytest
 from keras import layers
 
 from convert import to_onnx, to_tflite
-from convert.calibration import CalibrationSet
+from convert.calibration.images import CalibrationSet
 from convert.plan import Plan
 
 PICTURES = np.random.default_rng(0).integers(0, 256, (100, 12, 12, 1), np.uint8)

@@ -11,12 +11,13 @@ from PIL import Image
 
 from conftest import ROOT
 from convert import __main__ as command
-from convert.calibration import draw_calibration_set
-from convert.candidate import converter
+from convert.calibration.images import draw_calibration_set
+from convert.evaluation import attempt, prepare
 from convert.gate import Gate
+from convert.interfaces import converter
 from convert.plan import Plan
-from convert.trial import attempt, prepare
-from edge import artifact, predictor, selftest
+from edge import artifact, predictor
+from edge.device import selftest
 from tests.convert.command_line import convert_main
 
 

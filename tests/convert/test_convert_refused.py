@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from convert import __main__ as command
-from convert import trial as trial_module
+from convert import evaluation as trial_module
 from convert import verify
-from convert.calibration import CalibrationSet
-from convert.candidate import converter
+from convert.calibration.images import CalibrationSet
+from convert.interfaces import converter
 from convert.plan import PRECISIONS
 from tests.convert.command_line import convert_command, convert_main
 from train import checkpoint

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from convert.calibration import CalibrationSet
+from convert.calibration.images import CalibrationSet
 from convert.layers import homes
 from convert.to_tflite import Converter
 

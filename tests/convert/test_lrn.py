@@ -9,7 +9,7 @@ from ai_edge_litert.interpreter import Interpreter
 from onnx import TensorProto, helper
 
 from convert import to_onnx, to_tflite
-from convert.calibration import CalibrationSet
+from convert.calibration.images import CalibrationSet
 from convert.operators import inventory
 from convert.plan import Plan
 from train.architectures import architecture

@@ -7,7 +7,7 @@ from keras import layers
 from onnx import TensorProto, helper, numpy_helper
 
 from convert import operators, to_onnx, to_tflite
-from convert.calibration import CalibrationSet
+from convert.calibration.images import CalibrationSet
 from convert.operators import inventory
 from convert.plan import Plan
 

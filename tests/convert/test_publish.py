@@ -6,16 +6,16 @@ import hashlib
 import numpy as np
 import pytest
 
-from convert import repair as ladder
-from convert.calibration import draw_calibration_set, read_calibration_set
-from convert.candidate import converter
+from convert.calibration.images import draw_calibration_set, read_calibration_set
+from convert.evaluation import attempt, prepare
 from convert.gate import Gate
 from convert.goldens import golden_pictures
+from convert.interfaces import converter
 from convert.plan import Plan
 from convert.publish import publish
-from convert.remedies import BIASES_CORRECTED
-from convert.repair import repair
-from convert.trial import attempt, prepare
+from convert.repair import search as ladder
+from convert.repair.remedies import BIASES_CORRECTED
+from convert.repair.search import repair
 from edge import artifact
 
 

@@ -21,10 +21,10 @@ import pytest
 
 from conftest import ROOT
 from convert import to_onnx
-from convert.calibration import draw_calibration_set
-from convert.candidate import convert, converter
-from convert.canonical import canonical
+from convert.calibration.images import draw_calibration_set
+from convert.interfaces import convert, converter
 from convert.plan import Plan
+from convert.to_onnx.canonical import canonical
 from edge.files import clear_partials
 from train import checkpoint, datasets
 from train.architectures import architecture

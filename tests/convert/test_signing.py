@@ -1,4 +1,4 @@
-"""Signing with keys made here; the device's side is tested in tests/edge/test_signature.py."""
+"""Signing with keys made here; the device's side is tested in tests/edge/store/test_signature.py."""
 
 import json
 import os
@@ -9,9 +9,10 @@ import pytest
 from conftest import ROOT, run
 from convert import __main__ as command
 from convert import signing
-from edge import files, signature
+from edge import files
 from edge.errors import InputError, InputMissing, StorageError
-from tests.edge.test_signature import pair
+from edge.store import signature
+from tests.edge.store.test_signature import pair
 
 pytest.importorskip(
     "model_signing", reason="model-signing is not installed: pip install 'edgeproof[signing]'", exc_type=ImportError

@@ -6,7 +6,8 @@ import sys
 from pathlib import Path
 
 from conftest import ROOT, run
-from edge import artifact, installed
+from edge import artifact
+from edge.store import models
 
 COMMAND = Path(sys.executable).parent / "edge-predict"
 SEVEN = ROOT / "examples" / "seven.png"
@@ -34,12 +35,12 @@ def resealed(path: Path, *, name: str, model: bytes | None = None, alter=lambda 
 
 def place(*paths: Path, store: Path) -> None:
     """Put good models into the store, the last of them current, without the seconds that trying each would take."""
-    with installed.held(str(store)):
+    with models.held(str(store)):
         for path in paths:
             model = artifact.read(str(path))
-            new = installed.Entry.of(model)
-            installed.put(str(store), new, model.data)
-            installed.switch(str(store), [new, *installed.known(str(store))])
+            new = models.Entry.of(model)
+            models.put(str(store), new, model.data)
+            models.switch(str(store), [new, *models.known(str(store))])
 
 
 def edge(*arguments, store: Path, **environment) -> subprocess.CompletedProcess[str]:
@@ -75,7 +76,7 @@ def tree(store: Path) -> dict[str, bytes]:
 
 def current(store: Path) -> str:
     """The name of the current model; empty where there is none."""
-    named = installed.history(str(store))
+    named = models.history(str(store))
     return named[0].file_name.removesuffix(".tflite") if named else ""
 
 
@@ -94,5 +95,6 @@ def flip(path: Path) -> None:
 def in_the_trial(folder: Path, program: str) -> str:
     """A PYTHONPATH with which every child that tries a model runs `program` first."""
     (folder / "early").mkdir()
-    (folder / "early" / "sitecustomize.py").write_text(f"import os, sys\nif 'edge.trial' in sys.orig_argv:\n    {program}\n")
+    early = f"import os, sys\nif 'edge.store.sandbox' in sys.orig_argv:\n    {program}\n"
+    (folder / "early" / "sitecustomize.py").write_text(early)
     return os.pathsep.join((str(folder / "early"), str(ROOT)))

@@ -8,8 +8,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from edge import artifact, engine, predictor, selftest
+from edge import artifact, engines, predictor
 from edge.contract import DIGIT, ModelContract
+from edge.device import selftest
 from edge.errors import ModelError, UsageError
 from edge.predictor import Prediction
 from train import datasets
@@ -134,5 +135,5 @@ def test_an_onnx_model_with_external_data_is_refused(onnx, tmp_path):
 
 
 def test_loading_makes_no_sound(tflite, capfd):
-    engine.load(artifact.read(str(tflite)))
+    engines.load(artifact.read(str(tflite)))
     assert capfd.readouterr() == ("", "")

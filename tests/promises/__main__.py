@@ -15,7 +15,7 @@ import sys
 from pathlib import Path
 
 from benchmarks import pages
-from edge import host
+from edge.device import host
 from tests.promises.asking import ROOT
 
 PAGE = Path(ROOT, "docs", "promises.md")

@@ -3,7 +3,7 @@
     python -m tests.promises.corpus FOLDER
 
 A command of its own, so that those who ask stay small. `whole-*` are good pictures; `bomb-*` are what a reader chokes on:
-pictures at the very limits that edge/decode.py sets or beyond, in every form that costs memory or time.
+pictures at the very limits that edge/pictures/decode.py sets or beyond, in every form that costs memory or time.
 """
 
 import io
@@ -16,7 +16,7 @@ from random import Random
 
 from PIL import Image
 
-from tests.edge.png_files import SIGNATURE, Chunk, assemble, header
+from tests.edge.pictures.png_files import SIGNATURE, Chunk, assemble, header
 from tests.promises.asking import EXAMPLES
 
 MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "I;16", "CMYK")

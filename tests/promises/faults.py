@@ -8,7 +8,7 @@ strace fails the k-th openat, read, write, fsync, rename … of the process with
 turns where the call does not touch the store; there each k meets all four; `--all`: everywhere). No run may be killed by
 a signal, or answer wrongly. From where the program is in hand, a failure ends it in one line with an exit code of ours. An
 install that fails leaves the model that was current current (where only the last flush of the folder failed it may be the
-new one, as edge/install.py says), and one that succeeds has changed it; no file is half written under a final name. A
+new one, as edge/store/lifecycle.py says), and one that succeeds has changed it; no file is half written under a final name. A
 start finds a sound model that failed once before: whatever fails, that model stays current. While Python starts and loads
 our modules, it speaks for itself: there any exit code but 0 will do, and a traceback. Not failed are reads of /sys and
 /proc, and calls of the child process, which tries the model.

@@ -4,8 +4,8 @@
 
 Each case is a real process of the installed command with the model in the wheel. It must end with 0 and one answer, or with
 65 or 66 and one line on stderr, in at most 2 seconds of processor time and 64 MiB of memory at its peak. A third are PNG
-files of every form (tests/edge/png_files.py), a tenth good pictures in every mode and format, a third those damaged, and the
-rest bombs (tests/promises/corpus.py) and what is no picture at all.
+files of every form (tests/edge/pictures/png_files.py), a tenth good pictures in every mode and format, a third those
+damaged, and the rest bombs (tests/promises/corpus.py) and what is no picture at all.
 """
 
 import os
@@ -16,7 +16,7 @@ import tempfile
 import threading
 from random import Random
 
-from tests.edge import png_files
+from tests.edge.pictures import png_files
 from tests.promises.asking import COMMAND, ROOT, Tally, ask, environment, flags, in_lanes
 
 MAX_CPU_S, MAX_PEAK_MIB = 2.0, 64.0

@@ -23,8 +23,8 @@ from PIL import Image
 from edge import predictor
 from edge.contract import InputContract
 from edge.errors import InputError
-from edge.image import read_pixels
-from tests.edge import png_files
+from edge.pictures import read_pixels
+from tests.edge.pictures import png_files
 from tests.promises import corpus
 from tests.promises.asking import SHIPPED, Tally, examples, flags
 

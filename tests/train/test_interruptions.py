@@ -14,12 +14,12 @@ import pytest
 
 from conftest import ROOT, run
 from edge.errors import Interrupted
-from train import checkpoint, datasets, evaluate, npz, standing
+from train import checkpoint, datasets, evaluate, npz, training_state
 from train import run as training
 from train.architectures import architecture
+from train.autosave import Keeper
 from train.batches import Batches
 from train.fit import fit
-from train.keeper import Keeper
 from train.recipes import Recipe
 
 RECIPE = ("--data", "digits", "--arch", "lenet5-relu", "--steps", "400", "--deterministic")
@@ -163,7 +163,7 @@ def test_a_run_killed_after_its_last_step_trains_no_further(tmp_path):
     assert len(Batches(digits, recipe, first=3)) == 0
 
 
-NO_RUN = {"standing": dataclasses.asdict(standing.Standing())}
+NO_RUN = {"standing": dataclasses.asdict(training_state.Standing())}
 
 
 @pytest.mark.parametrize(
@@ -175,22 +175,22 @@ NO_RUN = {"standing": dataclasses.asdict(standing.Standing())}
     ],
 )
 def test_a_state_of_no_use_is_kept_under_another_name_and_trained_again_from_the_beginning(about, why, tmp_path, capsys):
-    path = tmp_path / standing.FILE
+    path = tmp_path / training_state.FILE
     if about is None:
         path.write_bytes(b"PK\3\4 half a file")
     else:
         npz.write(path, about, {})
     before = path.read_bytes()
-    assert standing.run_in(tmp_path) is None
-    assert standing.load(tmp_path) is None
+    assert training_state.run_in(tmp_path) is None
+    assert training_state.load(tmp_path) is None
     assert capsys.readouterr().err == f"{path}: {why}; kept as training.npz.unusable, training from the beginning\n"
     assert not path.exists() and (tmp_path / "training.npz.unusable").read_bytes() == before
 
 
 def test_a_second_state_of_no_use_does_not_replace_the_first(tmp_path, capsys):
     for text in (b"one", b"two"):
-        (tmp_path / standing.FILE).write_bytes(text)
-        assert standing.load(tmp_path) is None
+        (tmp_path / training_state.FILE).write_bytes(text)
+        assert training_state.load(tmp_path) is None
     assert (tmp_path / "training.npz.unusable").read_bytes() == b"one"
     assert (tmp_path / "training.npz.unusable-2").read_bytes() == b"two"
     assert "kept as training.npz.unusable-2, training" in capsys.readouterr().err
@@ -227,10 +227,10 @@ def test_ctrl_c_before_the_first_step_says_whether_there_is_something_to_go_on_w
 
 
 def test_a_state_of_other_variables_is_said_and_trained_again_from_the_beginning(tmp_path, capsys):
-    standing.save(tmp_path, {}, standing.Standing(step=2), [np.zeros(3)])
+    training_state.save(tmp_path, {}, training_state.Standing(step=2), [np.zeros(3)])
     model = architecture("lenet5-relu").build()
     model.compile("adam")
-    assert Keeper(tmp_path, {}, every_s=1).restored(model) == standing.Standing()
+    assert Keeper(tmp_path, {}, every_s=1).restored(model) == training_state.Standing()
     assert "of another version of Keras; kept as training.npz.unusable" in capsys.readouterr().err
 
 

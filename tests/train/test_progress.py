@@ -14,7 +14,7 @@ from PIL import Image
 from train import plots
 from train.progress import Progress
 from train.recipes import Recipe
-from train.standing import Row, Standing
+from train.training_state import Row, Standing
 
 LOGS = {"loss": 0.12345, "accuracy": 0.98765}
 

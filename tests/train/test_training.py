@@ -145,7 +145,7 @@ def test_tensorboard_events_stand_at_the_time_they_were_made(tmp_path):
     from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
 
     from train.progress import as_events
-    from train.standing import Row
+    from train.training_state import Row
 
     (tmp_path / "events").write_bytes(as_events([Row(5, 0.1, 2.5, 0.7, 0.8, None)], started=1.7e9))
     *_, event = EventFileLoader(str(tmp_path / "events")).Load()

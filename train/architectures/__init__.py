@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from edge.contract import CIFAR, DIGIT, InputContract
 from edge.errors import UsageError
-from edge.quiet import NativeChatterHidden
+from edge.silence import NativeChatterHidden
 from train.recipes import Recipe
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from edge import errors
 from edge.errors import Refused, note
 from edge.files import write_whole
 from train import check_backend
-from train.compare import activations, legs, optimizers, widths
-from train.compare.legs import Comparison, Outcome
+from train.compare import activations, optimizers, variants, widths
+from train.compare.variants import Comparison, Outcome
 from train.datasets import Dataset, mnist
 
 COMPARISONS = {
@@ -31,7 +31,7 @@ def main() -> int:
     outcomes = []
     for i, leg in enumerate(wanted, 1):
         note(f"leg {i} of {len(wanted)}: {leg.name} ({leg.network} on {dataset.name}) -> {out / leg.name}")
-        outcomes.append(legs.train(leg, dataset, out / leg.name))
+        outcomes.append(variants.train(leg, dataset, out / leg.name))
     if not any(outcome.finished for outcome in outcomes):
         raise Refused("every leg diverged; there is nothing to compare")
     rows = table(comparison, outcomes, dataset)

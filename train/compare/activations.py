@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from train import checkpoint, recipe_book
-from train.compare.legs import HELD_OUT, Comparison, Leg, Outcome, accuracy, against, held_out, leg, margin, percent
+from train.compare.variants import HELD_OUT, Comparison, Leg, Outcome, accuracy, against, held_out, leg, margin, percent
 from train.datasets import Dataset
 from train.evaluate import BATCH
 

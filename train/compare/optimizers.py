@@ -5,7 +5,7 @@ import argparse
 from edge.contract import DIGIT
 from train import recipe_book, recipes
 from train.architectures import networks_for
-from train.compare.legs import HELD_OUT, Comparison, Leg, Outcome, accuracy, held_out, leg, margin, percent, training_loss
+from train.compare.variants import HELD_OUT, Comparison, Leg, Outcome, accuracy, held_out, leg, margin, percent, training_loss
 from train.datasets import Dataset
 
 FIVE = ("sgd", "momentum", "adagrad", "rmsprop", "adam")

@@ -3,9 +3,9 @@
 import argparse
 
 from train import recipe_book
-from train.compare.legs import Comparison, Leg, Outcome, against, leg, percent
+from train.compare.variants import Comparison, Leg, Outcome, against, leg, percent
 from train.datasets import Dataset
-from train.standing import Row
+from train.training_state import Row
 
 NARROW, WIDE = "lenet5-relu", "lenet5-wide"
 

@@ -15,7 +15,7 @@ def load() -> Dataset:
     from sklearn.datasets import load_digits
     from sklearn.model_selection import train_test_split
 
-    from edge.decode import fit
+    from edge.pictures.decode import fit
 
     scans = load_digits()
     grey = (scans.images * (255 / 16)).round().astype(np.uint8)

@@ -15,7 +15,7 @@ import numpy as np
 
 from edge.contract import InputContract
 from edge.errors import InputError, InputMissing, missing, note, one_line
-from edge.image import read_pixels
+from edge.pictures import read_pixels
 from train.datasets.dataset import Dataset, Split
 
 CLASSES = (2, 100)

@@ -1,0 +1,1 @@
+"""Whole processes timed: cold start, its phases, and calls within one."""

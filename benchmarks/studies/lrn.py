@@ -1,0 +1,214 @@
+"""What local response normalization costs, in each form a quantizer or converter offers: one trained cifar-lrn, one process.
+
+    python -m benchmarks.studies.lrn --checkpoint RUN [--data-dir DIR] [--write docs/lrn.md]
+
+Exits 1 where our int8 model takes more than 1.25 times what it takes without the layers on LiteRT, or the gate refuses it.
+Two minutes.
+"""
+
+import argparse
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import keras
+import numpy as np
+import onnxruntime
+import tensorflow as tf
+from ai_edge_litert.interpreter import Interpreter
+
+from benchmarks import pages
+from convert import to_onnx, to_tflite  # before TensorFlow
+from convert.calibration.images import CalibrationSet, draw_calibration_set
+from convert.gate import LIMITS, Gate
+from convert.plan import Plan
+from convert.verify import compare
+from edge import errors
+from edge.device import host
+from edge.silence import NativeChatterHidden
+from train import checkpoint, datasets
+from train.architectures.cifar_lrn import LocalResponseNormalization
+
+MOST_TIMES = 1.25
+N_ROUNDS, N_CALLS = 40, 50
+OURS, WITHOUT = "ours: roots and products in float", "the layers left out, same weights"
+NATIVE, ALL = "the format's own operator", "ours, all that the quantizer offers"
+
+
+class NativeNormalization(keras.layers.Layer):
+    """`LocalResponseNormalization` as TensorFlow's own operator."""
+
+    def call(self, x):
+        ours = LocalResponseNormalization
+        return tf.nn.local_response_normalization(x, depth_radius=ours.radius, bias=1, alpha=ours.alpha, beta=0.75)
+
+
+class AllInIntegersTflite(to_tflite.Converter):
+    """Without the rule that what surrounds a root stays in float."""
+
+    def _around_a_root(self, operator: to_tflite.Operator) -> bool:
+        return False
+
+
+class AllInIntegersOnnx(to_onnx.Converter):
+    """Without the rule that what surrounds a root stays in float."""
+
+    def _in_float(self, plan: Plan) -> list[str]:
+        return list(plan.in_float)
+
+
+@dataclass(eq=False)
+class Form:
+    """One model in one engine: `invoke` is what is timed, `logits` answers a picture, uint8 [H, W, C]."""
+
+    engine: str
+    what: str
+    precision: str
+    n_bytes: int
+    invoke: Callable[[], object]
+    logits: Callable[[np.ndarray], np.ndarray]
+    microseconds: float = 0.0
+
+
+def in_litert(what: str, precision: str, model: bytes) -> Form:
+    """`model`, a .tflite, in LiteRT on one thread."""
+    interpreter = Interpreter(model_content=model, num_threads=1)
+    interpreter.allocate_tensors()
+    (entry,), (end,) = interpreter.get_input_details(), interpreter.get_output_details()
+    shift = 128 if entry["dtype"] is np.int8 else 0
+
+    def logits(picture: np.ndarray) -> np.ndarray:
+        interpreter.set_tensor(entry["index"], (picture[None].astype(np.int16) - shift).astype(entry["dtype"]))
+        interpreter.invoke()
+        answer = interpreter.get_tensor(end["index"])[0].astype(np.float32)
+        scale, zero_point = end["quantization"]
+        return scale * (answer - zero_point) if scale else answer
+
+    return Form("LiteRT", what, precision, len(model), interpreter.invoke, logits)
+
+
+def in_onnx_runtime(what: str, precision: str, model: bytes) -> Form:
+    """`model`, an .onnx, in ONNX Runtime on one thread."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads, options.log_severity_level = 1, 3
+    session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    (entry,) = session.get_inputs()
+    feed = {entry.name: np.zeros(entry.shape, np.uint8)}
+
+    def logits(picture: np.ndarray) -> np.ndarray:
+        return session.run(None, {entry.name: picture[None]})[0][0]
+
+    return Form("ONNX Runtime", what, precision, len(model), lambda: session.run(None, feed), logits)
+
+
+def with_layers(model: keras.Model, replaced: Callable[[keras.layers.Layer], list[keras.layers.Layer]]) -> keras.Model:
+    """`model`, its other layers shared, with what `replaced` gives for each normalization."""
+    layers = [new for old in model.layers for new in (replaced(old) if isinstance(old, LocalResponseNormalization) else [old])]
+    return keras.Sequential([keras.Input(batch_shape=model.input_shape, name="pixels"), *layers], name=model.name)
+
+
+def by_tensorflow(model: keras.Model, calibration: CalibrationSet) -> bytes:
+    """TensorFlow's own converter with its default int8: float operators wherever there are no integer ones."""
+    tf_converter = tf.lite.TFLiteConverter.from_keras_model(model)
+    tf_converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    tf_converter.representative_dataset = lambda: ([image[None].astype(np.float32)] for image in calibration.images)
+    tf_converter.inference_input_type = tf_converter.inference_output_type = tf.int8
+    return bytes(tf_converter.convert())
+
+
+def forms(model: keras.Model, calibration: CalibrationSet) -> list[Form]:
+    """Every form in both engines."""
+    without = with_layers(model, lambda layer: [])
+    native = with_layers(model, lambda layer: [NativeNormalization(name=layer.name)])
+    made = []
+    for module, everything, run in (
+        (to_tflite, AllInIntegersTflite, in_litert),
+        (to_onnx, AllInIntegersOnnx, in_onnx_runtime),
+    ):
+        for what, network in ((OURS, model), (WITHOUT, without), (NATIVE, native)):
+            source = module.Converter(network, calibration)
+            made.append(run(what, "float32", source.convert(Plan("float32"))))
+            if what == NATIVE and module is to_tflite:
+                made.append(run(f"{what}, by TensorFlow's converter", "int8", by_tensorflow(network, calibration)))
+            else:
+                made.append(run(what, "int8", source.convert(Plan("int8"))))
+        made.append(run(ALL, "int8", everything(model, calibration).convert(Plan("int8"))))
+    made.append(in_litert(f"{ALL}, by TensorFlow's converter", "int8", by_tensorflow(model, calibration)))
+    return made
+
+
+def measure(made: list[Form]) -> None:
+    """Set each form's `microseconds`: the least of N_ROUNDS medians of N_CALLS calls, the forms taking turns."""
+    medians: dict[int, list[float]] = {}
+    for _ in range(N_ROUNDS):
+        for number, form in enumerate(made):
+            taken = []
+            for _ in range(N_CALLS):
+                start = time.perf_counter_ns()
+                form.invoke()
+                taken.append((time.perf_counter_ns() - start) / 1000)
+            medians.setdefault(number, []).append(statistics.median(taken))
+    for number, form in enumerate(made):
+        form.microseconds = min(medians[number])
+
+
+def main() -> int:
+    flags = _flags()
+    trained = checkpoint.load(flags.checkpoint)
+    if trained.network != "cifar-lrn":
+        raise errors.UsageError(f"--checkpoint {flags.checkpoint}: a {trained.network}; only cifar-lrn has such layers")
+    data = datasets.load_again(trained.data, flags.data_dir, digest=trained.data_digest, contract=trained.contract)
+    calibration = draw_calibration_set(data.train, apart_from=[data.test])
+    model = trained.build(batch_size=1)
+    with NativeChatterHidden():
+        made = forms(model, calibration)
+    measure(made)
+    whole = trained.build()
+    reference = whole.predict(data.test.images.astype(np.float32), batch_size=250, verbose=0)
+    gate = Gate(LIMITS.get(data.name, 1.0))
+    rows, good = [], True
+    for form in made:
+        seen = compare(np.array([form.logits(image) for image in data.test.images]), data.test.labels, reference)
+        base = next(f for f in made if (f.engine, f.what, f.precision) == (form.engine, WITHOUT, form.precision))
+        times = form.microseconds / base.microseconds
+        lower, upper = seen.interval_points
+        drop = f"{seen.drop_points:.2f} ({lower:.2f} to {upper:.2f})" if form.what != WITHOUT else "another network"
+        rows.append(
+            f"| {form.engine} | {form.what} | {form.precision} | {form.microseconds:.0f} | {times:.2f} | {form.n_bytes:,} | "
+            f"{100 * seen.top1:.2f} | {drop} | {seen.largest_logit_difference:.2g} |"
+        )
+        if (form.engine, form.what, form.precision) == ("LiteRT", OURS, "int8"):
+            good = times <= MOST_TIMES and gate.judge(seen).passed
+            verdict = f"int8 on LiteRT: {times:.2f} times the time without the layers; the gate says {gate.judge(seen).outcome}"
+    text = "\n".join(
+        [
+            f"`python -m benchmarks.studies.lrn --checkpoint {flags.checkpoint}`: "
+            f"{len(data.test):,} test pictures of {data.name},",
+            f"one thread, {host.read().cpu_model}; the least of {N_ROUNDS} medians of {N_CALLS} calls, all taking turns in one",
+            "process. Times are of the engine alone; *× without* is over the same engine's at the same precision, the layers",
+            "left out.",
+            "",
+            "| engine | LRN | precision | µs | × without | bytes | top-1, % | drop, points (95 %) | largest logit difference |",
+            "|---|---|---|--:|--:|--:|--:|--:|--:|",
+            *rows,
+        ]
+    )
+    print(text, verdict, sep="\n\n")
+    if flags.write:
+        pages.write(flags.write, text)
+    return 0 if good else 1
+
+
+def _flags() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.studies.lrn", description=__doc__.splitlines()[0])
+    parser.add_argument("--checkpoint", type=Path, required=True, metavar="RUN", help="run folder of a cifar-lrn")
+    parser.add_argument("--data-dir", metavar="DIR", help="where CIFAR-10 is (default: $EDGEPROOF_DATA, the cache, a download)")
+    parser.add_argument("--write", type=Path, metavar="PAGE", help="put the table between the marks on this page, too")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(errors.run(main, "benchmarks.studies.lrn"))

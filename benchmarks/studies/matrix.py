@@ -1,0 +1,208 @@
+"""Convert every network at every precision in both formats and write the table: `make matrix`.
+
+    python -m benchmarks.studies.matrix [--only NETWORK…] [--table]
+
+Converts what `make results` trained (runs/results/), the modern recipe where it is finished, else the documented one, seed 0.
+Each network's figures are kept in docs/matrix/ with the run they are of; of the same run, none is measured again.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Container
+from pathlib import Path
+from typing import Any
+
+from benchmarks import pages
+from benchmarks.studies.training import LINES, Line
+from convert.calibration.ranges import METHODS
+from edge import errors
+from edge.errors import InputMissing, ToolchainError
+from edge.files import write_whole
+from train.architectures import ARCHITECTURES
+from train.checkpoint import FILE
+
+ARTIFACTS = Path("artifacts/matrix")
+FIGURES = Path("docs/matrix")
+PAGE = Path("docs/matrix.md")
+_KEPT = ("name", "format", "precision", "verdict", "reasons", "bytes", "median_us", "operators", "float_islands", "repair",
+         "calibration_sensitivity", "n_images", "lost", "gained", "agreeing", "float_top1", "top1", "drop_points",
+         "interval_points")  # fmt: skip
+
+
+def main() -> int:
+    flags = _flags()
+    if not flags.table:
+        for network in flags.only or ARCHITECTURES:
+            refresh(network)
+    pages.write(PAGE, table())
+    return 0
+
+
+def refresh(network: str) -> None:
+    """Measure what docs/matrix/ lacks of the network's finished run, or all of it where the figures are of another run.
+
+    Where no run is at hand the figures stay as they are. Raises InputMissing where there are none either, ToolchainError.
+    """
+    path = FIGURES / f"{network}.json"
+    kept = json.loads(path.read_text()) if path.exists() else {}
+    line = _trained(network)
+    if line is None:
+        if not kept:
+            raise InputMissing(f"{network}: no finished run in runs/results; train it first: make results")
+        print(f"{network}: no finished run in runs/results; the figures are of {kept['run']}", file=sys.stderr)
+        return
+    run = line.folder(0).name
+    if kept.get("run") != run:
+        kept = {"run": run}
+    for part, measured in (("rows", measure), ("methods", methods)):
+        if part not in kept:
+            print(f"{network}: {part} of {run}", file=sys.stderr)
+            kept |= measured(line)
+            write_whole(str(path), json.dumps(kept, indent=1).encode() + b"\n")
+
+
+def measure(line: Line) -> dict[str, Any]:
+    """What `convert --all` reports, and the seconds `convert --int8` takes. Raises ToolchainError."""
+    out = ARTIFACTS / line.network
+    start = time.perf_counter()
+    _convert(line, "--int8", out)
+    seconds = time.perf_counter() - start
+    _convert(line, "--all", out)
+    report = _report(out)
+    rows = [{name: row[name] for name in _KEPT if name in row} for row in report["rows"]]
+    return {"seconds_int8": round(seconds, 1), "machine": report["machine"], "rows": rows, "agreements": report["agreements"]}
+
+
+def methods(line: Line) -> dict[str, Any]:
+    """The int8 rows by each way to set activation ranges. Raises as `measure` does."""
+    found = {}
+    for method in METHODS:
+        out = ARTIFACTS / f"{line.network}-{method}"
+        _convert(line, "--int8", out, "--method", method, "--no-repair")
+        found[method] = [{name: row[name] for name in _KEPT if name in row} for row in _report(out)["rows"]]
+    return {"methods": found}
+
+
+def table() -> str:
+    """Every cell of every network there are figures for, with the networks that are missing before it, and what was repaired or
+    refused behind; then what `--int8` takes and how the formats agree."""
+    head = ("network", "format", "precision", "bytes", "float top-1 %", "top-1 %", "lost", "gained",
+            "drop (95 % interval), points", "n", "µs", "what ran", "verdict")  # fmt: skip
+    rows = [head, tuple("---" if i in (0, 1, 2, 8, 11, 12) else "--:" for i in range(len(head)))]
+    found = {name: json.loads(path.read_text()) for name in ARCHITECTURES if (path := FIGURES / f"{name}.json").exists()}
+    for network, kept in found.items():
+        rows += [(f"`{network}`", *_cells(row)) for row in kept["rows"]]
+    grid = _missing(found) + "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    if remedies := [f"- `{network}` {row['format']} {row['precision']}: {'; '.join(_remedies(row))}"
+                    for network, kept in found.items() for row in kept["rows"] if _repaired(row)]:  # fmt: skip
+        grid += "\n\nRepaired by:\n\n" + "\n".join(remedies)
+    refusals = sorted({f"- {row['format']} {row['precision']}: {'; '.join(row['reasons'])}"
+                       for kept in found.values() for row in kept["rows"] if row["verdict"] == "refused"})  # fmt: skip
+    times = ", ".join(f"`{network}` {kept['seconds_int8']:.0f} s" for network, kept in found.items())
+    agreements = "\n".join(f"- {line}" for kept in found.values() for line in kept["agreements"])
+    compared = _methods_table({network: kept["methods"] for network, kept in found.items() if "methods" in kept})
+    return (
+        f"{grid}\n\nRefused:\n\n" + "\n".join(refusals) + f"\n\n`convert --int8`, both formats, the whole process: {times}.\n\n"
+        f"The formats against each other:\n\n{agreements}\n\n{compared}"
+    )
+
+
+def _missing(found: Container[str]) -> str:
+    names = [f"`{name}`" for name in ARCHITECTURES if name not in found]
+    if not names:
+        return ""
+    here = f"{len(ARCHITECTURES) - len(names)} of {len(ARCHITECTURES)} networks so far"
+    return f"{here}: {', '.join(names)} {'is' if len(names) == 1 else 'are'} missing.\n\n"
+
+
+def _repaired(row: dict[str, Any]) -> bool:
+    """Whether the row is that of a repaired candidate, and not of one for which no repair was enough."""
+    return bool(row.get("repair") and row["repair"]["before"])
+
+
+def _outcome(row: dict[str, Any]) -> str:
+    """The verdict, and whether a repair came before it, in the words of convert's own table."""
+    repaired = ", mended" if row["verdict"] == "passed" else ", after a repair"
+    return str(row["verdict"]) + repaired * _repaired(row)
+
+
+def _remedies(row: dict[str, Any]) -> list[str]:
+    """What was done; the first step is the model as it was."""
+    return [step["remedy"] for step in row["repair"]["steps"][1:] if step["kept"]]
+
+
+def _methods_table(found: dict[str, dict[str, list[dict[str, Any]]]]) -> str:
+    """Points of top-1 that int8 loses by each way to set ranges, and on how many pictures it answers otherwise.
+
+    The means are over the models that no way was refused for, so that they are of the same models.
+    """
+    if not found:
+        return ""
+    lines = [f"| network | format | {' | '.join(METHODS)} |", f"| --- | --- | {' | '.join('--:' for _ in METHODS)} |"]
+    drops: dict[str, list[float]] = {method: [] for method in METHODS}
+    changed, n_answers = dict.fromkeys(METHODS, 0), 0
+    for network, by_method in found.items():
+        for rows in zip(*by_method.values(), strict=True):
+            lines.append(f"| `{network}` | {rows[0]['format']} | {' | '.join(map(_method_cell, rows))} |")
+            if all("drop_points" in row for row in rows):
+                for method, row in zip(by_method, rows, strict=True):
+                    drops[method].append(row["drop_points"])
+                    changed[method] += row["n_images"] - row["agreeing"]
+                n_answers += rows[0]["n_images"]
+    n_rows, n_whole = len(lines) - 2, len(drops[METHODS[0]])
+    if n_whole:
+        of = "" if n_whole == n_rows else f" of the {n_whole} without a refusal"
+        lines.append(f"| mean{of} | | {' | '.join(f'{sum(drops[method]) / n_whole:.3f}' for method in METHODS)} |")
+        lines.append(f"| differ, of {n_answers:,} | | {' | '.join(f'{changed[method]:,}' for method in METHODS)} |")
+    return "int8 by each way to set activation ranges (`--method`), points of top-1 lost:\n\n" + "\n".join(lines)
+
+
+def _method_cell(row: dict[str, Any]) -> str:
+    if "drop_points" not in row:
+        return str(row["verdict"])
+    return f"{row['drop_points']:.2f} ({row['n_images'] - row['agreeing']:,} differ)"
+
+
+def _cells(row: dict[str, Any]) -> tuple[str, ...]:
+    if "bytes" not in row:
+        return (row["format"], row["precision"], *("",) * 9, _outcome(row))
+    lower, upper = row["interval_points"]
+    ran = ", ".join(f"{count} {kind}" for kind, count in row["operators"].items())
+    if row["float_islands"]:
+        ran += f"; float islands {100 * sum(island['share'] for island in row['float_islands']):.0f} %"
+    return (
+        row["format"], row["precision"], f"{row['bytes']:,}", f"{100 * row['float_top1']:.2f}", f"{100 * row['top1']:.2f}",
+        str(row["lost"]), str(row["gained"]), f"{row['drop_points']:.2f} ({lower:.2f} to {upper:.2f})",
+        f"{row['n_images']:,}", f"{row['median_us']:.0f}", ran, _outcome(row),
+    )  # fmt: skip
+
+
+def _trained(network: str) -> Line | None:
+    lines = [line for line in LINES if line.network == network and not line.label and (line.folder(0) / FILE).exists()]
+    return next((line for line in lines if line.recipe == "modern"), lines[0] if lines else None)
+
+
+def _report(out: Path) -> dict[str, Any]:
+    report: dict[str, Any] = json.loads((out / "report.json").read_text())
+    return report
+
+
+def _convert(line: Line, precision: str, out: Path, *flags: str) -> None:
+    command = [sys.executable, "-m", "convert", precision, "--checkpoint", str(line.folder(0)), "--out", str(out), *flags]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode not in (0, 1):  # 1: the gate said no, which is a figure too
+        raise ToolchainError(f"{line.name}: {' '.join(command[1:])} ended with {done.returncode}: {done.stderr[-300:]}")
+
+
+def _flags() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.studies.matrix", description=__doc__.splitlines()[0])
+    parser.add_argument("--only", nargs="+", choices=list(ARCHITECTURES), metavar="NETWORK", help="default: all")
+    parser.add_argument("--table", action="store_true", help="write the table from the figures there are; convert nothing")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(errors.run(main, "benchmarks.studies.matrix"))

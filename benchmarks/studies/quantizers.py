@@ -1,0 +1,88 @@
+"""Which quantizer makes the better int8 file: TensorFlow's converter alone, litert-quantizer's way or ours; and for ONNX.
+
+    python -m benchmarks.studies.quantizers --checkpoint RUN [RUN...] [--data-dir DIR] [--n-images N] [--write PAGE]
+
+Bytes, top-1 and microseconds of each, on LiteRT and ONNX Runtime, one thread, all forms of a network taking turns.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks import pages
+from benchmarks.studies.lrn import Form, by_tensorflow, in_litert, in_onnx_runtime, measure
+from convert import to_onnx, to_tflite
+from convert.calibration.images import CalibrationSet, draw_calibration_set
+from convert.plan import Plan
+from convert.verify import compare
+from edge import errors
+from edge.device import host
+from edge.silence import NativeChatterHidden
+from train import checkpoint, datasets
+
+
+def forms(trained: checkpoint.Checkpoint, calibration: CalibrationSet) -> list[Form]:
+    """The float model and the int8 files, each in its engine."""
+    model, plan = trained.build(batch_size=1), Plan("int8")
+    tflite, onnx = to_tflite.Converter(model, calibration), to_onnx.Converter(model, calibration)
+    return [
+        in_litert("TensorFlow's converter", "float32", tflite.convert(Plan("float32"))),
+        in_litert("TensorFlow's converter", "int8", by_tensorflow(model, calibration)),
+        in_litert("litert-quantizer, our ranges", "int8", tflite.convert(plan)),
+        in_onnx_runtime("tf2onnx", "float32", onnx.convert(Plan("float32"))),
+        in_onnx_runtime("ONNX Runtime's, our ranges", "int8", onnx.convert(plan)),
+    ]
+
+
+def rows(run: Path, *, data_dir: str | None, n_images: int) -> list[str]:
+    """The lines of the table for one run."""
+    trained = checkpoint.load(run)
+    data = datasets.load_again(trained.data, data_dir, digest=trained.data_digest, contract=trained.contract)
+    images, labels = data.test.images[:n_images], data.test.labels[:n_images]
+    with NativeChatterHidden():
+        made = forms(trained, draw_calibration_set(data.train, apart_from=[data.test]))
+    measure(made)
+    reference = trained.build().predict(images.astype(np.float32), batch_size=250, verbose=0)
+    lines = []
+    for form in made:
+        seen = compare(np.array([form.logits(image) for image in images]), labels, reference)
+        lower, upper = seen.interval_points
+        lines.append(
+            f"| {trained.name} | {form.engine} | {form.what} | {form.precision} | {form.n_bytes:,} | {form.microseconds:.0f} | "
+            f"{100 * seen.top1:.2f} | {seen.drop_points:.2f} ({lower:.2f} to {upper:.2f}) | {seen.n_images:,} |"
+        )
+    return lines
+
+
+def main() -> int:
+    flags = _flags()
+    runs = " ".join(map(str, flags.checkpoint))
+    text = "\n".join(
+        [
+            f"`python -m benchmarks.studies.quantizers --checkpoint {runs} --n-images {flags.n_images}`:",
+            f"one thread, {host.read().cpu_model}.",
+            "",
+            "| network | engine | made by | precision | bytes | µs | top-1, % | drop, points (95 %) | n |",
+            "|---|---|---|---|--:|--:|--:|--:|--:|",
+            *(line for run in flags.checkpoint for line in rows(run, data_dir=flags.data_dir, n_images=flags.n_images)),
+        ]
+    )
+    print(text)
+    if flags.write:
+        pages.write(flags.write, text)
+    return 0
+
+
+def _flags() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.studies.quantizers", description=__doc__.splitlines()[0])
+    parser.add_argument("--checkpoint", type=Path, required=True, nargs="+", metavar="RUN", help="run folders")
+    parser.add_argument("--data-dir", metavar="DIR", help="where the data is (default: $EDGEPROOF_DATA, the cache, a download)")
+    parser.add_argument("--n-images", type=int, default=2_000, metavar="N", help="test pictures (default: %(default)s)")
+    parser.add_argument("--write", type=Path, metavar="PAGE", help="put the table between the marks on this page, too")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(errors.run(main, "benchmarks.studies.quantizers"))

@@ -1,0 +1,1 @@
+"""Which images set the ranges of activations, and the ranges they set."""

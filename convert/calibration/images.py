@@ -1,0 +1,151 @@
+"""Draw the images that set the int8 ranges, or read the user's own.
+
+Only training images are drawn: the test split decides the gate, so it may not tune the model. Pictures are compared by
+their bytes, not by where they stand: data sets hold the same picture twice, and a folder has no places at all.
+"""
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from convert.calibration.checks import MIN_IMAGES, N_IMAGES, check, check_scale, contents
+from edge.cli import ENDINGS
+from edge.contract import InputContract
+from edge.errors import InputError, InputMissing, missing, one_line
+from edge.pictures import read_pixels
+from train.datasets import Split
+from train.datasets.folder import content
+
+__all__ = ["CalibrationSet", "check", "draw_calibration_set", "draw_validation_images", "read_calibration_set", "second_set"]
+
+MAX_MIB = 256  # of the user's own pixels: 85,000 of CIFAR-10's pictures, 5,000 of 128x128x3
+
+_NPY = b"\x93NUMPY"
+
+
+@dataclass(frozen=True, eq=False)
+class CalibrationSet:
+    """Images uint8 [n, H, W, C] and where they come from.
+
+    `source` is `train`, and `indices` say where in the training split each stood and `seed` what drew them; or it is the
+    name, without its folder, of what the user named; no indices then.
+    """
+
+    images: np.ndarray
+    indices: tuple[int, ...]
+    seed: int
+    source: str = "train"
+
+
+def draw_calibration_set(
+    training: Split, *, n: int = N_IMAGES, seed: int = 0, apart_from: Iterable[Split] = ()
+) -> CalibrationSet:
+    """`n` images of the split `training`, drawn without replacement; all that will do where it holds fewer.
+
+    Passed over are images that also occur in `apart_from` (the splits that judge), that were drawn before, or that are of
+    one value throughout. Raises InputError where fewer than 100 will do, or where they are scaled already.
+    """
+    drawn = _draw(training, n=n, seed=seed, but_not=contents(apart_from))
+    if len(drawn.indices) < MIN_IMAGES:
+        raise InputError(
+            f"calibration: {len(drawn.indices)} of {len(training)} training images will do (distinct, not of one value "
+            f"throughout, in no split that judges); at least {MIN_IMAGES} are wanted: train on more, or name a folder of "
+            "others with --calibration"
+        )
+    check_scale(drawn.images, "calibration")
+    return drawn
+
+
+def second_set(training: Split, first: CalibrationSet, *, apart_from: Iterable[Split] = ()) -> CalibrationSet | None:
+    """As many other training images as `first` holds, none of them in it, but at most half of what there is: the rest
+    validates. None where that is fewer than 100.
+
+    What changes between the two is what the choice of images does.
+    """
+    used = contents(apart_from) | set(map(content, first.images))
+    n = len(_draw(training, n=2 * len(first.images), seed=first.seed, but_not=used).indices) // 2
+    return _draw(training, n=n, seed=first.seed, but_not=used) if n >= MIN_IMAGES else None
+
+
+def draw_validation_images(
+    training: Split, calibration: CalibrationSet, second: CalibrationSet | None, *, n: int, apart_from: Iterable[Split] = ()
+) -> Split:
+    """Up to `n` images of `training` with their labels, drawn by the seed of `calibration`: distinct, neither among its
+    images, nor those of `second`, nor in `apart_from`, and not of one value throughout."""
+    used = contents(apart_from) | {content(image) for each in (calibration, second) if each for image in each.images}
+    return training[np.array(_draw(training, n=n, seed=calibration.seed, but_not=used).indices, np.int64)]
+
+
+def read_calibration_set(
+    path: Path, contract: InputContract, *, training: Split, apart_from: Iterable[Split]
+) -> CalibrationSet:
+    """The user's own: the pictures in a folder and its sub-folders, read as the device does, or a .npy uint8 [n, H, W, C].
+
+    Raises InputMissing where there is nothing to read, InputError where it cannot be read or `check` refuses it.
+    """
+    images, names = _in_folder(path, contract) if path.is_dir() else (_array(path), [])
+    check(images, contract, training=training, apart_from=apart_from, source=one_line(str(path)), names=names)
+    return CalibrationSet(np.ascontiguousarray(images), (), 0, one_line(path.resolve().name))
+
+
+def _draw(training: Split, *, n: int, seed: int, but_not: set[bytes]) -> CalibrationSet:
+    """Up to `n` distinct images that show something and are not in `but_not`, in the order of the split."""
+    chosen: list[int] = []
+    seen = set(but_not)
+    for index in np.random.default_rng(seed).permutation(len(training)).tolist():
+        if len(chosen) == n:
+            break
+        image = training.images[index]
+        found = content(image)
+        if found not in seen and image.min() != image.max():
+            seen.add(found)
+            chosen.append(index)
+    chosen.sort()
+    return CalibrationSet(training.images[chosen], tuple(chosen), seed)
+
+
+def _in_folder(folder: Path, contract: InputContract) -> tuple[np.ndarray, list[str]]:
+    """The pictures in `folder`, uint8 [n, H, W, C], sorted by their path in it, and those paths."""
+
+    def unreadable(error: OSError) -> None:
+        raise missing(str(error.filename), error)
+
+    paths = sorted(
+        Path(parent, name)
+        for parent, _, names in os.walk(folder, onerror=unreadable)
+        for name in names
+        if name.lower().endswith(ENDINGS) and name[0] != "."
+    )
+    if not paths:
+        raise InputMissing(one_line(f"{folder}: holds no {', '.join(ENDINGS)} files"))
+    _check_size(len(paths) * contract.n_values, str(folder))
+    pixels = b"".join(read_pixels(str(path), contract) for path in paths)
+    images = np.frombuffer(pixels, np.uint8).reshape(-1, contract.height, contract.width, contract.channels)
+    return images, [str(path.relative_to(folder)) for path in paths]
+
+
+def _array(path: Path) -> np.ndarray:
+    """The array in a .npy file. It is mapped: what its header promises and the file does not hold is never allocated."""
+    try:
+        if path.exists() and not path.is_file():
+            raise InputError(one_line(f"{path}: a pipe, socket or device; name a folder of pictures or a .npy file"))
+        _check_size(path.stat().st_size, str(path))
+        with path.open("rb") as file:
+            head = file.read(len(_NPY))
+        if head != _NPY:
+            wanted = "name a folder of pictures, or one array saved with np.save"
+            raise InputError(one_line(f"{path}: not a .npy file (begins {head!r}); {wanted}"))
+        return np.array(np.load(path, mmap_mode="r", allow_pickle=False))
+    except OSError as error:
+        raise missing(str(path), error) from None
+    except (EOFError, OverflowError, SyntaxError, TypeError, ValueError) as error:
+        raise InputError(one_line(f"{path}: damaged, or not plain numbers ({error}); save it again with np.save")) from None
+
+
+def _check_size(n_bytes: int, source: str) -> None:
+    if n_bytes > MAX_MIB << 20:
+        found = f"{n_bytes >> 20} MiB of pixels; at most {MAX_MIB} are read"
+        raise InputError(one_line(f"{source}: {found}: name fewer images ({N_IMAGES} are usual)"))

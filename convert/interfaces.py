@@ -1,0 +1,134 @@
+"""What can be converted, what converts it, and what comes of it: a candidate, in the predictor the device uses."""
+
+import contextlib
+import importlib
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+from convert.calibration.images import CalibrationSet
+from convert.calibration.ranges import Range
+from convert.plan import Plan
+from edge import artifact, engines
+from edge.artifact import Artifact
+from edge.contract import InputContract, ModelContract
+from edge.predictor import Predictor
+from edge.silence import NativeChatterHidden
+
+if TYPE_CHECKING:
+    import keras
+
+CONVERTERS = {"tflite": "convert.to_tflite", "onnx": "convert.to_onnx"}
+
+
+@dataclass(frozen=True, eq=False)
+class Candidate:
+    """A converted model that nobody has judged yet: `kind` is tflite or onnx, `model` the marked bytes."""
+
+    name: str
+    kind: str
+    plan: Plan
+    model: bytes
+
+    @property
+    def file_name(self) -> str:
+        return f"{self.name}.{self.kind}"
+
+
+class Network(Protocol):
+    """What can be built."""
+
+    def build(self, *, batch_size: int | None = None) -> "keras.Model":
+        """The network in float: pixels 0 to 255 in, logits out."""
+
+
+class Trained(Network, Protocol):
+    """A network to convert: a checkpoint of ours, or a Keras file of somebody else's."""
+
+    @property
+    def network(self) -> str:
+        """What it is called."""
+
+    @property
+    def data(self) -> str:
+        """What its pictures are called."""
+
+    @property
+    def data_digest(self) -> str:
+        """SHA-256 of all its pictures and labels, in hex."""
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """In the order of the logits."""
+
+    @property
+    def contract(self) -> InputContract:
+        """The pictures it takes."""
+
+    @property
+    def name(self) -> str:
+        """`<network>-<data>`, where published files' names begin."""
+
+    @property
+    def provenance(self) -> dict[str, object]:
+        """Where it comes from, for the manifest: without a clock."""
+
+
+class Converter(Protocol):
+    """One network and its calibration images, from which it is converted as any plan says."""
+
+    kind: str
+    layers: tuple[str, ...]
+
+    def convert(self, plan: Plan) -> bytes:
+        """The model. Raises Refused where it cannot be run."""
+
+    def layer_outputs(self, plan: Plan, images: np.ndarray) -> Iterator[dict[str, np.ndarray]]:
+        """What each layer puts out for each of `images`, uint8 [n, H, W, C]."""
+
+    def ranges(self, plan: Plan) -> dict[str, Range]:
+        """The range each layer's output is given, as the calibration images set it."""
+
+
+def converter(kind: str, network: Network, calibration: CalibrationSet) -> Converter:
+    """The converter to `kind`, tflite or onnx, batch size 1."""
+    with quietly():
+        made: Converter = importlib.import_module(CONVERTERS[kind]).Converter(network.build(batch_size=1), calibration)
+    return made
+
+
+def convert(converter: Converter, plan: Plan, *, name: str) -> Candidate:
+    """The candidate called `<name>-<precision>`. Raises Refused where this network cannot be had so, and why."""
+    with quietly():
+        converted = converter.convert(plan)
+    return Candidate(f"{name}-{plan.precision}", converter.kind, plan, artifact.mark(converted, converter.kind))
+
+
+@contextlib.contextmanager
+def quietly() -> Iterator[None]:
+    """The converters report each of their steps; here they do not."""
+    with NativeChatterHidden(), warnings.catch_warnings(action="ignore"):
+        yield
+
+
+def draft(candidate: Candidate, trained: Trained) -> Predictor:
+    """The candidate in the predictor the device uses: sealed in memory, not yet with its proof."""
+    # The model's own account says how its numbers are coded; the trained network says what its pictures are.
+    own = engines.load(Artifact(candidate.file_name, candidate.model, "", {})).engine.describe()
+    contract = ModelContract(
+        name=candidate.name,
+        kind=candidate.kind,
+        model_bytes=len(candidate.model),
+        input=trained.contract,
+        input_dtype=own.input_dtype,
+        output_dtype=own.output_dtype,
+        output_scale=own.output_scale,
+        output_zero_point=own.output_zero_point,
+        n_classes=own.n_classes,
+    )
+    sealed = artifact.seal(candidate.model, contract, labels=trained.class_names, goldens=[], manifest={}, report="a draft\n")
+    drafted = artifact.parse(candidate.file_name, sealed)
+    return Predictor(drafted, engines.load(drafted))

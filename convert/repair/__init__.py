@@ -1,0 +1,1 @@
+"""Which layer quantization broke, why, and what repairs it."""

@@ -1,0 +1,1 @@
+"""What a conversion tells people: tables, and the lost pictures drawn."""

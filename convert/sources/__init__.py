@@ -1,0 +1,1 @@
+"""Float networks from elsewhere, read without trusting their files."""

@@ -1,0 +1,139 @@
+"""A Keras model, whatever is nested in it, as one flat network that both converters take."""
+
+import re
+from typing import Any
+
+import keras
+import numpy as np
+
+from convert.sources.keras_allowlist import TRAINING_ONLY
+from edge.contract import InputContract
+from edge.errors import ModelError
+from edge.silence import NativeChatterHidden
+
+# Operations of one tensor that are activations by another name.
+_ACTIVATIONS = {
+    "HardSigmoid": "hard_sigmoid", "HardSilu": "hard_silu", "Relu": "relu", "Relu6": "relu6", "Sigmoid": "sigmoid",
+    "Silu": "silu", "Tanh": "tanh",
+}  # fmt: skip
+
+
+def rebuilt(model: keras.Model, contract: InputContract, scale: float, offset: float, *, batch_size: int | None) -> keras.Model:
+    """`model` as a fresh flat network with its weights: float32 [N, H, W, C] pixels of `contract` → logits [N, K].
+
+    Every layer stands at the top level, under a plain name; what only training needs and a softmax at the end are gone, and
+    a declared scale and offset stand in front. Raises ModelError for a Normalization that cannot be had so.
+    """
+    copies: dict[int, Any] = {}
+    names = {"pixels", "declared_scaling"}
+
+    def call(operation: Any, *arguments: Any, **keywords: Any) -> Any:
+        if isinstance(operation, keras.Model):
+            return through(operation, arguments[0])
+        if type(operation).__name__ in TRAINING_ONLY:
+            return arguments[0]
+        if operation is last and _is_softmax_alone(operation):
+            return arguments[0]
+        keywords = {name: value for name, value in keywords.items() if name not in ("mask", "training")}
+        is_new = id(operation) not in copies
+        if is_new:
+            copies[id(operation)] = _copied(operation, names, as_logits=operation is last)
+        copy = copies[id(operation)]
+        if isinstance(copy, AsLayer):
+            return copy.of(arguments, keywords)
+        answer = copy(*arguments, **keywords)
+        if is_new and copy.weights:
+            copy.set_weights(operation.get_weights())
+        return answer
+
+    def through(part: keras.Model, tensor: Any) -> Any:
+        if isinstance(part, keras.Sequential):
+            for layer in part.layers:
+                tensor = call(layer, tensor)
+            return tensor
+        # The walk behind every call of a functional model; clone_model would keep models inside models.
+        return part._run_through_graph([tensor], operation_fn=lambda operation: operation, call_fn=call)
+
+    last = last_operation(model)
+    with NativeChatterHidden():
+        pixels = keras.Input((contract.height, contract.width, contract.channels), batch_size=batch_size, name="pixels")
+        declared = (scale, offset) != (1.0, 0.0)
+        scaled = keras.layers.Rescaling(scale, offset, name="declared_scaling")(pixels) if declared else pixels
+        return keras.Model(pixels, through(model, scaled), name="foreign")
+
+
+class AsLayer(keras.layers.Layer):  # type: ignore[misc]  # Keras has no types
+    """An operation, such as `x + y` or `keras.ops.mean(x)`, as a layer: what is converted is told by layers."""
+
+    def __init__(self, operation: Any, *, name: str) -> None:
+        super().__init__(name=name)
+        self._operation = operation
+        self._given: Any = ()
+
+    def of(self, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
+        """The operation's answer. Layers take tensors; the numbers among its arguments it has kept."""
+        self._given = (arguments, keywords)
+        tensors = [each for each in keras.tree.flatten(self._given) if isinstance(each, keras.KerasTensor)]
+        return self(tensors[0] if len(tensors) == 1 else tensors)
+
+    def call(self, tensors: Any) -> Any:
+        """The operation, of these tensors in the places of those it was built with."""
+        new = iter(keras.tree.flatten(tensors))
+        filled = keras.tree.map_structure(lambda each: next(new) if isinstance(each, keras.KerasTensor) else each, self._given)
+        return self._operation(*filled[0], **filled[1])
+
+
+def _copied(operation: Any, names: set[str], *, as_logits: bool) -> Any:
+    """An untrained twin under a name that is plain, not taken, and free of the `_1` that TensorFlow adds to names itself."""
+    config = operation.get_config()
+    plain = re.sub(r"[^A-Za-z0-9_.-]+", "_", str(config["name"]))[:60].lstrip("_.-") or "layer"
+    plain = re.sub(r"_(\d+)$", r"-\1", plain)
+    name, n = plain, 1
+    while name in names:
+        name, n = f"{plain}-again-{n}", n + 1
+    names.add(name)
+    if isinstance(operation, keras.layers.Normalization):
+        return _as_rescaling(operation, name)
+    config["name"] = name
+    if as_logits and config.get("activation") == "softmax":
+        config["activation"] = "linear"
+    copy = type(operation).from_config(config)
+    if isinstance(copy, keras.layers.Layer):
+        return copy
+    # What converters merge into the convolution before it is told with it.
+    kind = _ACTIVATIONS.get(type(operation).__name__)
+    return keras.layers.Activation(kind, name=name) if kind else AsLayer(copy, name=name)
+
+
+def _as_rescaling(layer: Any, name: str) -> Any:
+    """A Normalization over channels as the Rescaling it amounts to: its constants are variables to tf2onnx 1.17."""
+    deviation = np.maximum(np.sqrt(np.asarray(layer.variance)), keras.config.epsilon())
+    scale, offset = 1 / deviation, -np.asarray(layer.mean) / deviation
+    if layer.invert:
+        scale, offset = deviation, np.asarray(layer.mean)
+    if scale.size > scale.shape[-1]:
+        raise ModelError(f"layer {name!r} (Normalization): keeps a mean for each pixel; wanted one a channel: axis=-1")
+    return keras.layers.Rescaling(scale.ravel().tolist(), offset.ravel().tolist(), name=name)
+
+
+def last_operation(model: keras.Model) -> Any:
+    """The operation that gives a model's only answer, inside models inside it."""
+    for operation in reversed(model.layers if isinstance(model, keras.Sequential) else model.operations):
+        if isinstance(operation, keras.Model):
+            return last_operation(operation)
+        if type(operation).__name__ not in TRAINING_ONLY:
+            return operation
+    raise AssertionError("a model without operations")
+
+
+def activation_of(operation: Any) -> str | None:
+    """What an operation applies last, by name; None for one that applies nothing of the kind."""
+    kind = type(operation).__name__
+    if kind in ("Softmax", "Sigmoid"):
+        return kind.lower()
+    activation = operation.get_config().get("activation")
+    return activation if isinstance(activation, str) or activation is None else "a layer of its own"
+
+
+def _is_softmax_alone(operation: Any) -> bool:
+    return type(operation).__name__ in ("Activation", "Softmax") and activation_of(operation) in ("linear", "softmax")

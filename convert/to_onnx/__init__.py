@@ -1,0 +1,201 @@
+"""A trained network to an .onnx at any precision: uint8 pixels in, float32 logits out.
+
+tf2onnx writes the float graph. ONNX Runtime's quantizer puts QuantizeLinear/DequantizeLinear pairs around its operators, by
+the ranges we found ourselves; its engine makes integer kernels from them (docs/decisions/0004).
+"""
+
+import logging
+import tempfile
+from collections.abc import Callable, Iterator
+from functools import cache
+from pathlib import Path
+
+import keras
+import numpy as np
+import onnx
+import onnxruntime
+import tensorflow as tf
+import tf2onnx
+from onnx import helper, numpy_helper, version_converter
+from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType, quantize_dynamic, quantize_static
+from onnxruntime.quantization.calibrate import TensorsData, save_tensors_data
+from onnxruntime.quantization.registry import QDQRegistry, QLinearOpsRegistry
+from onnxruntime.quantization.shape_inference import quant_pre_process
+
+from convert.calibration.images import CalibrationSet
+from convert.calibration.ranges import Range, tensor_ranges
+from convert.layers import homes, layer_in
+from convert.plan import Plan
+from convert.to_onnx import tanh_as_sigmoid
+from convert.to_onnx.canonical import canonical
+from convert.to_onnx.fold_batchnorm import with_norms_in_weights
+from convert.to_onnx.fold_scaling import MOVES, fed_bytes, with_scaling_in_weights
+from convert.to_onnx.weight_only import PRODUCTS, as_float16, as_int4, with_stored_weights
+from edge.errors import Refused
+
+OPSET = 17  # ONNX Runtime 1.13 and later run it, old enough for any Pi
+OPSET_INT4 = 21  # the first with 4-bit integers: ONNX Runtime 1.18
+INPUT, OUTPUT = "pixels", "logits"
+# As in to_tflite: what a layer computes around a root stays in float with it, but for its convolutions.
+ROOTS = {"Sqrt", "Reciprocal", "Pow", "Log", "Exp", "Div"}
+
+
+class Converter:
+    """One network, batch size 1, with the images that set its activation ranges; `layers` are those that compute, in order."""
+
+    kind = "onnx"
+
+    def __init__(self, model: keras.Model, calibration: CalibrationSet) -> None:
+        self._model = model
+        self._home = homes(model)
+        self._floating = with_scaling_in_weights(with_norms_in_weights(_prepared(_float_graph(model))))
+        self._calibration = calibration
+        self._ranges = cache(self._find_ranges)
+        self.layers = tuple(dict.fromkeys(filter(None, map(self._layer, self._floating.graph.node))))
+
+    def convert(self, plan: Plan) -> bytes:
+        """The model as `plan` says, ending where an archive may follow. Raises Refused where ONNX Runtime cannot run it."""
+        quantized = fed_bytes(self._quantized(plan))
+        quantized.producer_name = "edgeproof"  # takes the artifact's mark
+        final = canonical(quantized, name=self._model.name, layers=list(self._home))
+        return bytes(final.SerializeToString(deterministic=True))
+
+    def layer_outputs(self, plan: Plan, images: np.ndarray) -> Iterator[dict[str, np.ndarray]]:
+        """What each layer puts out, as numbers, for each of `images` (uint8 [n, H, W, C]), the model being as `plan` says."""
+        last = self._last()
+        model = self._quantized(plan)
+        made = {output for node in model.graph.node for output in node.output}
+        # What the next layer gets is the decoded value, where there is one.
+        seen = {
+            layer: name if (name := f"{output}_DequantizeLinear_Output") in made else output for layer, output in last.items()
+        }
+        for values in _values(model, images, [name for name in seen.values() if name in made]):
+            yield {layer: values[name] for layer, name in seen.items() if name in values}
+
+    def ranges(self, plan: Plan) -> dict[str, Range]:
+        """The range each layer's output is given, as the calibration images set it."""
+        return {layer: self._ranges(plan.method)[output] for layer, output in self._last().items()}
+
+    def _last(self) -> dict[str, str]:
+        return {self._layer(node): node.output[0] for node in self._floating.graph.node if self._layer(node)}
+
+    def _quantized(self, plan: Plan) -> onnx.ModelProto:
+        copy = onnx.ModelProto()
+        copy.CopyFrom(self._floating)
+        return _PRECISIONS[plan.precision](self, copy, plan)
+
+    def _int8(self, model: onnx.ModelProto, plan: Plan) -> onnx.ModelProto:
+        with tempfile.TemporaryDirectory() as folder:
+            ranges, quantized = Path(folder, "ranges.json"), str(Path(folder, "int8.onnx"))
+            found = {name: (np.float32(low), np.float32(high)) for name, (low, high) in self._ranges(plan.method).items()}
+            save_tensors_data(TensorsData(CalibrationMethod.MinMax, found), ranges)
+            quantize_static(
+                model,
+                quantized,
+                None,
+                quant_format=QuantFormat.QDQ,
+                op_types_to_quantize=sorted({*QDQRegistry, *QLinearOpsRegistry, "Tanh"}),  # all it knows, and one more
+                per_channel=plan.per_channel,
+                weight_type=QuantType.QInt8,
+                # Unsigned, so that pixels are their own codes. And where a tensor has two takers, ONNX Runtime on x86-64 makes
+                # only half of a signed graph unsigned, as its kernels there want it, and runs the rest in float.
+                activation_type=QuantType.QUInt8,
+                nodes_to_exclude=[*self._in_float(plan), *(node.name for node in model.graph.node if node.op_type == "Pad")],
+                calibration_cache_path=ranges,
+            )
+            return tanh_as_sigmoid.with_tanhs_as_sigmoids(onnx.load(quantized), self._in_float(plan))
+
+    def _dynamic(self, model: onnx.ModelProto, plan: Plan) -> onnx.ModelProto:
+        with tempfile.TemporaryDirectory() as folder:
+            quantized = str(Path(folder, "dynamic.onnx"))
+            # Unsigned: ONNX Runtime multiplies uint8 by uint8 several times as fast as by int8 where activations are dynamic.
+            quantize_dynamic(
+                model,
+                quantized,
+                per_channel=plan.per_channel,
+                weight_type=QuantType.QUInt8,
+                nodes_to_exclude=self._in_float(plan),
+            )
+            return onnx.load(quantized)
+
+    def _int16x8(self, model: onnx.ModelProto, plan: Plan) -> onnx.ModelProto:
+        raise Refused("ONNX Runtime has no CPU kernels for 16-bit activations: it would compute in float, slower than float32")
+
+    def _in_float(self, plan: Plan) -> list[str]:
+        nodes = self._floating.graph.node
+        rooted = {self._layer(node) for node in nodes if node.op_type in ROOTS}
+        return [
+            node.name
+            for node in nodes
+            if self._layer(node) in plan.in_float or (self._layer(node) in rooted and node.op_type not in PRODUCTS)
+        ]
+
+    def _layer(self, node: onnx.NodeProto) -> str:
+        # A convolution that tf2onnx put together has no name of ours; its weights have.
+        return self._home.get(layer_in([node.name, *node.output, *node.input[1:]], self._home), "")
+
+    def _find_ranges(self, method: str) -> dict[str, Range]:
+        tensors = [output for node in self._floating.graph.node for output in node.output]
+        found = tensor_ranges(lambda: _values(self._floating, self._calibration.images, tensors), method)
+        # Pixels come from 0 to 255 whatever the calibration images hold.
+        found[INPUT] = (0.0, 255.0)
+        for node in self._floating.graph.node:
+            if node.op_type in MOVES | {"Pad"}:
+                found[node.output[0]] = found[node.input[0]]
+            elif node.op_type == "Tanh":
+                found[node.output[0]] = tanh_as_sigmoid.RANGE
+        return found
+
+
+def output_step(model: bytes) -> float:
+    """What one int8 step of the output is worth in logits: the scale of the last DequantizeLinear; 0.0 without one."""
+    graph = onnx.load_from_string(model).graph
+    scales = [node.input[1] for node in graph.node if node.op_type == "DequantizeLinear" and OUTPUT in node.output]
+    values = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer if tensor.name in scales}
+    return float(values[scales[0]]) if scales else 0.0
+
+
+def _float_graph(model: keras.Model) -> onnx.ModelProto:
+    logging.getLogger("tf2onnx").setLevel(logging.ERROR)
+
+    pixels = (tf.TensorSpec(model.input_shape, tf.float32, name=INPUT),)
+    logits = tf.function(lambda pixels: {OUTPUT: model(pixels, training=False)})
+    graph: onnx.ModelProto = tf2onnx.convert.from_function(logits, input_signature=pixels, opset=OPSET)[0]
+    return graph
+
+
+def _prepared(floating: onnx.ModelProto) -> onnx.ModelProto:
+    """`floating` with batch norms behind convolutions folded, constants computed and every shape written down."""
+    with tempfile.TemporaryDirectory() as folder:
+        before, after = (str(Path(folder, f"{stage}.onnx")) for stage in ("float", "prepared"))
+        onnx.save(floating, before)
+        # The batch is 1 and every shape known: there is nothing symbolic to infer, for which sympy would be needed.
+        quant_pre_process(before, after, skip_symbolic_shape=True)
+        return onnx.load(after)
+
+
+def _values(model: onnx.ModelProto, images: np.ndarray, tensors: list[str]) -> Iterator[dict[str, np.ndarray]]:
+    """The named tensors of `model` (float pixels in) for each of `images`."""
+    watched = onnx.ModelProto()
+    watched.CopyFrom(model)
+    del watched.graph.output[:]
+    watched.graph.output.extend(helper.make_empty_tensor_value_info(name) for name in tensors)
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    session = onnxruntime.InferenceSession(watched.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    for image in images:
+        yield dict(zip(tensors, session.run(tensors, {INPUT: image[None].astype(np.float32)}), strict=True))
+
+
+_PRECISIONS: dict[str, Callable[[Converter, onnx.ModelProto, Plan], onnx.ModelProto]] = {
+    "float32": lambda converter, model, plan: model,
+    "float16": lambda converter, model, plan: with_stored_weights(
+        model, as_float16, converter._in_float(plan), per_channel=plan.per_channel
+    ),
+    "dynamic": Converter._dynamic,
+    "int8": Converter._int8,
+    "int16x8": Converter._int16x8,
+    "int4": lambda converter, model, plan: with_stored_weights(
+        version_converter.convert_version(model, OPSET_INT4), as_int4, converter._in_float(plan), per_channel=plan.per_channel
+    ),
+}

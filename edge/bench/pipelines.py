@@ -1,0 +1,121 @@
+"""What `python -m edge bench` times: the ways from a picture to its label, each stage apart, and whole processes."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from typing import Any
+
+from edge import errors, pictures
+from edge.bench import process
+from edge.bench.protocol import Chain
+from edge.bench.samples import Samples
+from edge.predictor import Prediction, Predictor
+
+# A process that loads a model and answers once. argv: the folder of `edge`, model, engine or "", threads, trusted, picture.
+START = """
+import sys, time
+here, model, engine, threads, trusted, picture = sys.argv[1:]
+sys.path.insert(0, here)
+started = time.perf_counter_ns()
+from edge import predictor
+try:
+    ready = predictor.load(model, engine_name=engine or None, threads=int(threads), trusted=trusted == "True")
+    loaded = time.perf_counter_ns()
+    ready.predict(picture).label
+except Exception as error:
+    print(error if hasattr(error, "exit_code") else repr(error), file=sys.stderr)
+    sys.exit(getattr(error, "exit_code", 70))
+print(loaded - started, time.perf_counter_ns() - loaded)
+"""
+# edge-predict where its script is not installed. argv: as its own, after the folder of `edge`.
+CONSOLE = "import sys; sys.path.insert(0, sys.argv.pop(1)); from edge.cli import console; console()"
+CODES = frozenset(error.exit_code for error in errors.ToolchainError.__subclasses__())
+Clock = Callable[[], int]  # ns
+HERE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+
+def in_this_process(ready: Predictor, samples: Samples, *, calls: int, clock: Clock) -> list[Chain]:
+    """From decoded pixels (`pixels`), from a PNG as the model takes it (`file`), from one to be fitted (`page`)."""
+    from edge.pictures import decode  # brings Pillow
+
+    takes = ready.contract.input
+
+    def label(raw: bytes) -> str:
+        return Prediction(raw, ready.contract, ready.labels).label
+
+    def opened(path: str) -> Any:
+        with open(path, "rb") as file:
+            return decode.decode(file.read(), takes)
+
+    end: dict[str, Callable[[Any], object]] = {"inference": ready.engine.run, "decision": label}
+    ways: dict[str, tuple[Sequence[object], dict[str, Callable[[Any], object]]]] = {
+        "pixels": (samples.pixels, end),
+        "file": (samples.files, {"decode": lambda path: pictures.read_pixels(path, takes)} | end),
+        "page": (samples.pages, {"decode": opened, "fit": lambda picture: decode.fit(picture, takes)} | end),
+    }
+    return [chain(name, starts, stages, calls=calls, clock=clock) for name, (starts, stages) in ways.items() if starts]
+
+
+def chain(
+    name: str, starts: Sequence[object], stages: dict[str, Callable[[Any], object]], *, calls: int, clock: Clock
+) -> Chain:
+    """A chain that takes each of `starts` in turn through all `stages`, what one gives being what the next takes."""
+    steps = tuple(stages.values())
+
+    def call(number: int) -> tuple[int, ...]:
+        value = starts[number % len(starts)]
+        stamps = [clock()]
+        for step in steps:
+            value = step(value)
+            stamps.append(clock())
+        return tuple(after - before for before, after in pairwise(stamps))
+
+    return Chain(name=name, stages=tuple(stages), call=call, calls=calls)
+
+
+def whole_processes(
+    model: str, samples: Samples, *, calls: int, engine: str | None, threads: int, trusted: bool, peaks_mib: list[float]
+) -> list[Chain]:
+    """`edge-predict` from start to end, its peak memory added to `peaks_mib`; and a process that loads and answers once."""
+    script = os.path.join(os.path.dirname(sys.executable), "edge-predict")
+    predict = [script] if os.path.exists(script) else [sys.executable, "-c", CONSOLE, HERE]
+    predict += ["--model", model, "--threads", str(threads), *(["--trust"] if trusted else [])]
+    predict += ["--engine", engine] if engine else []
+
+    def cold_process(number: int) -> tuple[int, ...]:
+        command = [*predict, samples.files[number % len(samples.files)]]
+        try:
+            elapsed_ms, peak_mib = process.measure_from_small(command)
+        except RuntimeError:  # what it said was not kept: who listens is in the way of the time
+            raise _failure("edge-predict", subprocess.run(command, capture_output=True, text=True)) from None
+        peaks_mib.append(peak_mib)
+        return (round(elapsed_ms * 1e6),)
+
+    def start(number: int) -> tuple[int, ...]:
+        arguments = [HERE, model, engine or "", str(threads), str(trusted), samples.files[number % len(samples.files)]]
+        done = subprocess.run([sys.executable, "-c", START, *arguments], capture_output=True, text=True)
+        if done.returncode:
+            raise _failure("a process that loads the model", done)
+        load_ns, first_ns = map(int, done.stdout.split())
+        return load_ns, first_ns
+
+    return [
+        Chain(name="edge-predict", stages=("process",), call=cold_process, calls=calls, warm_up=1, settles=False),
+        Chain(name="start", stages=("load", "first call"), call=start, calls=calls, warm_up=1, settles=False),
+    ]
+
+
+def _failure(name: str, done: subprocess.CompletedProcess[str]) -> errors.ToolchainError:
+    """Why there is no figure of a process that failed; `done` is that process, or the same started again."""
+    code = done.returncode
+    if not code:
+        return errors.Refused(f"{name} failed, and did not when it was started again; no figure")
+    if code < 0:
+        killed = f"{name} fails: it was killed (signal {-code})"
+        return errors.OutOfMemory(f"{killed}; is there memory enough?") if code == -9 else errors.ToolchainError(killed)
+    said = (done.stderr.strip().splitlines() or ["it said nothing"])[-1].removeprefix(f"{name}: ")
+    error = errors.ToolchainError(f"{name} fails (exit code {code}): {errors.one_line(said)}")
+    error.exit_code = code if code in CODES else error.exit_code
+    return error

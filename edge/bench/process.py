@@ -1,0 +1,39 @@
+"""Time one whole process, from its start to its end.
+
+    python -I -S edge/bench/process.py COMMAND ARGUMENT...
+
+prints its milliseconds and peak MiB. A child's peak memory includes what its parent held when it was started, so whoever
+imports more than this file does asks through that command (`measure_from_small`).
+"""
+
+import os
+import sys
+import time
+
+
+def measure(argv: list[str]) -> tuple[float, float]:
+    """Wall time in ms and peak memory in MiB of one run. Raises RuntimeError where the command fails."""
+    null = os.open(os.devnull, os.O_WRONLY)
+    started = time.perf_counter_ns()
+    child = os.posix_spawn(argv[0], argv, dict(os.environ), file_actions=[(os.POSIX_SPAWN_DUP2, null, n) for n in (1, 2)])
+    _, status, usage = os.wait4(child, 0)
+    elapsed_ms = (time.perf_counter_ns() - started) / 1e6
+    os.close(null)
+    if status:
+        raise RuntimeError(f"{argv} ended with {os.waitstatus_to_exitcode(status)}")
+    return elapsed_ms, usage.ru_maxrss / 1024
+
+
+def measure_from_small(argv: list[str]) -> tuple[float, float]:
+    """The same from a process that holds less than any Python it starts. Raises RuntimeError as well."""
+    import subprocess
+
+    done = subprocess.run([sys.executable, "-I", "-S", __file__, *argv], capture_output=True, text=True)
+    if done.returncode:
+        raise RuntimeError((done.stderr.strip().splitlines() or ["killed"])[-1])
+    elapsed_ms, peak_mib = map(float, done.stdout.split())
+    return elapsed_ms, peak_mib
+
+
+if __name__ == "__main__":
+    print(*measure(sys.argv[1:]))

@@ -1,0 +1,223 @@
+"""python -m edge doctor: is this device fit to run edgeproof, and what should its owner do?
+
+Each check is made from values (a Host, what is installed), so a made-up device can be examined too. Native libraries
+are tried in child processes: one that crashes or hangs is a finding, not the end of the examination.
+"""
+
+import argparse
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from importlib import metadata
+from typing import Literal
+
+from edge import cli, errors, predictor
+from edge.device import selftest
+from edge.device.host import Host, read
+
+TIMEOUT_S = 60.0  # an import from a slow SD card takes its time
+TFLITE = "pip install 'edgeproof[tflite]' (Python 3.11, glibc 2.34 or newer)"  # the only 32-bit Arm wheels
+SUPPLY = "use a stronger power supply and a short cable"
+COOLING = "give it a heat sink, a fan or a cooler place"
+# What bits 0 to 3 of the firmware's word say of now and bits 16 to 19 of earlier; either remedy may mend the middle two.
+THROTTLE = (("under-voltage", SUPPLY), ("frequency capped", ""), ("throttled", ""), ("soft temperature limit", COOLING))
+
+
+@dataclass(frozen=True)
+class Check:
+    """One question: what was found, and what the owner should do (empty when all is well)."""
+
+    name: str
+    status: Literal["ok", "warn", "fail"]
+    found: str
+    advice: str = ""
+
+
+@dataclass(frozen=True)
+class Library:
+    """A runtime: its installed `version`, None without one, and why importing it failed, empty where it did not."""
+
+    title: str
+    package: str
+    version: str | None
+    failure: str = ""
+
+
+def examine(device: Host) -> Iterator[Check]:
+    """Every check of the device we are on."""
+    litert = probe("LiteRT", package="ai-edge-litert", module="ai_edge_litert.interpreter")
+    tflite = probe("tflite-runtime", package="tflite-runtime", module="tflite_runtime.interpreter")
+    onnx = probe("ONNX Runtime", package="onnxruntime", module="onnxruntime")
+    yield from (python(device, tflite), glibc(device, litert))
+    numpy = probe("numpy", package="numpy", module="numpy").version
+    engines = [engine(library, numpy=numpy) for library in (litert, tflite, onnx)]
+    yield from engines
+    if all(check.status == "fail" or check.found == "not installed" for check in engines):
+        yield Check("engines", "fail", "none can be used", f"pip install edgeproof, or on 32-bit Arm {TFLITE}")
+    answer, failure = in_child("from edge import doctor; print(doctor.replay_shipped())")
+    advice = "mend the engines above, then reinstall edgeproof" if failure else ""
+    yield Check("shipped model", "fail" if failure else "ok", failure or answer, advice)
+    yield pillow(probe("Pillow", package="pillow", module="PIL._imaging"))
+    yield from (cpu(device), governor(device), temperature(device), throttling(device), memory(device))
+    yield storage(cli.store_folder())
+
+
+def python(device: Host, tflite: Library) -> Check:
+    found = f"{device.python}, {device.python_bits}-bit, {device.machine or 'unknown machine'}"
+    if numbers(device.python) < (3, 11):
+        return Check("python", "fail", found, "install Python 3.11 or newer")
+    if device.python_bits == 64 or (tflite.version and not tflite.failure):
+        return Check("python", "ok", found)
+    if device.machine == "armv6l" or numbers(device.python) >= (3, 12):
+        return Check("python", "fail", f"{found}: no engine has wheels for it", "use a 64-bit system")
+    # Under a 64-bit kernel pip takes the machine for aarch64 and looks for ai-edge-litert; linux32 tells it otherwise.
+    advice = f"{'linux32 ' if device.machine == 'aarch64' else ''}{TFLITE}, or use a 64-bit system"
+    return Check("python", "warn", f"{found}: ai-edge-litert has no wheels for it", advice)
+
+
+def glibc(device: Host, litert: Library) -> Check:
+    if device.glibc is None and device.kernel:
+        return Check("glibc", "warn", "none (musl?)", "the engines' wheels want glibc: use a Debian-based system")
+    # The wheels for aarch64 are tagged glibc 2.27; 2.1.0 needs 2.30, and all from 2.1.1 to 2.3.0 need 2.34.
+    wanted = "2.30" if numbers(litert.version or "9", n=3) <= (2, 1, 0) else "2.34"
+    if device.machine != "aarch64" or device.python_bits == 32 or numbers(device.glibc or "9") >= numbers(wanted):
+        return Check("glibc", "ok", device.glibc or "not Linux")
+    found = f"{device.glibc}: ai-edge-litert {litert.version or 'after 2.1.0'} installs but needs {wanted} to import"
+    advice = "upgrade the system (Raspberry Pi OS Bookworm has 2.36), or pip install ai-edge-litert==2.1.0 (needs 2.30)"
+    return Check("glibc", "fail" if litert.version else "warn", found, advice)
+
+
+def engine(library: Library, *, numpy: str | None) -> Check:
+    name, found = f"engine {library.title}", f"{library.package} {library.version}"
+    if library.version is None:
+        return Check(name, "ok", "not installed")
+    if library.package == "tflite-runtime" and numpy and numbers(numpy) >= (2, 0):
+        advice = "pip install 'edgeproof[tflite]' in an environment of its own"
+        return Check(name, "fail", f"{found} beside numpy {numpy}, wanted numpy < 2", advice)
+    if library.failure:
+        advice = f"pip install --force-reinstall {library.package}, or another version of it"
+        return Check(name, "fail", f"{found} does not import: {library.failure}", advice)
+    return Check(name, "ok", found)
+
+
+def pillow(library: Library) -> Check:
+    if library.version and not library.failure and numbers(library.version) >= (10, 3):
+        return Check("Pillow", "ok", library.version)
+    found = library.failure or library.version or "not installed"
+    return Check("Pillow", "warn", found, "JPEG and BMP want it: pip install --force-reinstall 'pillow>=10.3'")
+
+
+def cpu(device: Host) -> Check:
+    features = device.cpu_features
+    found = f"{device.cpu_model or 'unknown'}, {device.n_cpus or '?'} cores, "
+    found += "features not readable" if features is None else " ".join(features) or "no int8 features"
+    wanted = {"aarch64": "asimddp", "x86_64": "avx2"}.get(device.machine or "")
+    if features is None or wanted is None or wanted in features:
+        return Check("cpu", "ok", found)
+    return Check("cpu", "warn", f"{found}, no {wanted}", "nothing to mend: int8 runs without it, slower")
+
+
+def governor(device: Host) -> Check:
+    speed = f", {device.frequency_mhz or '?'} of {device.max_frequency_mhz} MHz" if device.max_frequency_mhz else ""
+    # Under these drivers powersave is the everyday governor and still speeds up.
+    if device.governor != "powersave" or device.frequency_driver in ("intel_pstate", "amd-pstate-epp"):
+        return Check("governor", "ok", f"{device.governor or 'not readable'}{speed}")
+    command = "echo performance | sudo tee /sys/devices/system/cpu/cpu*/cpufreq/scaling_governor"
+    return Check("governor", "warn", f"powersave{speed}", command)
+
+
+def temperature(device: Host) -> Check:
+    celsius = device.temperature_c
+    if celsius is None or celsius < 70:
+        return Check("temperature", "ok", "not readable" if celsius is None else f"{celsius:.1f} °C")
+    return Check("temperature", "fail" if celsius >= 80 else "warn", f"{celsius:.1f} °C", COOLING)
+
+
+def throttling(device: Host) -> Check:
+    word = (device.throttle_word or 0) | bool(device.under_voltage_alarm)
+    now, earlier = ([said for bit, said in enumerate(THROTTLE) if half >> bit & 1] for half in (word, word >> 16))
+    if not now and not earlier:
+        readable = device.throttle_word is not None or device.under_voltage_alarm is not None
+        return Check("throttling", "ok", "none reported" if readable else "not readable")
+    found = f"{'now' if now else 'earlier'}: {', '.join(name for name, _ in now or earlier)} (0x{word:x})"
+    remedies = [remedy for _, remedy in now or earlier if remedy] or [SUPPLY, COOLING]
+    return Check("throttling", "fail" if now else "warn", found, "; ".join(remedies))
+
+
+def memory(device: Host) -> Check:
+    free = device.available_memory_mib
+    if free is None or free >= 128:
+        return Check("memory", "ok", "not readable" if free is None else f"{free} MiB available")
+    return Check("memory", "fail" if free < 64 else "warn", f"{free} MiB available, wanted 128", "stop other programs")
+
+
+def storage(folder: str) -> Check:
+    if not folder:
+        return Check("storage", "warn", "no home folder", "predicting works; for install set EDGEPROOF_STORE to a folder")
+    above = os.path.abspath(folder)
+    while not os.path.exists(above):
+        above = os.path.dirname(above)
+    if os.access(above, os.W_OK):
+        return Check("storage", "ok", f"{errors.one_line(folder)} is writable")
+    advice = "predicting works; install needs a writable folder: remount it, or set EDGEPROOF_STORE"
+    return Check("storage", "warn", f"{errors.one_line(folder)} is read-only", advice)
+
+
+def probe(title: str, *, package: str, module: str) -> Library:
+    """What is installed as `package`, and whether its `module` imports."""
+    try:
+        return Library(title, package, metadata.version(package), in_child(f"import {module}")[1])
+    except metadata.PackageNotFoundError:
+        return Library(title, package, None)
+
+
+def numbers(version: str, *, n: int = 2) -> tuple[int, ...]:
+    """The first `n` numbers of a version, to compare with."""
+    return tuple(int(part) for part in re.findall(r"\d+", version)[:n])
+
+
+def in_child(code: str) -> tuple[str, str]:
+    """What `code` prints in a Python of its own, and why it failed: one line, empty where it did not."""
+    try:
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, errors="replace", timeout=TIMEOUT_S)
+    except subprocess.TimeoutExpired:
+        return "", f"no answer within {TIMEOUT_S:.0f} s"
+    if done.returncode < 0:
+        return "", f"crashed: {signal.strsignal(-done.returncode)}"
+    said = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1].removeprefix("edge.errors.")
+    return done.stdout.strip(), errors.one_line(said) if done.returncode else ""
+
+
+def replay_shipped() -> str:
+    """One line on the model that came with edgeproof. Raises ToolchainError where its seal or an answer is wrong."""
+    ready = predictor.load(cli.shipped_model(), trusted=True)
+    ready.artifact.manifest()  # raises where the two accounts disagree
+    replay = selftest.replay(ready)
+    if replay.first_difference:
+        raise errors.Refused(replay.first_difference)
+    return f"{replay.n_goldens} pictures answered, {replay.n_exact} bit for bit ({ready.engine.name} {ready.engine.version})"
+
+
+def add_flags(parser: argparse.ArgumentParser) -> None:
+    """Give `parser` the options of `main`, and `main` to run."""
+    parser.add_argument("--json", action="store_true", help="one JSON object: passed, host, checks")
+    parser.set_defaults(run=main)
+
+
+def main(flags: argparse.Namespace) -> int:
+    """Examine this device and print the findings; 1 where a check failed, else 0."""
+    checks = list(examine(device := read()))
+    failed, warned = (sum(check.status == status for check in checks) for status in ("fail", "warn"))
+    if flags.json:
+        print(json.dumps({"passed": not failed, "host": device.as_dict(), "checks": [asdict(check) for check in checks]}))
+    else:
+        width = max(len(check.name) for check in checks)
+        for check in checks:
+            print(f"{check.status:<4}  {check.name:<{width}}  {check.found}{': ' if check.advice else ''}{check.advice}")
+        print(f"{'not fit' if failed else 'fit'} for edgeproof: {len(checks)} checks, {failed} failed, {warned} with a warning")
+    return 1 if failed else 0

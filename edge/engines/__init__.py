@@ -1,0 +1,140 @@
+"""The engines that run a model, and the choice between them. A new one is a module and an entry in `ENGINES`."""
+
+import sys
+
+from edge.artifact import Artifact
+from edge.contract import InputContract, ModelContract
+from edge.errors import EngineMissing, EngineUnavailable, UsageError, one_line
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Protocol
+
+    class Engine(Protocol):
+        """A loaded model. Not thread-safe: one engine a thread.
+
+        `kernels` says what computes ("XNNPACK", "not all XNNPACK", "built-in", "MLAS"), as far as the library tells.
+        """
+
+        name: str
+        version: str
+        kernels: str
+
+        def run(self, pixels: bytes) -> bytes:
+            """The raw output tensor for one picture, uint8 [H, W, C] as bytes."""
+
+        def describe(self) -> ModelContract:
+            """The model's own account: what a foreign model takes and gives."""
+
+
+class EngineChoice:
+    """Where an engine is, the library it needs, what to install for it, and the kind of model it runs.
+
+    One that does not verify a file's structure runs only models somebody vouches for, on one thread.
+    """
+
+    __slots__ = ("extra", "kind", "library", "module", "title", "verifies")
+
+    def __init__(self, module: str, *, title: str, library: str, kind: str, extra: str, verifies: bool = True) -> None:
+        self.module, self.title, self.library = module, title, library
+        self.kind, self.extra, self.verifies = kind, extra, verifies
+
+
+# Of a kind, the first that may and can run the model does.
+ENGINES = {
+    "litert-c": EngineChoice(
+        "edge.engines.litert_c", title="LiteRT", library="ai_edge_litert", kind="tflite", extra="edgeproof", verifies=False
+    ),
+    "litert": EngineChoice("edge.engines.litert", title="LiteRT", library="ai_edge_litert", kind="tflite", extra="edgeproof"),
+    "tflite-runtime": EngineChoice(
+        "edge.engines.tflite_runtime",
+        title="tflite-runtime",
+        library="tflite_runtime",
+        kind="tflite",
+        extra="edgeproof[tflite]",
+    ),
+    "onnxruntime": EngineChoice(
+        "edge.engines.onnx_runtime", title="ONNX Runtime", library="onnxruntime", kind="onnx", extra="edgeproof[onnx]"
+    ),
+}
+
+
+class Loaded:
+    """An engine with its model, and why those before it in the table were passed over."""
+
+    __slots__ = ("engine", "passed_over")
+
+    def __init__(self, engine: "Engine", passed_over: list[str]) -> None:
+        self.engine, self.passed_over = engine, passed_over
+
+
+def load(artifact: Artifact, *, name: str | None = None, threads: int = 1, trusted: bool = False) -> Loaded:
+    """The engine `name`, or the best there is, with the model of `artifact` loaded.
+
+    `trusted`: the file's structure was verified before, or the user vouches for it. Raises UsageError where the engine
+    `name` may not run this model, EngineMissing where it, or any at all, is not installed, ModelError where the library
+    refuses the model.
+    """
+    if name is not None and name not in ENGINES:
+        raise UsageError(f"no engine is called {name!r}; there are {', '.join(ENGINES)}")
+    able = [n for n, choice in ENGINES.items() if choice.kind == artifact.kind]
+    if name is not None and name not in able:
+        raise UsageError(f"{artifact.path}: {name} does not run {artifact.kind} models; {' and '.join(able)} do")
+    passed_over, hindrances = [], []
+    for candidate in [name] if name else able:
+        choice = ENGINES[candidate]
+        reason = "" if choice.verifies else _obstacle(artifact, threads=threads, trusted=trusted)
+        if reason:
+            if name:
+                raise UsageError(f"{artifact.path}: {name} {reason}")
+            passed_over.append(f"{candidate} {reason}")
+            continue
+        try:
+            # Not importlib, whose own import costs a cold start half a millisecond.
+            __import__(choice.module)
+            return Loaded(sys.modules[choice.module].load(artifact, threads=threads), passed_over)
+        except (EngineUnavailable, ImportError) as error:
+            if isinstance(error, ModuleNotFoundError) and error.name == choice.library:
+                passed_over.append(f"{choice.title} is not installed")
+                continue
+            # Installed, but the system is too old for it, or numpy is not what it was built for; some say so at length.
+            said = [line for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+            hindrances.append(one_line(said[-1].strip()))
+            passed_over.append(hindrances[-1])
+    advice = ENGINES[name or able[0]]
+    if hindrances:
+        raise EngineMissing(f"{artifact.path} needs {advice.title}: {'; '.join(hindrances)}; see python -m edge doctor")
+    raise EngineMissing(f"{artifact.path} needs {advice.title}, which is not installed: pip install '{advice.extra}'")
+
+
+def _obstacle(artifact: Artifact, *, threads: int, trusted: bool) -> str:
+    """Why an engine that does not verify a model's structure may not run this one; empty where it may."""
+    if not artifact.contract:
+        return "runs sealed models only"
+    if threads > 1:
+        return "runs on one thread"
+    return "" if trusted else "does not verify a model's structure; --trust vouches for it"
+
+
+def foreign_contract(
+    *, kind: str, n_bytes: int, input_shape: list[int], input_dtype: str, output_shape: list[int],
+    output_dtype: str, output_scale: float, output_zero_point: int,
+) -> ModelContract:  # fmt: skip
+    """The contract of a model that brings none: pixels 0 to 255 resized to its input, classes named by number.
+
+    Raises ValueError where the model does not take one picture and give one score a class.
+    """
+    if len(input_shape) != 4 or input_shape[0] != 1 or len(output_shape) != 2:
+        raise ValueError(f"takes {input_shape} and gives {output_shape}; wanted [1, H, W, C] and [1, K]")
+    _, height, width, channels = input_shape
+    return ModelContract(
+        name="foreign",
+        kind=kind,
+        model_bytes=n_bytes,
+        input=InputContract(height=height, width=width, channels=channels, fit="resize"),
+        input_dtype=input_dtype,
+        output_dtype=output_dtype,
+        output_scale=output_scale,
+        output_zero_point=output_zero_point,
+        n_classes=output_shape[1],
+    )

@@ -1,0 +1,68 @@
+"""ONNX Runtime: it checks a model's graph before running it."""
+
+import numpy as np
+import onnxruntime
+
+from edge.artifact import Artifact
+from edge.contract import ModelContract
+from edge.engines import foreign_contract
+from edge.errors import ModelError
+
+_DTYPES: dict[str, type[np.uint8] | type[np.float32]] = {"tensor(uint8)": np.uint8, "tensor(float)": np.float32}
+
+
+class OnnxRuntime:
+    """One .onnx model, ready to run on the CPU."""
+
+    name = "onnxruntime"
+    version = onnxruntime.__version__
+    kernels = "MLAS"
+
+    def __init__(self, artifact: Artifact, *, threads: int) -> None:
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 4  # what goes wrong comes back as an exception
+        try:
+            # From bytes there is no folder in which external data could be looked for: such a model is refused.
+            self._session = onnxruntime.InferenceSession(artifact.data, options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # ONNX Runtime's exceptions have no base class of their own
+            raise ModelError(f"{artifact.path}: ONNX Runtime refuses the model ({str(error).splitlines()[0]})") from None
+        self._path, self._n_bytes = artifact.path, len(artifact.data)
+        inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
+        if len(inputs) != 1 or len(outputs) != 1:
+            raise ModelError(f"{artifact.path}: takes {len(inputs)} tensors and gives {len(outputs)}; wanted one of each")
+        self._input, self._output = inputs[0], outputs[0]
+        dtype = _DTYPES.get(self._input.type)
+        if dtype is None:
+            raise ModelError(f"{artifact.path}: its input is {self._input.type}; wanted {' or '.join(_DTYPES)}")
+        self._dtype = dtype
+
+    def run(self, pixels: bytes) -> bytes:
+        """The raw output tensor for one picture, uint8 [H, W, C] as bytes."""
+        picture = np.frombuffer(pixels, np.uint8).reshape(self._input.shape).astype(self._dtype, copy=False)
+        (answer,) = self._session.run([self._output.name], {self._input.name: picture})
+        return bytes(answer)
+
+    def describe(self) -> ModelContract:
+        """The model's own account. Raises ModelError where it does not take pixels."""
+        try:
+            if self._output.type != "tensor(float)" or not all(isinstance(n, int) for n in self._input.shape):
+                raise ValueError(f"takes {self._input.shape}, gives {self._output.type}")
+            return foreign_contract(
+                kind="onnx",
+                n_bytes=self._n_bytes,
+                input_shape=list(self._input.shape),
+                input_dtype=self._dtype.__name__,
+                output_shape=list(self._output.shape),
+                output_dtype="float32",
+                output_scale=1.0,
+                output_zero_point=0,
+            )
+        except ValueError as error:
+            raise ModelError(f"{self._path}: not an image classifier we can feed ({error})") from None
+
+
+def load(artifact: Artifact, *, threads: int) -> OnnxRuntime:
+    """The engine for `artifact`. Raises ModelError where ONNX Runtime refuses it."""
+    return OnnxRuntime(artifact, threads=threads)

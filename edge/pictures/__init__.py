@@ -1,0 +1,72 @@
+"""Read a picture file into the pixels a model expects.
+
+Nothing about the file is believed: its kind is read from its first bytes, its size from its header before any
+pixel is decoded, and whatever goes wrong becomes one line. A plain small PNG that needs no fitting is read here;
+everything else goes to Pillow, whose import alone costs more than that (docs/cold-start.md).
+"""
+
+import os
+import stat
+
+from edge.contract import InputContract, is_light_on_dark
+from edge.errors import InputError, InputMissing, StorageError, missing, one_line
+from edge.pictures.png import read_plain_png
+
+MAX_FILE_MIB = 20  # a picture of 4 megapixels, unpacked, is 16
+
+
+def read_pixels(path: str, contract: InputContract) -> bytes:
+    """The picture in the file `path` as `contract` expects it: uint8 [height, width, channels].
+
+    InputMissing where there is no such file or it may not be read; InputError where it is no picture we read.
+    """
+    try:
+        content = _read(path)
+        pixels = _as_it_is(content, contract)
+        if pixels is None:
+            from edge.pictures import decode
+
+            image = decode.decode(content, contract)
+            del content  # as large as the picture, perhaps, and done with
+            pixels = decode.fit(image, contract)
+        return pixels
+    except InputError as error:
+        raise InputError(one_line(f"{path}: {error}")) from None
+
+
+def _as_it_is(content: bytes, contract: InputContract) -> bytes | None:
+    """The pixels of a plain PNG that is what the model takes, to the byte what Pillow would give; else None."""
+    picture = read_plain_png(content, (contract.width, contract.height, contract.channels))
+    if picture is None:
+        return None
+    pixels = picture[3]
+    return pixels if contract.fit != "digit" or is_light_on_dark(pixels, contract.width) else None
+
+
+def _read(path: str) -> bytes:
+    """The bytes of a regular file that begins like a picture."""
+    try:
+        # Non-blocking, or a named pipe would make us wait for its other end; it is refused below.
+        file = open(path, "rb", opener=lambda name, flags: os.open(name, flags | getattr(os, "O_NONBLOCK", 0)))  # noqa: SIM115 (closed below)
+    except IsADirectoryError:
+        raise InputMissing(one_line(f"{path}: is a directory; name the pictures in it")) from None
+    except OSError as error:
+        raise missing(path, error) from None
+    except ValueError:  # a NUL in the name
+        raise InputMissing(one_line(f"{path}: no file can have this name")) from None
+    with file:
+        status = os.fstat(file.fileno())
+        if not stat.S_ISREG(status.st_mode):
+            raise InputError("a pipe, socket or device; save the picture as a file and name that")
+        if status.st_size > MAX_FILE_MIB << 20:
+            raise InputError(f"{status.st_size >> 20} MiB; at most {MAX_FILE_MIB} are read: make the picture smaller")
+        try:
+            # In one piece: joining two would take the file's size twice. Where it grows meanwhile, its end is missing.
+            content = file.read(status.st_size)
+        except OSError as error:
+            raise StorageError(one_line(f"{path}: {error.strerror or error}")) from None
+    if not content:
+        raise InputError("an empty file; copy or export the picture again")
+    if not content.startswith((b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"BM")):
+        raise InputError(f"not a picture (begins {content[:8]!r}); PNG, JPEG and BMP are read")
+    return content

@@ -1,0 +1,170 @@
+"""Decode a picture with Pillow, and fit it to what a model expects.
+
+Whatever Pillow raises on a damaged file becomes one line. No numpy: this is still the device's cold path.
+"""
+
+import io
+import warnings
+
+from PIL import Image, ImageChops, ImageFile
+
+from edge.contract import InputContract, is_light_on_dark
+from edge.errors import InputError
+
+MAX_MEGAPIXELS = 4
+MAX_SIDE = 65_535  # a row of pixels costs a pointer, however short
+# A JPEG can be decoded at up to 1/8 of its size, so a phone's photo costs no more than a small picture. A
+# progressive one is held whole as coefficients meanwhile, its file beside it: 3 bytes a pixel as phones save it, 8 at worst.
+MAX_JPEG_MEGAPIXELS = 64
+MAX_HELD_MIB = 38
+# What follows is for files that nobody saved: each costs the decoder milliseconds a megabyte or a pass over the picture.
+MAX_SCANS = 100
+MAX_PNG_CHUNKS = 65_536
+MAX_RUN_LENGTH_MIB = 4
+PHOTO_SIDE = 800  # the longer side of a photo is decoded at no less than this
+
+Transpose = Image.Transpose
+_UPRIGHT = {  # EXIF orientation → what undoes it
+    2: Transpose.FLIP_LEFT_RIGHT,
+    3: Transpose.ROTATE_180,
+    4: Transpose.FLIP_TOP_BOTTOM,
+    5: Transpose.TRANSPOSE,
+    6: Transpose.ROTATE_270,
+    7: Transpose.TRANSVERSE,
+    8: Transpose.ROTATE_90,
+}
+
+
+def fit(image: Image.Image, contract: InputContract) -> bytes:
+    """An open picture as `contract` expects it: uint8 [height, width, channels]. InputError where it cannot be."""
+    size, mode = (contract.width, contract.height), "L" if contract.channels == 1 else "RGB"
+    if contract.fit == "exact" and image.size != size:
+        found, wanted = f"{image.width}x{image.height}", f"{contract.width}x{contract.height}"
+        raise InputError(f"{found} pixels (width x height); this model takes exactly {wanted}: resize the picture")
+    opaque = _opaque(image, mode)
+    if contract.fit != "digit":
+        return (opaque if opaque.size == size else opaque.resize(size, Image.Resampling.BICUBIC)).tobytes()
+    if opaque.size == size and _is_grey(_opaque(image, "RGB")) and is_light_on_dark(opaque.tobytes(), opaque.width):
+        return opaque.tobytes()
+    from edge.pictures.digit import redraw
+
+    return redraw(opaque)
+
+
+def decode(content: bytes, contract: InputContract) -> Image.Image:
+    """Decode a picture, upright, a large JPEG no larger than needed."""
+    kind = "PNG" if content.startswith(b"\x89") else "JPEG" if content.startswith(b"\xff") else "BMP"
+    try:
+        # Pillow's warnings are about oddities in the file; what matters of them fails below.
+        # Closed at the end, or a PNG would keep the whole file.
+        with warnings.catch_warnings(), io.BytesIO(content) as file:
+            warnings.simplefilter("ignore")
+            _check_parts(kind, content)
+            image = _opened(kind, file)
+            may_shrink = kind == "JPEG" and contract.fit != "exact"
+            _check_size(image, MAX_JPEG_MEGAPIXELS if may_shrink else MAX_MEGAPIXELS)
+            if kind == "BMP" and image.info.get("compression") in (1, 2) and len(content) > MAX_RUN_LENGTH_MIB << 20:
+                raise InputError(f"a run-length coded BMP of over {MAX_RUN_LENGTH_MIB} MiB; save the picture as PNG")
+            if may_shrink:
+                times = max(1, max(image.size) // PHOTO_SIDE)
+                width, height = max(contract.width, image.width // times), max(contract.height, image.height // times)
+                image.draft("L" if contract.channels == 1 else None, (width, height))
+                _check_size(image, MAX_MEGAPIXELS)
+            image.load()
+            if image.mode in ("P", "PA") and image.palette is None:
+                raise InputError(f"a damaged or unfinished {kind} (its palette is missing); copy or export the picture again")
+            turn = _UPRIGHT.get(_orientation(image))
+            return image.transpose(turn) if turn is not None else image
+    except (InputError, MemoryError):
+        raise
+    except Exception as error:  # Pillow raises a dozen kinds, struct.error and zlib.error among them
+        reason = str(error) or type(error).__name__
+        raise InputError(f"a damaged or unfinished {kind} ({reason}); copy or export the picture again") from None
+
+
+def _opened(kind: str, file: io.BytesIO) -> ImageFile.ImageFile:
+    """Read the header. One plugin is imported, where `Image.open` imports five."""
+    if kind == "PNG":
+        from PIL.PngImagePlugin import PngImageFile
+
+        return PngImageFile(file)
+    if kind == "JPEG":
+        from PIL.JpegImagePlugin import JpegImageFile
+
+        return JpegImageFile(file)
+    from PIL.BmpImagePlugin import BmpImageFile
+
+    return BmpImageFile(file)
+
+
+def _check_parts(kind: str, content: bytes) -> None:
+    """Refuse a file whose parts are so many, or held at once, that decoding it takes no end of time or memory."""
+    if kind == "PNG":
+        at = 8
+        for _ in range(MAX_PNG_CHUNKS):
+            if at >= len(content):
+                return
+            at += 12 + int.from_bytes(content[at : at + 4], "big")
+        raise InputError(f"a PNG of over {MAX_PNG_CHUNKS} chunks; save the picture again")
+    if kind == "JPEG":
+        from edge.pictures.jpeg import survey
+
+        n_held, n_scans = survey(content)
+        if n_held and n_held + len(content) > MAX_HELD_MIB << 20:
+            needed = f"a progressive JPEG that takes {n_held + len(content) >> 20} MiB to decode"
+            raise InputError(f"{needed}; at most {MAX_HELD_MIB} are taken: make the picture smaller")
+        if n_scans > MAX_SCANS:
+            raise InputError(f"a JPEG of {n_scans} scans; at most {MAX_SCANS} are read: save the picture again")
+
+
+def _check_size(image: Image.Image, max_megapixels: int) -> None:
+    n_pixels = image.width * image.height
+    if max(image.size) > MAX_SIDE:
+        raise InputError(f"{image.width}x{image.height} pixels; at most {MAX_SIDE} a side are read: make the picture smaller")
+    if n_pixels > max_megapixels << 20:
+        found = f"{image.width}x{image.height} is {n_pixels / 1e6:.1f} megapixels"
+        raise InputError(f"{found}; at most {max_megapixels} are read: make the picture smaller")
+
+
+def _orientation(image: Image.Image) -> int:
+    """The EXIF orientation, 1 for upright or unknown: a photo with odd metadata is still a photo."""
+    try:
+        return int(image.getexif().get(0x0112, 1))
+    except MemoryError:
+        raise
+    except Exception:
+        return 1
+
+
+def _opaque(image: Image.Image, mode: str) -> Image.Image:
+    """`image` in `mode`, L or RGB; what is transparent becomes black or white."""
+    if image.mode.startswith("I"):
+        # 16 bits: 65535 becomes 255. Pillow's own conversion would clip at 255.
+        image = image.point(lambda value: value * (1 / 257) + 0.5).convert("L")
+    elif image.has_transparency_data:
+        return _laid_on_ground(image if image.mode in ("LA", "RGBA") else image.convert("RGBA"), mode)
+    return image if image.mode == mode else image.convert(mode)
+
+
+def _laid_on_ground(image: Image.Image, mode: str) -> Image.Image:
+    """`image` (LA or RGBA) in `mode` over the ground it was meant for.
+
+    Ink on nothing needs a ground that contrasts with it; a page with holes or soft corners, one like the page.
+    """
+    alpha, colours = image.getchannel("A"), image.convert(mode)
+    visible, whole = _sum(alpha), 255 * image.width * image.height
+    is_light = 255 * _sum(ImageChops.multiply(colours if mode == "L" else colours.convert("L"), alpha)) > 128 * visible
+    is_page = 2 * visible > whole
+    # Pasting the ground over what is transparent, rather than the picture over a ground, takes one picture less.
+    colours.paste("white" if is_light == is_page else "black", mask=ImageChops.invert(alpha))
+    return colours
+
+
+def _is_grey(image: Image.Image) -> bool:
+    """Whether red, green and blue are equal in every pixel of `image` (RGB)."""
+    red, green, blue = image.split()
+    return red.tobytes() == green.tobytes() == blue.tobytes()
+
+
+def _sum(image: Image.Image) -> int:
+    return sum(value * n for value, n in enumerate(image.histogram()))

@@ -1,0 +1,237 @@
+"""python -m edge install, rollback, list, start: a new model answers once it has proved itself, and the one before stays.
+
+A model is verified in a child process before anything is written (edge/store/sandbox.py), put beside the others
+and made current by one rename (edge/store/models.py). `edge-predict` only ever reads.
+"""
+
+import argparse
+import contextlib
+import os
+
+from edge import artifact, cli, errors
+from edge.errors import EngineMissing, InputMissing, ModelError, OutOfMemory, Refused, StorageError, ToolchainError, one_line
+from edge.store import models, sandbox
+from edge.store.models import Entry
+
+CODES = """\
+exit codes: 0 done, and the model that answers from now on was verified; 1 a test picture is answered wrongly, or there is
+nothing to go back to; 2 usage; 65 not a key; 66 no such file, or not readable; 69 the engine for this kind of model is not
+installed, or model-signing; 71 out of memory; 74 the store cannot be written; 78 the model is damaged, crashes, hangs, is
+not what its contract says, or not signed as required; 130 interrupted. After any but 0 the model that was current still is.
+"""
+LIST_CODES = """\
+exit codes: 0 listed, damaged models too, as only seals are verified; 2 usage; 66 not readable; 74 the store cannot be read.
+"""
+
+
+def install(path: str, *, store: str, key: str | None = None) -> str:
+    """Make the model in the file `path` the current one of the folder `store`; what happened, in one line.
+
+    With `key`, a public key's file, only if it is signed with the private half. Raises what `artifact.read`,
+    `signature.verify`, `trial.hold`, `installed.put` and `installed.switch` raise; the model before is then still current.
+    """
+    model = artifact.read(path)
+    if key:
+        from edge.store import signature
+
+        signature.verify(path, model.data, key=key)
+    shown = sandbox.hold(model)
+    new = Entry.of(model)
+    with models.held(store):
+        models.clear(store)
+        before = models.known(store)
+        try:
+            if not _is_whole(new, store):
+                models.put(store, new, model.data)
+            models.switch(store, [new, *(entry for entry in before if entry != new)])
+        finally:
+            models.clear(store)
+    if before[:1] == [new]:
+        return f"{new}: was current already: {shown}"
+    return f"{new}: installed, and current: {shown}; before it: {before[0] if before else _shipped_name()}"
+
+
+def rollback(*, store: str) -> str:
+    """Make the model before the current one current again, once it has proved itself; what happened, in one line.
+
+    Behind the first installed model stands the one that came with edgeproof. Raises Refused where nothing is installed,
+    ModelError where nothing before is good; nothing has changed then.
+    """
+    if not _has_current(store):
+        raise Refused(f"nothing to go back to: nothing is installed in {one_line(store)}")
+    with models.held(store):
+        failing = None
+        with contextlib.suppress(ModelError):  # `current` is damaged
+            failing = _current(store)
+        return _go_back(store, failing, labels=None)
+
+
+def start(*, store: str, after: int = 3) -> str:
+    """For a boot service: verify the current model; after `after` starts in a row that found it failing, go back.
+
+    Only a model with the same labels takes over, because one of another task would answer, and wrongly. A failure is
+    counted and raised. Where no other model is good it is raised every time, and edge-predict refuses the failing one.
+    A file that the disk does not give is a failure like a damaged one. A model that may not be read, or that this device
+    cannot try just now, has not failed: that is raised and not counted. Nor is anything where the store cannot be written.
+    """
+    with contextlib.ExitStack() as stack:
+        uncounted, current = "", None
+        try:
+            if os.path.isdir(store):  # or it would be made
+                stack.enter_context(models.held(store))
+                models.clear(store)
+        except StorageError as error:
+            uncounted = str(error)
+        if not _has_current(store):
+            return f"nothing is installed; {_shipped_name()}: passed: {sandbox.hold(models.shipped())}"
+        try:
+            current = _current(store)
+            shown = sandbox.hold(current.read(store))
+        except (EngineMissing, InputMissing, OutOfMemory, StorageError):
+            raise  # the device or a permission is at fault, and going back would not mend it
+        except ToolchainError as error:
+            count = models.failures(store) + 1
+            if uncounted or count < after:
+                uncounted = uncounted or _remember(store, count)
+                counted = f"failure {count} of {after}, then the model before takes over"
+                raise type(error)(f"{error}; {_not_counted(uncounted) if uncounted else counted}") from None
+            errors.say("edge", f"{error}; failure {count}, going back")
+            meant = current or next(iter(models.known(store)), None)
+            return _go_back(store, current, labels=meant.labels if meant else "")
+        uncounted = uncounted or _remember(store, 0)
+        if uncounted:
+            errors.say("edge", _not_counted(uncounted))
+        return f"{current}: current, passed: {shown}"
+
+
+def listing(*, store: str) -> list[str]:
+    """A line an installed model, the current one first, read and its seal checked; or that there is none."""
+    if not _has_current(store):
+        return [f"nothing is installed in {one_line(store)}: {_shipped_name()} answers"]
+    try:
+        named, lines = models.history(store), []
+    except ModelError as error:
+        named, lines = [], [f"current   {error}"]
+    rest = models.others(store, named)
+    roles = ["current", "previous", *["earlier"] * len(named)][: len(named)] + ["unused"] * len(rest)
+    return lines + [f"{role:<8}  {_described(entry, store)}" for role, entry in zip(roles, named + rest, strict=True)]
+
+
+def _go_back(store: str, failing: Entry | None, *, labels: str | None) -> str:
+    """Switch to the newest good model before `failing`, of those with `labels` if any are given."""
+    before = [entry for entry in models.known(store) if entry != failing]
+    # Each with what it would have behind it; with nothing before it stands the model that came with edgeproof.
+    for entries in (before[n:] for n in range(len(before) + 1)):
+        try:
+            model = entries[0].read(store) if entries else models.shipped()
+            if labels is not None and Entry.of(model).labels != labels:
+                raise ModelError(f"{model.path}: has other labels than the model it would stand in for")
+            shown = sandbox.hold(model)
+        except (InputMissing, StorageError):
+            raise  # it may be good
+        except ToolchainError as error:
+            errors.say("edge", f"passed over: {error}")
+            continue
+        models.switch(store, entries)
+        return f"{entries[0] if entries else _shipped_name()}: current again: {shown}"
+    raise ModelError(f"no model before {failing or 'it'} is good: install one; python -m edge doctor examines the device")
+
+
+def _has_current(store: str) -> bool:
+    path = os.path.join(store, "current")
+    try:
+        os.lstat(path)
+        return True
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        raise errors.missing(path, error) from None
+
+
+def _current(store: str) -> Entry:
+    """The current model. Raises ModelError where `current` is damaged, InputMissing where it may not be read."""
+    named = models.history(store)
+    if not named:
+        raise ModelError(f"{one_line(os.path.join(store, 'current'))}: names no model; {cli.MEND}")
+    return named[0]
+
+
+def _is_whole(entry: Entry, store: str) -> bool:
+    try:
+        return bool(entry.read(store))
+    except (InputMissing, ModelError):
+        return False
+
+
+def _remember(store: str, failures: int) -> str:
+    """Keep the count; why that failed, or nothing."""
+    try:
+        models.set_failures(store, failures)
+    except StorageError as error:
+        return str(error)
+    return ""
+
+
+def _not_counted(why: str) -> str:
+    return f"{why}; failures are not counted"
+
+
+def _shipped_name() -> str:
+    return f"{os.path.basename(cli.shipped_model())} (came with edgeproof)"
+
+
+def _described(entry: Entry, store: str) -> str:
+    try:
+        model = entry.read(store)
+        manifest = model.manifest()
+    except (InputMissing, ModelError) as error:
+        return str(error)
+    verification = manifest.get("verification")
+    drop, n = (verification.get(key) for key in ("drop_points", "n_images")) if isinstance(verification, dict) else (None, None)
+    measured = f"drop {drop:.2f} points (n = {n:,})" if isinstance(drop, float) and isinstance(n, int) else "drop not stated"
+    return f"{entry}  {manifest.get('precision')}  {len(model.data):,} bytes  {measured}"
+
+
+def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add install, rollback, list and start to the commands of `python -m edge`."""
+
+    def command(name: str, help: str, codes: str = CODES) -> argparse.ArgumentParser:
+        plain = argparse.RawDescriptionHelpFormatter
+        parser = commands.add_parser(name, help=help, description=help, epilog=codes, formatter_class=plain)
+        where = "where models are installed (default: $EDGEPROOF_STORE, else ~/.local/share/edgeproof)"
+        parser.add_argument("--store", metavar="DIR", help=where)
+        return parser
+
+    new = command("install", "verify a model and make it the one that edge-predict runs")
+    new.add_argument("model", metavar="NEW", help="an edgeproof model")
+    signed = "only if NEW.sig is an OpenSSF model signature of it by this elliptic-curve public key (PEM)"
+    new.add_argument("--require-signature", metavar="KEY", help=signed)
+    new.set_defaults(run=lambda flags: _print(install(flags.model, store=_store(flags), key=flags.require_signature)))
+    back = command("rollback", "go back to the model before")
+    back.set_defaults(run=lambda flags: _print(rollback(store=_store(flags))))
+    listed = command("list", "list the installed models", LIST_CODES)
+    listed.set_defaults(run=lambda flags: _print(*listing(store=_store(flags))))
+    boot = command("start", "for a boot service: verify the current model, and go back if it keeps failing")
+    boot.add_argument("--after", type=int, default=3, metavar="N", help="failing starts in a row until then (default: 3)")
+    boot.set_defaults(run=_start)
+
+
+def _start(flags: argparse.Namespace) -> int:
+    if flags.after < 1:
+        raise errors.UsageError(f"--after {flags.after}: wanted 1 or more")
+    return _print(start(store=_store(flags), after=flags.after))
+
+
+def _store(flags: argparse.Namespace) -> str:
+    store = cli.store_folder() if flags.store is None else flags.store
+    if flags.store == "":  # as of `--store "$UNSET"`
+        raise errors.UsageError("--store is empty; name a folder")
+    if not store:
+        raise errors.UsageError("no home folder to install into; name a folder with --store or in EDGEPROOF_STORE")
+    return str(store)
+
+
+def _print(*lines: str) -> int:
+    for line in lines:
+        print(line)
+    return 0

@@ -1,0 +1,100 @@
+"""A model on trial: its structure verified and its own pictures replayed in a child process.
+
+A model that crashes its library, hangs or answers wrongly does so in the child; here that is one line. The child is
+given the bytes rather than the path, so what was tried is what the caller holds.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+
+from edge import artifact, contract, engines, errors
+from edge.artifact import Artifact
+from edge.device import selftest
+from edge.errors import ModelError
+from edge.predictor import Predictor
+
+TIMEOUT_S = 60.0  # an import from a slow SD card takes its time
+
+_VERDICTS: dict[int, type[errors.ToolchainError]] = {
+    error.exit_code: error
+    for error in (errors.Refused, errors.EngineMissing, errors.OutOfMemory, errors.StorageError, ModelError)
+}
+
+
+def hold(model: Artifact) -> str:
+    """Try `model` in a child process; what it showed, in words.
+
+    Raises ModelError where it crashes, hangs, or is not what its contract says, Refused where an answer is wrong, and
+    EngineMissing, OutOfMemory or StorageError where the device is at fault.
+    """
+    command = [sys.executable, "-m", "edge.store.sandbox", model.path]
+    house = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))  # where -m finds this very edge
+    try:
+        done = subprocess.run(command, input=model.data, capture_output=True, timeout=TIMEOUT_S, cwd=house)
+    except subprocess.TimeoutExpired:
+        raise ModelError(f"{model.path}: gave no answer within {TIMEOUT_S:.0f} s when tried") from None
+    except OSError as error:
+        raise errors.StorageError(f"{model.path}: cannot be tried: {error.strerror or error}") from None
+    if done.returncode == 0:
+        return done.stdout.decode(errors="replace").strip()
+    if done.returncode == -signal.SIGKILL:
+        raise errors.OutOfMemory(f"{model.path}: killed when tried, as for want of memory")
+    if done.returncode < 0:
+        raise ModelError(f"{model.path}: crashed when tried: {signal.strsignal(-done.returncode)}")
+    said = (done.stderr.decode(errors="replace").strip().splitlines() or [f"exit code {done.returncode}"])[-1]
+    ours = said.startswith("edge: ") and done.returncode in _VERDICTS
+    if not ours:  # Python itself did not come up, say
+        raise errors.StorageError(errors.one_line(f"{model.path}: cannot be tried: {said}"))
+    raise _VERDICTS[done.returncode](said.removeprefix("edge: "))
+
+
+def main() -> int:
+    """The child: the bytes on stdin, the name they go by as the argument; the verdict on stdout or stderr."""
+    # Where the parent is killed nobody is left to end a hanging trial.
+    signal.alarm(round(2 * TIMEOUT_S))
+    path = sys.argv[1]
+    model = artifact.parse(path, sys.stdin.buffer.read())
+    try:
+        print(_tried(model))
+    except errors.ToolchainError:
+        raise
+    except MemoryError:
+        raise errors.OutOfMemory(f"{model.path}: out of memory when tried") from None
+    except OSError as error:
+        raise errors.StorageError(errors.one_line(f"{model.path}: cannot be tried: {error}")) from None
+    except Exception as error:  # whatever it is, these bytes brought it about
+        raise ModelError(errors.one_line(f"{model.path}: fails when tried: {type(error).__name__}: {error}")) from None
+    return 0
+
+
+def _tried(model: Artifact) -> str:
+    model.manifest()  # raises where the two accounts disagree
+    # First the engine that verifies the structure, then the one that will run it once it is installed.
+    answers: dict[str, str] = {}
+    for trusted in (False, True):
+        ready = Predictor(model, engines.load(model, trusted=trusted))
+        if ready.engine.name in answers:
+            continue
+        _compare(model, ready.engine.describe())
+        replay = selftest.replay(ready)
+        if not replay.n_goldens:
+            raise ModelError(f"{model.path}: carries no pictures to test itself with")
+        if replay.first_difference:
+            raise errors.Refused(f"{model.path}: {replay.first_difference} ({ready.engine.name} {ready.engine.version})")
+        answers[ready.engine.name] = f"{replay.n_exact} bit for bit by {ready.engine.name} {ready.engine.version}"
+    return f"{replay.n_goldens} pictures: {', '.join(answers.values())}"
+
+
+def _compare(model: Artifact, found: contract.ModelContract) -> None:
+    """Raise ModelError where the model's own account is not its contract's: a prediction goes by the contract alone."""
+    assert model.contract
+    told = model.contract.items()
+    for key in ("height", "width", "channels", "input-dtype", "output-dtype", "output-scale", "output-zero-point", "classes"):
+        if found.items()[key] != told[key]:
+            raise ModelError(f"{model.path}: the contract says {key} {told[key]}, the model {found.items()[key]}")
+
+
+if __name__ == "__main__":
+    sys.exit(errors.run(main, "edge"))

@@ -1,0 +1,46 @@
+"""Activation ranges by each method, against figures worked by hand."""
+
+import numpy as np
+import pytest
+
+from convert.calibration.ranges import METHODS, narrowed, tensor_ranges
+
+
+def of(*arrays: np.ndarray):
+    """The values of one tensor, an array an image."""
+    return lambda: ({"relu": array} for array in arrays)
+
+
+def test_min_max_is_the_least_and_the_greatest_over_all_images_and_holds_zero():
+    first, second = np.array([1.0, 7.0]), np.array([3.0, 9.5])
+    assert tensor_ranges(of(first, second), "min-max") == {"relu": (0.0, 9.5)}
+    assert tensor_ranges(of(-first, -second), "min-max") == {"relu": (-9.5, 0.0)}
+
+
+def test_percentile_leaves_one_value_in_ten_thousand_out_at_either_end():
+    values = np.concatenate([np.linspace(-1, 1, 99_990), np.full(5, -50.0), np.full(5, 50.0)])
+    low, high = tensor_ranges(of(values), "percentile")["relu"]
+    # Five of 100,000 at each end lie outside; the ends fall within one bin of 100/2048 of ±1.
+    assert (low, high) == pytest.approx((-1, 1), abs=100 / 2048)
+
+
+def test_mse_clips_one_far_value_and_keeps_an_even_spread_whole():
+    even = np.linspace(0, 1, 100_000)
+    assert tensor_ranges(of(even), "mse")["relu"] == pytest.approx((0, 1), abs=0.02)
+    low, high = tensor_ranges(of(np.append(even, 30.0)), "mse")["relu"]
+    # Kept, 30 makes the step 30/255 and the error 100,000 · step²/12 = 115; clipped at 1, it alone costs 29² = 841.
+    # In between, at h: 100,000 · (h/255)²/12 + (30 - h)² is least where h = 30/(1 + 0.128) = 26.6.
+    assert low == 0 and high == pytest.approx(26.6, abs=1.0)  # the even spread is not a whole number of steps
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_tensor_that_is_always_zero_has_an_empty_range(method):
+    assert tensor_ranges(of(np.zeros(5), np.zeros(5)), method) == {"relu": (0.0, 0.0)}
+
+
+@pytest.mark.parametrize("method", METHODS[1:])
+def test_a_range_keeps_zero_inside(method):
+    counts = np.zeros(2048, np.int64)
+    counts[1000:1010] = 500
+    low, high = narrowed(counts, (0.0, 2.0), method)
+    assert low == 0 and 0.9 < high <= 2.0

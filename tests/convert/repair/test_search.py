@@ -1,0 +1,264 @@
+"""A candidate that did not pass is mended by the cheapest remedy that is enough, or described as it is left."""
+
+import json
+import sys
+import tracemalloc
+
+import keras
+import numpy as np
+import pytest
+
+from convert import __main__ as command
+from convert.calibration.images import draw_calibration_set
+from convert.evaluation import Judged, Row, answers, prepare
+from convert.gate import Gate, Verdict
+from convert.interfaces import converter
+from convert.plan import Plan
+from convert.repair import search as ladder
+from convert.repair.remedies import Reweighted, bias_corrected, equalized
+from convert.repair.search import Repair, Step, harm_left, mendable, repair
+from convert.verify import Verification, compare
+from edge import artifact
+from tests.convert.repair.faults import outlier
+from train import checkpoint, evaluate
+from train.architectures import architecture
+
+L = keras.layers
+
+
+@pytest.fixture(scope="module")
+def planted(trained, digits):
+    """The network with a channel of conv2 that reaches 200 times too far: in float the same answers."""
+    return outlier("conv2", "dense1")(trained, digits).trained
+
+
+@pytest.fixture(scope="module")
+def attempted(planted, digits):
+    """Its trial, the converter, and what the gate saw of the int8 model."""
+    trial = prepare(
+        planted, digits, digits.train, calibration=draw_calibration_set(digits.train), gate=Gate(2.0), require_int8=False
+    )
+    source = converter("tflite", planted, trial.calibration)
+    logits = answers(trial, source, Plan("int8"), digits.test.images)
+    return trial, source, compare(logits, digits.test.labels, trial.reference)
+
+
+def test_equalization_takes_the_outlier_away_and_leaves_the_answers(planted, digits):
+    before, after = planted.build(), equalized(planted).build()
+    images = digits.test.images[:100]
+    np.testing.assert_allclose(evaluate.logits(after, images), evaluate.logits(before, images), rtol=0, atol=2e-3)
+
+    def over_median(model):
+        peaks = np.abs(np.array(model.get_layer("conv2").kernel)).max(axis=(0, 1, 2))
+        return peaks.max() / np.median(peaks)
+
+    assert over_median(before) > 100 and over_median(after) < 10
+
+
+class Drawn:
+    """A documented network with weights of our drawing."""
+
+    def __init__(self, network):
+        self.network = network
+
+    def build(self, *, batch_size=None):
+        model = architecture(self.network).build(batch_size=batch_size)
+        rng = np.random.default_rng(0)
+        for variable in model.weights:
+            variable.assign(np.array(variable) * rng.uniform(0.5, 2, variable.shape).astype("f4"))
+        return model
+
+    def images(self, n):
+        return np.random.default_rng(0).integers(0, 256, (n, *self.build().input_shape[1:]), np.uint8)
+
+
+@pytest.mark.parametrize("network", ["mnist-tiny", "keras-cnn", "deep-mnist-conv", "resnet8", "lenet5-1998"])
+def test_equalization_keeps_what_any_network_answers(network):
+    source = Drawn(network)
+    images, changed = source.images(8), equalized(source)
+    if network == "lenet5-1998":
+        assert changed is None  # tanh: nothing may be scaled across it
+        return
+    before, after = (evaluate.logits(each.build(), images) for each in (source, changed))
+    np.testing.assert_allclose(after, before, rtol=0, atol=1e-4 * np.abs(before).max())
+
+
+def test_bias_correction_takes_the_mean_of_rounding_off(trained, digits):
+    """With weights rounded to 4 bits a tensor, the mean of the logits moves; corrected biases bring most of it back."""
+    images = digits.train.images[:256]
+
+    def rounded(network):
+        weights = checkpoint.weights_of(network.build())
+        for path, value in weights.items():
+            if path.endswith("kernel"):
+                step = np.abs(value).max() / 7
+                weights[path] = np.round(value / step) * step
+        return evaluate.logits(Reweighted(network, weights).build(), images).mean(axis=0)
+
+    wanted = evaluate.logits(trained.build(), images).mean(axis=0)
+    plain, corrected = rounded(trained), rounded(bias_corrected(trained, images, bits=4, per_channel=False))
+    assert np.abs(corrected - wanted).max() < 0.5 * np.abs(plain - wanted).max()
+
+
+@pytest.mark.parametrize("network", ["mnist-tiny", "cifar-lrn", "resnet8"])  # mnist-tiny has a layer called `mean`
+def test_biases_of_any_network_are_corrected(network):
+    source = Drawn(network)
+    before = checkpoint.weights_of(source.build())
+    after = bias_corrected(source, source.images(4), bits=4, per_channel=True).weights
+    moved = {path.rpartition("/")[2] for path in before if not np.array_equal(before[path], after[path])}
+    assert moved and moved <= {"bias", "beta"}
+
+
+class Wide:
+    """Two layers of 64 maps of 32x32, and norms that fold into nothing: behind pooling, and behind the input."""
+
+    def build(self, *, batch_size=None):
+        keras.utils.set_random_seed(0)
+        return keras.Sequential(
+            [
+                keras.Input((32, 32, 3), batch_size=batch_size, name="pixels"),
+                L.BatchNormalization(name="norm0"),
+                L.Conv2D(64, 3, padding="same", activation="relu", name="conv1"),
+                L.Conv2D(64, 3, padding="same", activation="relu", name="conv2"),
+                L.MaxPooling2D(name="pool"),
+                L.BatchNormalization(beta_initializer="random_normal", name="norm"),
+                L.Conv2D(8, 3, name="conv3"),
+                L.BatchNormalization(moving_mean_initializer="random_normal", name="norm3"),
+                L.BatchNormalization(beta_initializer="random_normal", name="norm4"),
+                L.GlobalAveragePooling2D(name="mean"),
+                L.Dense(3, name="logits"),
+            ],
+            name="wide",
+        )
+
+
+WIDE_PICTURES = np.random.default_rng(0).integers(0, 256, (128, 32, 32, 3), np.uint8)
+
+
+def test_a_norm_that_folds_into_nothing_is_equalized_like_a_layer():
+    before, after = Wide().build(), equalized(Wide()).build()
+    few = WIDE_PICTURES[:8]
+    given = evaluate.logits(before, few)
+    np.testing.assert_allclose(evaluate.logits(after, few), given, rtol=0, atol=1e-4 * np.abs(given).max())
+    assert np.asarray(after.get_layer("norm").gamma).max() < 0.9  # they were all one
+
+
+def test_bias_correction_holds_the_maps_of_a_few_pictures_only():
+    tracemalloc.start()
+    try:
+        bias_corrected(Wide(), WIDE_PICTURES, bits=8, per_channel=True)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    one_layer = len(WIDE_PICTURES) * 32 * 32 * 64 * 4  # 34 MB for all pictures
+    assert peak < one_layer / 2
+
+
+def test_a_planted_outlier_is_mended_without_a_layer_in_float(attempted):
+    trial, source, seen = attempted
+    assert seen.drop_points > 5
+    found = repair(trial, source, Plan("int8"), seen=seen)
+    assert found.passed and found.layers == () and "weights equalized across layers" in found.remedies
+    assert [step.remedy for step in found.steps[:2]] == ["as it was", "min-max ranges"]
+    test = trial.dataset.test
+    after = compare(answers(trial, found.source, found.plan, test.images), test.labels, trial.reference)
+    assert trial.gate.judge(after).passed
+
+
+def test_where_weights_cannot_be_changed_the_two_layers_that_share_the_tensor_stay_in_float(attempted, monkeypatch):
+    trial, source, seen = attempted
+    monkeypatch.setattr(ladder, "equalized", lambda network: None)
+    found = repair(trial, source, Plan("int8"), seen=seen)
+    assert found.passed and found.layers == ("conv2", "dense1")
+    assert found.plan.in_words.endswith("in float32: conv2, pool2, flatten, dense1")
+
+
+def test_no_layer_is_left_in_float_where_all_must_be_int8_and_the_best_attempt_is_described(attempted, monkeypatch):
+    trial, source, seen = attempted
+    monkeypatch.setattr(ladder, "equalized", lambda network: None)
+    monkeypatch.setattr(ladder, "bias_corrected", lambda network, images, **how: network)
+    strict = prepare(
+        trial.trained, trial.dataset, trial.dataset.train,
+        calibration=trial.calibration, gate=trial.gate, require_int8=True,
+    )  # fmt: skip
+    found = repair(strict, source, Plan("int8"), seen=seen)
+    assert not found.passed and found.layers == ()
+    assert found.in_words(Verdict("failed", ())).startswith("not mended; the best attempt: ")
+
+
+def test_the_share_of_harm_is_of_lost_pictures_or_of_the_error_where_those_cannot_be_counted():
+    def step(lost, logit_error):
+        return Step("", 1000, lost, 0, logit_error, kept=False, passed=False)
+
+    assert harm_left(step(99, 1.0), step(9, 1.0)) == pytest.approx(9.5 / 99.5)
+    assert harm_left(step(2, 4.0), step(0, 1.0)) == 0.5
+    assert harm_left(step(2, 4.0), step(0, None)) == 1.0
+
+
+def test_nothing_is_tried_where_not_even_a_perfect_candidate_could_pass(attempted):
+    trial, _, seen = attempted
+
+    def row(outcome, precision="int8"):
+        judged = Judged(None, None, seen, None, None, 0.0, None)
+        return Row("n", "tflite", Plan(precision), Verdict(outcome, ()), judged)
+
+    assert mendable(trial, row("failed"))
+    assert not mendable(trial, row("passed")) and not mendable(trial, row("refused"))
+    assert not mendable(trial, row("failed", "float16"))
+    few = Verification(n_images=100, lost=9, gained=0, agreeing=91, float_top1=1.0, top1=0.91)
+    assert not mendable(
+        trial, Row("n", "tflite", Plan("int8"), Verdict("failed", ()), Judged(None, None, few, None, None, 0, None))
+    )
+
+
+def convert_planted(monkeypatch, planted, tmp_path, *flags: str) -> int:
+    planted.save(tmp_path / "run")
+    arguments = ("--int8", "--formats", "tflite", "--checkpoint", str(tmp_path / "run"), "--out", str(tmp_path / "out"), *flags)
+    monkeypatch.setattr(sys, "argv", ["convert", *arguments])
+    return command.main()
+
+
+def test_the_command_publishes_what_it_mended_and_says_what_that_cost(monkeypatch, planted, tmp_path, capsys):
+    (tmp_path / "run").mkdir()
+    assert convert_planted(monkeypatch, planted, tmp_path) == 0
+    published = artifact.read(str(tmp_path / "out" / "lenet5-relu-digits-int8.tflite"))
+    assert published.manifest()["verification"]["drop_points"] < 2
+    said = capsys.readouterr()
+    assert "passed, mended" in said.out
+    assert "lenet5-relu-digits-int8.tflite: conv2 (" in said.err and "outlier weights in one channel: channel" in said.err
+    assert "lenet5-relu-digits-int8.tflite: mended by: " in said.err
+    (row,) = json.loads((tmp_path / "out" / "report.json").read_text())["rows"]
+    assert row["repair"]["passed"] and row["repair"]["before"]["verdict"] == "failed"
+    report = (tmp_path / "out" / "report.md").read_text()
+    assert "It costs " in report and " µs a prediction; what runs: " in report
+
+
+def test_what_is_enough_on_validation_images_and_not_on_the_test_split_is_not_called_mended(
+    monkeypatch, planted, tmp_path, capsys
+):
+    as_it_was = Step("as it was", 685, 90, 0, 4.0, kept=True, passed=False)
+    enough = Step("percentile ranges", 685, 0, 0, 0.1, kept=True, passed=True)
+
+    def promising(trial, source, plan, *, seen):
+        return Repair(source, plan, trial.calibration, (), (as_it_was, enough), True)
+
+    monkeypatch.setattr(ladder, "repair", promising)
+    (tmp_path / "run").mkdir()
+    assert convert_planted(monkeypatch, planted, tmp_path) == 1
+    said = capsys.readouterr()
+    assert said.out.rstrip().endswith("  failed, after a repair") and "mended" not in said.out
+    words = (
+        "not mended by: percentile ranges (0 lost, 0 gained of 685 validation images, logit error 0.1): "
+        "enough on validation images, not on the test split"
+    )
+    assert f"lenet5-relu-digits-int8.tflite: {words}\n" in said.err
+    assert f"`lenet5-relu-digits-int8.tflite` {words}." in (tmp_path / "out" / "report.md").read_text()
+
+
+def test_without_repair_nothing_is_published_and_the_cause_is_said(monkeypatch, planted, tmp_path, capsys):
+    (tmp_path / "run").mkdir()
+    assert convert_planted(monkeypatch, planted, tmp_path, "--no-repair") == 1
+    assert not list((tmp_path / "out").glob("*.tflite"))
+    said = capsys.readouterr().err
+    assert "outlier weights in one channel" in said and "failed, not published: top-1 fell " in said
+    assert "mended" not in said

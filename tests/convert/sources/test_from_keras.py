@@ -1,0 +1,207 @@
+"""A foreign .keras file: what cannot be converted is named, and what can be answers as it did."""
+
+import json
+
+import keras
+import numpy as np
+import pytest
+from PIL import Image
+
+from convert.sources import from_keras
+from edge.errors import InputError, ModelError
+from tests.convert.sources.keras_files import SAYS_DARK, edited, saved, sound, tone_layers
+
+L = keras.layers
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory):
+    """Twenty dark and twenty light grey pictures of 16x16."""
+    folder = tmp_path_factory.mktemp("foreign") / "tones"
+    rng = np.random.default_rng(0)
+    for name, low in (("dark", 0), ("light", 140)):
+        (folder / name).mkdir(parents=True)
+        for index in range(20):
+            Image.fromarray(rng.integers(low, low + 116, (16, 16), np.uint8)).save(folder / name / f"{index:02}.png")
+    return folder
+
+
+@pytest.fixture
+def plain(tmp_path):
+    return sound(tmp_path / "Tones v2.keras")
+
+
+# What can and what cannot be converted.
+
+
+def test_a_sound_file_answers_as_before_and_ends_in_logits(plain, pictures):
+    loaded = from_keras.load(plain, pictures)
+    network = loaded.build(batch_size=1)
+    assert [type(part).__name__ for part in network.layers] == ["InputLayer", "Rescaling", "GlobalAveragePooling2D", "Dense"]
+    assert network.input_shape == (1, 16, 16, 1) and network.output_shape == (1, 2)
+    white = np.full((1, 16, 16, 1), 255, np.float32)
+    np.testing.assert_allclose(network.predict_on_batch(white), [[-5, 5]], atol=1e-5)  # by hand, from SAYS_DARK
+    assert (loaded.network, loaded.data, loaded.class_names) == ("tones-v2", "tones", ("dark", "light"))
+    assert repr(loaded.contract) == "16x16x1 resize any"
+    assert loaded.name == "tones-v2-tones" and loaded.provenance == {
+        "model_sha256": loaded.digest,
+        "trained_with": {"keras": keras.__version__},
+        "declared_scaling": {"scale": 1.0, "offset": 0.0},
+        "split": "stratified, 30% to test, seed 0",
+    }
+    assert loaded.data_digest == loaded.dataset.digest and len(loaded.digest) == 64
+
+
+def test_saved_again_it_has_the_same_digest_and_other_weights_another(plain, pictures, tmp_path):
+    first = from_keras.load(plain, pictures)
+    model = keras.saving.load_model(plain)
+    model.save(tmp_path / "again.keras")
+    assert from_keras.load(tmp_path / "again.keras", pictures).digest == first.digest
+    model.layers[-1].bias.assign([5.0, -5.5])
+    model.save(tmp_path / "again.keras")
+    assert from_keras.load(tmp_path / "again.keras", pictures).digest != first.digest
+
+
+def test_models_in_models_come_out_flat_and_half_precision_whole(pictures, tmp_path):
+    shared = L.Conv2D(1, 1, kernel_initializer="ones", name="same name")
+    augment = keras.Sequential([keras.Input((16, 16, 1)), L.RandomFlip(), L.RandomRotation(0.1)], name="augment")
+    inner_pixels = keras.Input((16, 16, 1))
+    inner = keras.Model(inner_pixels, L.Conv2D(1, 1, kernel_initializer="ones", name="same name")(inner_pixels))
+    keras.config.set_dtype_policy("mixed_float16")
+    try:
+        pixels = keras.Input((16, 16, 1))
+        x = augment(pixels) / 255.0
+        x = inner(shared(shared(x)), training=False) * 0.5 + x * 0.5
+        for part in (L.Dropout(0.5), *tone_layers(activation=None), L.Activation("softmax", dtype="float32")):
+            x = part(x)
+        keras.Model(pixels, x).save(tmp_path / "nested.keras")
+    finally:
+        keras.config.set_dtype_policy("float32")
+    network = from_keras.load(tmp_path / "nested.keras", pictures).build()
+    names = [part.name for part in network.layers]
+    assert len(set(names)) == len(names) and {"same_name", "same_name-again-1"} <= set(names)
+    kinds = {type(part).__name__ for part in network.layers}
+    assert not kinds & {"Dropout", "Functional", "RandomFlip", "Sequential", "Softmax", "Activation"}
+    assert {variable.dtype for variable in network.weights} == {"float32"}
+    np.testing.assert_allclose(network.predict_on_batch(np.full((1, 16, 16, 1), 255.0)), [[-5, 5]], atol=1e-5)
+
+
+PIXELWISE = L.Normalization(axis=(1, 2, 3), mean=np.zeros((16, 16, 1)), variance=np.ones((16, 16, 1)), name="n")
+
+
+@pytest.mark.parametrize(
+    ("layers", "said"),
+    [
+        ([L.Flatten(), L.Dense(1, activation="sigmoid")], "one output, a yes or no; wanted an output a class"),
+        ([L.Flatten(), L.Dense(3, activation="sigmoid")], "ends in sigmoid, a yes or no for each of 3 classes"),
+        ([L.Flatten(), L.Dense(3, activation="tanh")], "ends in tanh; wanted softmax, or nothing after the last Dense layer"),
+        ([L.Flatten(), L.Dense(101)], "101 classes; wanted 2 to 100"),
+        ([L.Conv2D(2, 1)], "output (None, 16, 16, 2); wanted one of [None, classes]"),
+        ([L.Reshape((16, 16)), L.LSTM(2, name="memory")], "layer 'memory' (LSTM): recurrent layers have no int8 form"),
+        (
+            [L.Resizing(8, 8, "bicubic", name="r"), L.Flatten(), L.Dense(2)],
+            "layer 'r' (Resizing): interpolates bicubic; wanted",
+        ),
+        ([L.Solarization(name="sun"), L.Flatten(), L.Dense(2)], "layer 'sun' (Solarization): keras.layers.Solarization is not"),
+        ([L.Flatten(), L.Dense(4, activation="gelu", name="g"), L.Dense(2)], "layer 'g' (Dense): activation 'gelu' is not"),
+        ([PIXELWISE, L.Flatten(), L.Dense(2)], "layer 'n' (Normalization): keeps a mean for each pixel; wanted one a channel"),
+        (
+            [L.Conv2D(2, 1), L.Conv2D(2, 1, groups=2, name="g"), L.Flatten(), L.Dense(2)],
+            "layer 'g' (Conv2D): a convolution in 2",
+        ),
+        ([L.Flatten(), L.Dense(2), L.Softmax(), L.Reshape((2,))], "its answers are probabilities, and no softmax is last"),
+        ([L.Conv2D(2, 1, groups=1, data_format="channels_first", name="c")], "layer 'c' (Conv2D): keeps channels first"),
+    ],
+)
+def test_what_cannot_be_converted_is_named(layers, said, pictures, tmp_path):
+    path = tmp_path / "odd.keras"
+    if "channels first" in said:
+        edited(
+            saved(path, L.Conv2D(2, 1, name="c")),
+            lambda whole: whole["config"]["layers"][-1]["config"].update(data_format="channels_first"),
+        )
+    else:
+        saved(path, *layers)
+    with pytest.raises(ModelError) as refused:
+        from_keras.load(path, pictures)
+    assert said in str(refused.value) and "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("shape", [(16, 16, 2), (8, 8, 1), (256, 256, 3)])
+def test_an_input_that_is_no_small_picture_is_refused(shape, pictures, tmp_path):
+    with pytest.raises(ModelError, match=r"takes|input"):
+        from_keras.load(saved(tmp_path / "odd.keras", L.Flatten(), L.Dense(2), shape=shape), pictures)
+
+
+def test_another_number_of_classes_than_the_folder_has_is_refused(pictures, tmp_path):
+    path = saved(tmp_path / "three.keras", L.Flatten(), L.Dense(3))
+    with pytest.raises(InputError, match=r"2 classes, and .*three\.keras tells 3 apart; wanted a sub-folder for each"):
+        from_keras.load(path, pictures)
+
+
+# Scaling.
+
+
+def contract(tmp_path, **keys):
+    (tmp_path / "contract.json").write_text(json.dumps(keys))
+    return tmp_path / "contract.json"
+
+
+def test_a_network_without_its_scaling_is_refused_with_the_scaling_it_wants(pictures, tmp_path):
+    path = saved(tmp_path / "bare.keras", *tone_layers())
+    with pytest.raises(InputError) as refused:
+        from_keras.load(path, pictures)
+    assert str(refused.value).endswith(
+        "answers 50% of 28 training pictures right, and 100% with pixels divided by 255; "
+        'say so in contract.json, named with --contract: {"scale": 0.00392156862745098, "offset": 0.0}'
+    )
+
+
+def test_with_the_scaling_it_was_told_the_network_takes_pixels(pictures, tmp_path):
+    path = saved(tmp_path / "bare.keras", *tone_layers(activation=None))
+    file = contract(tmp_path, height=16, width=16, channels=1, fit="exact", scale=1 / 255)
+    loaded = from_keras.load(path, pictures, contract_file=file)
+    assert loaded.contract.fit == "exact"
+    white = np.full((1, 16, 16, 1), 255, np.float32)
+    np.testing.assert_allclose(loaded.build().predict_on_batch(white), [[-5, 5]], atol=1e-5)
+
+
+def test_a_network_of_any_size_takes_the_contracts(pictures, tmp_path):
+    path = saved(tmp_path / "any.keras", L.Rescaling(1 / 255), *tone_layers(), shape=(None, None, 1))
+    with pytest.raises(InputError, match=r"takes any height; say which in a contract: .*32"):
+        from_keras.load(path, pictures)
+    loaded = from_keras.load(path, pictures, contract_file=contract(tmp_path, height=20, width=24))
+    assert loaded.build(batch_size=1).input_shape == (1, 20, 24, 1)
+
+
+@pytest.mark.parametrize(
+    ("keys", "said"),
+    [
+        ({"scale": "1/255"}, "scale '1/255'; wanted a number, such as 0.00392156862745098 for 1/255"),
+        ({"scale": 0}, "scale 0; wanted a number"),
+        ({"height": 32}, "height 32, and "),
+        ({"mean": 0.5}, "unknown key 'mean'; known are height, width, channels, fit, polarity, scale, offset"),
+        ({"fit": "stretch"}, "fit 'stretch' with polarity 'any'; known are"),
+    ],
+)
+def test_a_contract_that_says_something_else_is_refused(plain, pictures, tmp_path, keys, said):
+    with pytest.raises(InputError) as refused:
+        from_keras.load(plain, pictures, contract_file=contract(tmp_path, **keys))
+    assert said in str(refused.value)
+
+
+def test_classes_in_another_order_than_the_folders_are_refused_with_the_order(pictures, tmp_path):
+    gap, dense = tone_layers()
+    dense.set_weights([-np.array(value) for value in SAYS_DARK])
+    with pytest.raises(InputError) as refused:
+        from_keras.load(saved(tmp_path / "turned.keras", L.Rescaling(1 / 255), gap, dense), pictures)
+    assert str(refused.value).endswith(
+        "answers 0% of 28 training pictures right, and 100% were the classes in the order light, dark; "
+        "rename the sub-folders so that they sort in that order: 00-light, 01-dark"
+    )
+
+
+def test_a_network_that_guesses_is_said_to(pictures, tmp_path, capsys):
+    path = saved(tmp_path / "guess.keras", L.Rescaling(0.0), L.Flatten(), L.Dense(2))
+    from_keras.load(path, pictures)
+    assert "guess.keras: answers 50% of 28 training pictures right, about what guessing does" in capsys.readouterr().err

@@ -1,0 +1,328 @@
+"""What the doctor finds on made-up devices, whose files have the form of real ones, and on this machine.
+
+The two /proc/cpuinfo excerpts follow published dumps of a Pi 4 (rev 1.5) and a Pi 5 (rev 1.0).
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+from dataclasses import replace
+
+import pytest
+
+from conftest import ROOT
+from edge.device import doctor, host
+from edge.device.doctor import Check, Library
+from edge.errors import SealError
+
+PI4_CORE = """\
+processor\t: {n}
+BogoMIPS\t: 108.00
+Features\t: fp asimd evtstrm crc32 cpuid
+CPU implementer\t: 0x41
+CPU architecture: 8
+CPU variant\t: 0x0
+CPU part\t: 0xd08
+CPU revision\t: 3
+
+"""
+PI5_CORE = """\
+processor\t: {n}
+BogoMIPS\t: 108.00
+Features\t: fp asimd evtstrm aes pmull sha1 sha2 crc32 atomics fphp asimdhp cpuid asimdrdm lrcpc dcpop asimddp
+CPU implementer\t: 0x41
+CPU architecture: 8
+CPU variant\t: 0x4
+CPU part\t: 0xd0b
+CPU revision\t: 1
+
+"""
+COMMON = {
+    "proc/meminfo": "MemTotal:        3884332 kB\nMemFree:         2911112 kB\nMemAvailable:    3395608 kB\n",
+    "proc/sys/kernel/osrelease": "6.6.31+rpt-rpi-v8\n",
+    "etc/os-release": 'PRETTY_NAME="Debian GNU/Linux 12 (bookworm)"\nNAME="Debian GNU/Linux"\n',
+    "sys/class/thermal/thermal_zone0/type": "cpu-thermal\n",
+    "sys/class/thermal/thermal_zone0/temp": "48199\n",
+    "sys/class/thermal/thermal_zone1/type": "charger\n",
+    "sys/class/thermal/thermal_zone1/temp": "91000\n",
+    "sys/devices/system/cpu/cpu0/cpufreq/scaling_governor": "ondemand\n",
+    "sys/devices/system/cpu/cpu0/cpufreq/scaling_driver": "cpufreq-dt\n",
+    "sys/devices/system/cpu/cpu0/cpufreq/scaling_cur_freq": "600000\n",
+}
+PI4 = COMMON | {
+    "proc/cpuinfo": "".join(PI4_CORE.format(n=n) for n in range(4)) + "Revision\t: d03115\nModel\t\t: from cpuinfo\n",
+    "proc/device-tree/model": "Raspberry Pi 4 Model B Rev 1.5\0",
+    "sys/devices/system/cpu/cpu0/cpufreq/cpuinfo_max_freq": "1800000\n",
+    "sys/devices/platform/soc/soc:firmware/get_throttled": "0\n",
+}
+PI5 = COMMON | {
+    "proc/cpuinfo": "".join(PI5_CORE.format(n=n) for n in range(4)) + "Model\t\t: Raspberry Pi 5 Model B Rev 1.0\n",
+    "sys/devices/system/cpu/cpu0/cpufreq/cpuinfo_max_freq": "2400000\n",
+    "sys/class/hwmon/hwmon0/name": "cpu_thermal\n",
+    "sys/class/hwmon/hwmon2/name": "rpi_volt\n",
+    "sys/class/hwmon/hwmon2/in0_lcrit_alarm": "0\n",
+}
+LITERT = Library("LiteRT", "ai-edge-litert", "2.3.0")
+TFLITE = Library("tflite-runtime", "tflite-runtime", "2.14.0")
+NO_TFLITE = Library("tflite-runtime", "tflite-runtime", None)
+
+
+@pytest.fixture
+def device(tmp_path):
+    """Makes the Host of a 64-bit Arm device with these files; keywords replace what the process itself would say."""
+
+    def made(files: dict[str, str], **changed: object) -> host.Host:
+        for name, text in files.items():
+            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / name).write_text(text)
+        process = {"machine": "aarch64", "python_bits": 64, "python": "3.11.2", "glibc": "2.36"}
+        return replace(host.read(str(tmp_path)), **(process | changed))
+
+    return made
+
+
+def test_a_pi_4_is_read_in_full(device):
+    assert device(PI4).as_dict() == {
+        "machine": "aarch64",
+        "python_bits": 64,
+        "python": "3.11.2",
+        "cpu_model": "Cortex-A72",
+        "n_cpus": 4,
+        "cpu_features": ("asimd",),
+        "board": "Raspberry Pi 4 Model B Rev 1.5",
+        "system": "Debian GNU/Linux 12 (bookworm)",
+        "kernel": "6.6.31+rpt-rpi-v8",
+        "glibc": "2.36",
+        "governor": "ondemand",
+        "frequency_driver": "cpufreq-dt",
+        "frequency_mhz": 600,
+        "max_frequency_mhz": 1800,
+        "temperature_c": 48.199,
+        "throttle_word": 0,
+        "under_voltage_alarm": None,
+        "memory_mib": 3793,
+        "available_memory_mib": 3316,
+    }
+
+
+def test_a_pi_5_tells_its_model_in_cpuinfo_and_its_voltage_through_hwmon(device):
+    pi = device(PI5)
+    assert (pi.board, pi.cpu_model, pi.cpu_features) == ("Raspberry Pi 5 Model B Rev 1.0", "Cortex-A76", ("asimd", "asimddp"))
+    assert (pi.throttle_word, pi.under_voltage_alarm, pi.max_frequency_mhz) == (None, False, 2400)
+
+
+def test_an_empty_machine_is_unknown_not_guessed(device):
+    nothing = device({}).as_dict()
+    process = ("machine", "python_bits", "python", "glibc")
+    assert {key: value for key, value in nothing.items() if value is not None and key not in process} == {}
+
+
+def test_figures_that_cannot_be_are_unknown(device):
+    odd = device({
+        "sys/class/thermal/thermal_zone0/temp": "-274000\n",
+        "sys/devices/system/cpu/cpu0/cpufreq/scaling_cur_freq": "<unknown>\n",
+        "sys/devices/platform/soc/soc:firmware/get_throttled": "busy\n",
+    })  # fmt: skip
+    assert (odd.temperature_c, odd.frequency_mhz, odd.throttle_word) == (None, None, None)
+
+
+def test_two_kinds_of_cores_are_both_named_and_the_fastest_gives_the_frequency(device):
+    cores = PI4_CORE.format(n=0).replace("0xd08", "0xd05") + PI5_CORE.format(n=1)
+    frequencies = {f"sys/devices/system/cpu/cpu{n}/cpufreq/cpuinfo_max_freq": f"{mhz}000" for n, mhz in ((0, 1800), (1, 2208))}
+    big_little = device({"proc/cpuinfo": cores} | frequencies)
+    assert (big_little.cpu_model, big_little.max_frequency_mhz) == ("Cortex-A55 + Cortex-A76", 2208)
+
+
+def test_a_healthy_pi_5_has_nothing_to_mend(device):
+    pi = device(PI5)
+    found = [
+        doctor.python(pi, NO_TFLITE),
+        doctor.glibc(pi, LITERT),
+        doctor.cpu(pi),
+        doctor.governor(pi),
+        doctor.temperature(pi),
+        doctor.throttling(pi),
+        doctor.memory(pi),
+    ]
+    assert [(check.status, check.found, check.advice) for check in found] == [
+        ("ok", "3.11.2, 64-bit, aarch64", ""),
+        ("ok", "2.36", ""),
+        ("ok", "Cortex-A76, 4 cores, asimd asimddp", ""),
+        ("ok", "ondemand, 600 of 2400 MHz", ""),
+        ("ok", "48.2 °C", ""),
+        ("ok", "none reported", ""),
+        ("ok", "3316 MiB available", ""),
+    ]
+
+
+def test_a_pi_4_is_told_that_int8_is_slower_there(device):
+    assert doctor.cpu(device(PI4)) == Check(
+        "cpu", "warn", "Cortex-A72, 4 cores, asimd, no asimddp", "nothing to mend: int8 runs without it, slower"
+    )
+
+
+def test_an_old_python_fails(device):
+    check = doctor.python(device(PI4, python="3.9.2"), NO_TFLITE)
+    assert (check.status, check.advice) == ("fail", "install Python 3.11 or newer")
+
+
+@pytest.mark.parametrize(
+    ("machine", "python", "status", "advice"),
+    [
+        ("armv7l", "3.11.2", "warn", "pip install 'edgeproof[tflite]' (Python 3.11, glibc 2.34 or newer), or use a 64"),
+        ("aarch64", "3.11.2", "warn", "linux32 pip install 'edgeproof[tflite]'"),
+        ("armv7l", "3.13.5", "fail", "use a 64-bit system"),
+        ("armv6l", "3.11.2", "fail", "use a 64-bit system"),
+    ],
+)
+def test_a_32_bit_python_is_told_what_runs_there(device, machine, python, status, advice):
+    check = doctor.python(device(PI4, machine=machine, python=python, python_bits=32), NO_TFLITE)
+    assert check.status == status
+    assert check.advice.startswith(advice)
+
+
+def test_a_32_bit_python_with_tflite_runtime_is_well(device):
+    assert doctor.python(device(PI4, machine="armv7l", python_bits=32), TFLITE).status == "ok"
+
+
+def test_bullseye_cannot_import_the_litert_it_can_install(device):
+    bullseye = device(PI4, glibc="2.31")
+    check = doctor.glibc(bullseye, LITERT)
+    assert (check.status, check.found) == ("fail", "2.31: ai-edge-litert 2.3.0 installs but needs 2.34 to import")
+    assert check.advice.endswith("or pip install ai-edge-litert==2.1.0 (needs 2.30)")
+    assert doctor.glibc(bullseye, replace(LITERT, version=None)).status == "warn"
+    assert doctor.glibc(bullseye, replace(LITERT, version="2.1.0")).status == "ok"
+    assert doctor.glibc(replace(bullseye, machine="x86_64"), LITERT).status == "ok"
+
+
+def test_a_linux_without_glibc_is_warned(device):
+    check = doctor.glibc(device(PI4, glibc=None), LITERT)
+    assert (check.status, check.found) == ("warn", "none (musl?)")
+
+
+def test_powersave_is_answered_with_the_command_that_ends_it(device):
+    slow = device(PI4 | {"sys/devices/system/cpu/cpu0/cpufreq/scaling_governor": "powersave\n"})
+    command = "echo performance | sudo tee /sys/devices/system/cpu/cpu*/cpufreq/scaling_governor"
+    assert doctor.governor(slow) == Check("governor", "warn", "powersave, 600 of 1800 MHz", command)
+    assert doctor.governor(replace(slow, frequency_driver="intel_pstate")).status == "ok"
+
+
+@pytest.mark.parametrize(
+    ("milli", "status", "found"), [(69_900, "ok", "69.9 °C"), (70_000, "warn", "70.0 °C"), (80_000, "fail", "80.0 °C")]
+)
+def test_heat_warns_from_70_and_fails_from_80_degrees(device, milli, status, found):
+    check = doctor.temperature(device(PI4 | {"sys/class/thermal/thermal_zone0/temp": f"{milli}\n"}))
+    assert (check.status, check.found) == (status, found)
+    assert check.advice == ("" if status == "ok" else "give it a heat sink, a fan or a cooler place")
+
+
+@pytest.mark.parametrize(
+    ("word", "status", "found", "advice"),
+    [
+        ("50005", "fail", "now: under-voltage, throttled (0x50005)", doctor.SUPPLY),
+        ("0x50000", "warn", "earlier: under-voltage, throttled (0x50000)", doctor.SUPPLY),
+        ("80008", "fail", "now: soft temperature limit (0x80008)", doctor.COOLING),
+        ("e0000", "warn", "earlier: frequency capped, throttled, soft temperature limit (0xe0000)", doctor.COOLING),
+        ("20002", "fail", "now: frequency capped (0x20002)", f"{doctor.SUPPLY}; {doctor.COOLING}"),
+    ],
+)
+def test_the_throttle_word_is_spelled_out(device, word, status, found, advice):
+    pi = device(PI4 | {"sys/devices/platform/soc/soc:firmware/get_throttled": f"{word}\n"})
+    assert doctor.throttling(pi) == Check("throttling", status, found, advice)
+
+
+def test_the_throttle_word_is_found_behind_the_address_of_a_pi_5(device):
+    path = "sys/devices/platform/soc@107c000000/soc@107c000000:firmware/get_throttled"
+    assert device(PI5 | {path: "10000\n"}).throttle_word == 0x10000
+
+
+def test_the_under_voltage_alarm_of_a_pi_5_fails(device):
+    check = doctor.throttling(device(PI5 | {"sys/class/hwmon/hwmon2/in0_lcrit_alarm": "1\n"}))
+    assert check == Check("throttling", "fail", "now: under-voltage (0x1)", doctor.SUPPLY)
+
+
+@pytest.mark.parametrize(("mib", "status"), [(63, "fail"), (64, "warn"), (127, "warn"), (128, "ok")])
+def test_memory_fails_below_64_and_warns_below_128_mib(device, mib, status):
+    check = doctor.memory(device(PI4 | {"proc/meminfo": f"MemTotal: 443080 kB\nMemAvailable: {mib * 1024} kB\n"}))
+    assert check.status == status
+    assert check.found.startswith(f"{mib} MiB available")
+
+
+def test_a_read_only_disk_still_predicts(tmp_path, monkeypatch):
+    assert doctor.storage(str(tmp_path / "not" / "yet")).status == "ok"
+    monkeypatch.setattr("os.access", lambda path, mode: path != str(tmp_path))  # root may write anywhere else
+    check = doctor.storage(str(tmp_path / "not" / "yet"))
+    assert (check.status, check.found) == ("warn", f"{tmp_path}/not/yet is read-only")
+    assert check.advice.startswith("predicting works; install needs a writable folder")
+
+
+def test_tflite_runtime_beside_numpy_2_fails():
+    check = doctor.engine(TFLITE, numpy="2.4.6")
+    assert (check.status, check.found) == ("fail", "tflite-runtime 2.14.0 beside numpy 2.4.6, wanted numpy < 2")
+    assert doctor.engine(TFLITE, numpy="1.26.4") == Check("engine tflite-runtime", "ok", "tflite-runtime 2.14.0")
+
+
+def test_an_engine_that_does_not_import_says_why():
+    check = doctor.engine(replace(LITERT, failure="ImportError: version `GLIBC_2.34' not found"), numpy="2.4.6")
+    assert check.found == "ai-edge-litert 2.3.0 does not import: ImportError: version `GLIBC_2.34' not found"
+    assert check.advice == "pip install --force-reinstall ai-edge-litert, or another version of it"
+
+
+def test_without_any_engine_or_pillow_the_device_is_not_fit(device, monkeypatch, capsys):
+    monkeypatch.setattr(doctor, "read", lambda: device(PI4))
+    monkeypatch.setattr(doctor, "probe", lambda title, package, module: Library(title, package, None))
+    monkeypatch.setattr(doctor, "in_child", lambda code: ("", "SealError: m.tflite: damaged"))
+    assert examine() == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert "fail  engines                none can be used: pip install edgeproof, or on 32-bit Arm " + doctor.TFLITE in lines
+    assert any(line.startswith("fail  shipped model          SealError: m.tflite: damaged: mend ") for line in lines)
+    assert any(line.startswith("warn  Pillow                 not installed: JPEG and BMP want it") for line in lines)
+    assert lines[-1] == "not fit for edgeproof: 14 checks, 2 failed, 2 with a warning"
+
+
+def test_an_old_or_broken_pillow_is_warned_about():
+    pillow = Library("Pillow", "pillow", "9.4.0")
+    assert (doctor.pillow(pillow).status, doctor.pillow(pillow).found) == ("warn", "9.4.0")
+    assert doctor.pillow(replace(pillow, version="13.0.0", failure="ImportError: libjpeg.so.62")).status == "warn"
+
+
+def test_a_child_that_crashes_hangs_or_raises_is_a_finding(monkeypatch):
+    assert doctor.in_child("print('well')") == ("well", "")
+    assert doctor.in_child("import os; os.kill(os.getpid(), 11)") == ("", "crashed: Segmentation fault")
+    assert doctor.in_child("raise ImportError('no\\x1b')") == ("", "ImportError: no\\x1b")
+    assert doctor.in_child("raise SystemExit(3)") == ("", "exit code 3")
+    monkeypatch.setattr(doctor, "TIMEOUT_S", 0.2)
+    assert doctor.in_child("import time; time.sleep(60)") == ("", "no answer within 0 s")
+
+
+def test_a_damaged_shipped_model_is_refused(tmp_path, monkeypatch):
+    data = bytearray((ROOT / "edge/models/lenet5-relu-mnist-int8.tflite").read_bytes())
+    data[1000] ^= 1
+    (tmp_path / "damaged.tflite").write_bytes(data)
+    monkeypatch.setattr("edge.cli.shipped_model", lambda: str(tmp_path / "damaged.tflite"))
+    with pytest.raises(SealError, match="damaged"):
+        doctor.replay_shipped()
+
+
+def examine(*flags: str) -> int:
+    parser = argparse.ArgumentParser()
+    doctor.add_flags(parser)
+    given = parser.parse_args(flags)
+    return given.run(given)
+
+
+def test_this_machine_is_examined_without_a_failure():
+    code = (
+        "import argparse, sys; from edge import doctor; p = argparse.ArgumentParser();"
+        "doctor.add_flags(p); f = p.parse_args(); sys.exit(doctor.main(f))"
+    )
+    table = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (table.returncode, table.stderr) == (0, ""), table.stdout
+    assert table.stdout.splitlines()[-1].startswith("fit for edgeproof: 13 checks, 0 failed, ")
+    done = subprocess.run([sys.executable, "-c", code, "--json"], cwd=ROOT, capture_output=True, text=True, check=False)
+    answer = json.loads(done.stdout)
+    assert (answer["passed"], answer["host"]["python_bits"], len(answer["checks"])) == (True, 64, 13)
+    model = next(check for check in answer["checks"] if check["name"] == "shipped model")
+    assert (model["status"], model["advice"]) == ("ok", "")
+    assert "pictures answered" in model["found"]

@@ -1,0 +1,157 @@
+"""Installs that are killed, meet a full disk, another command or a store that may not be written leave one whole model."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from conftest import without_roots_privilege
+from edge import artifact, errors
+from edge.store import lifecycle, models, sandbox
+from tests.edge.on_device import COMMAND, SEVEN, current, done, file_of, place, predict, tree
+
+
+def test_leftovers_of_a_killed_install_are_cleared_and_strangers_files_are_not(model_files, store):
+    place(model_files["first"], store=store)
+    half = store / "models" / ("a" * 64) / ".half.tflite.1.partial"
+    half.parent.mkdir()
+    ours = [half, store / ".current.1.partial", file_of("first", store).parent / ".first.tflite.1.partial"]
+    theirs = [store / "models" / "notes.txt", store / ".holiday.partial", store / "photo.png"]
+    for path in ours + theirs:
+        path.write_bytes(b"x")
+    done("start", store=store, says="first.tflite (")
+    assert not half.parent.exists() and not any(path.exists() for path in ours)
+    assert all(path.exists() for path in theirs)
+
+
+def test_nothing_behind_a_symbolic_link_is_cleared(model_files, tmp_path, store):
+    place(model_files["first"], store=store)
+    theirs = tmp_path / ".holiday.partial"
+    theirs.write_bytes(b"x")
+    (store / "models" / ("a" * 64)).symlink_to(tmp_path)
+    done("start", store=store, says="first.tflite (")
+    assert theirs.exists() and model_files["first"].exists()
+
+
+def test_a_first_install_that_was_killed_leaves_nothing_after_a_start(model_files, store):
+    place(model_files["first"], store=store)
+    (store / "current").unlink()
+    done("start", store=store, says="nothing is installed; lenet5-relu-mnist-int8.tflite (came with edgeproof): passed")
+    assert tree(store) == {}
+
+
+@pytest.mark.parametrize("moment", [0, 0.0005, 0.001, 0.002, 0.004, 0.008])
+def test_an_install_killed_at_any_moment_leaves_the_old_or_the_new_model(moment, model_files, store):
+    place(model_files["first"], store=store)
+    arriving = store / "models" / artifact.read(str(model_files["second"])).digest
+    process = subprocess.Popen(
+        [sys.executable, "-m", "edge", "install", model_files["second"], "--store", store], stdout=subprocess.DEVNULL
+    )
+    while not arriving.exists() and process.poll() is None:
+        time.sleep(0.0002)
+    time.sleep(moment)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    named = current(store)
+    assert named in ("first", "second")
+    assert predict(store).stderr.startswith(f"edge-predict: {file_of(named, store)}: litert-c")
+    lifecycle.start(store=str(store))
+    assert {path.parent.parent.name for path in store.glob("models/*/*")} == {"models"}
+    assert {path.stem for path in store.glob("models/*/*")} == {"first", named}
+    assert not list(store.rglob(".*"))
+
+
+@pytest.mark.parametrize("call", ["open", "fsync", "replace", "makedirs"])
+def test_a_full_disk_at_any_step_keeps_the_old_model(call, model_files, store, monkeypatch):
+    # The trial comes before all that is written; a real one each time would take minutes.
+    monkeypatch.setattr(sandbox, "hold", lambda model: "tried")
+    real, number = getattr(os, call), 0
+
+    def fails_once(*arguments, **keywords):
+        nonlocal number
+        number += 1
+        if number == step:
+            raise OSError(28, "No space left on device")
+        return real(*arguments, **keywords)
+
+    for step in range(1, 20):
+        shutil.rmtree(store, ignore_errors=True)
+        place(model_files["first"], store=store)
+        before, number = tree(store), 0
+        with monkeypatch.context() as patched:
+            patched.setattr(os, call, fails_once)
+            try:
+                lifecycle.install(str(model_files["second"]), store=str(store))
+            except errors.StorageError as error:
+                assert "No space left on device" in str(error)
+        if number < step:
+            break
+        assert tree(store) == before
+        assert not list(store.rglob(".*"))
+    assert 1 < step == number + 1
+
+
+def test_two_installs_at_once_end_with_one_of_the_two_and_both_in_the_history(model_files, store):
+    place(model_files["first"], store=store)
+    both = [
+        subprocess.Popen(
+            [sys.executable, "-m", "edge", "install", model_files[name], "--store", store], stdout=subprocess.DEVNULL
+        )
+        for name in ("second", "third")
+    ]
+    assert [process.wait() for process in both] == [0, 0]
+    names = [entry.file_name for entry in models.history(str(store))]
+    assert sorted(names[:2]) == ["second.tflite", "third.tflite"] and names[2] == "first.tflite"
+
+
+def test_a_second_command_waits_for_the_first_and_says_so(model_files, store):
+    with models.held(str(store)):
+        waiting = subprocess.Popen(
+            [sys.executable, "-m", "edge", "install", model_files["first"], "--store", store], stderr=subprocess.PIPE, text=True
+        )
+        assert waiting.stderr.readline() == f"edge: {store}: in use by another edge command; waiting for it\n"
+        assert not (store / "current").exists()
+    assert waiting.wait() == 0 and current(store) == "first"
+    waiting.stderr.close()
+
+
+def test_a_store_that_cannot_be_written_still_answers_and_is_verified(model_files, store):
+    place(model_files["first"], store=store)
+    (store / "lock").chmod(0o444)
+    store.chmod(0o555)
+    ended = {}
+    for command in (("start",), ("install", model_files["second"]), ("rollback",), ("list",)):
+        ended[command[0]] = subprocess.run(
+            [sys.executable, "-m", "edge", *command, "--store", store],
+            capture_output=True,
+            text=True,
+            check=False,
+            preexec_fn=without_roots_privilege,
+        )
+    store.chmod(0o755)
+    assert ended["start"].returncode == 0 and "first.tflite (" in ended["start"].stdout
+    assert ended["start"].stderr == f"edge: {store}: cannot be written: Permission denied; failures are not counted\n"
+    for name in ("install", "rollback"):
+        assert (ended[name].returncode, ended[name].stderr) == (74, f"edge: {store}: cannot be written: Permission denied\n")
+    assert ended["list"].returncode == 0 and ended["list"].stdout.startswith("current")
+    assert current(store) == "first"
+
+
+def test_a_store_that_may_not_be_read_is_no_reason_to_answer_with_another_model(model_files, store):
+    place(model_files["first"], store=store)
+    store.chmod(0)
+    done = subprocess.run(
+        [COMMAND, SEVEN],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | {"EDGEPROOF_STORE": str(store)},
+        preexec_fn=without_roots_privilege,
+    )
+    store.chmod(0o755)
+    assert (done.returncode, done.stdout) == (66, "")
+    assert done.stderr == f"edge-predict: {store}/current: Permission denied\n"

@@ -1,0 +1,244 @@
+"""A folder of pictures becomes a data set that is the same every time, or is refused with the name of what is wrong."""
+
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from edge.contract import InputContract
+from edge.errors import InputError, InputMissing
+from edge.pictures import read_pixels
+from train.datasets import folder
+
+COLOUR = InputContract(height=16, width=20, channels=3, fit="resize")
+GREY = InputContract(height=16, width=16, channels=1, fit="resize")
+
+
+def fill(path, n, *, seed, size=(24, 18)):
+    """`n` pictures in the folder `path`, no two alike."""
+    path.mkdir(parents=True)
+    rng = np.random.default_rng(seed)
+    for index in range(n):
+        noise = rng.integers(0, 256, (size[1], size[0], 3), np.uint8)
+        Image.fromarray(noise).save(path / f"{index:02}.png")
+    return path
+
+
+@pytest.fixture
+def pets(tmp_path):
+    """Twenty dogs and ten cats, not split."""
+    fill(tmp_path / "My Pets" / "dog", 20, seed=1)
+    fill(tmp_path / "My Pets" / "cat", 10, seed=2)
+    return tmp_path / "My Pets"
+
+
+@pytest.fixture
+def halves(tmp_path):
+    """Eight and four of each, split by hand."""
+    for seed, part in enumerate(("train/cat", "train/dog", "test/cat", "test/dog")):
+        fill(tmp_path / "halves" / part, 8 if "train" in part else 4, seed=seed)
+    return tmp_path / "halves"
+
+
+def refusal(path, contract=COLOUR, kind=InputError) -> str:
+    with pytest.raises(kind) as raised:
+        folder.load(path, contract)
+    said = str(raised.value)
+    assert "\n" not in said
+    return said
+
+
+def test_an_unsplit_folder_gives_three_tenths_of_each_class_to_the_test(pets):
+    data = folder.load(pets, COLOUR)
+    assert (data.name, data.class_names, data.contract) == ("my-pets", ("cat", "dog"), COLOUR)
+    assert np.bincount(data.train.labels).tolist() == [7, 14] and np.bincount(data.test.labels).tolist() == [3, 6]
+    assert data.train.images.shape == (21, 16, 20, 3) and data.train.images.dtype == np.uint8
+    assert data.split == "stratified, 30% to test, seed 0"
+    assert not set(data.train_files) & set(data.test_files)
+
+
+def test_the_same_seed_gives_the_same_split_and_another_one_another(pets):
+    first, again, other = folder.load(pets, COLOUR), folder.load(pets, COLOUR), folder.load(pets, COLOUR, seed=1)
+    assert (first.digest, first.test_files) == (again.digest, again.test_files)
+    assert set(first.test_files) != set(other.test_files) and first.digest != other.digest
+
+
+def test_pixels_and_labels_belong_to_the_file_that_is_named(pets):
+    data = folder.load(pets, GREY)
+    for split, files in ((data.train, data.train_files), (data.test, data.test_files)):
+        for image, label, file in zip(split.images, split.labels, files, strict=True):
+            assert image.tobytes() == read_pixels(str(pets / file), GREY)
+            assert file.startswith(data.class_names[label] + "/")
+
+
+def test_train_and_test_folders_are_kept_and_their_classes_mixed(halves):
+    data = folder.load(halves, COLOUR)
+    assert (len(data.train), len(data.test), data.split) == (16, 8, "train/ and test/ as they are")
+    assert all(file.startswith("test/") for file in data.test_files)
+    assert len(set(data.train.labels[:8])) == 2  # the last tenth of train may become the validation split
+
+
+def test_a_class_may_be_called_train(tmp_path):
+    fill(tmp_path / "vehicles" / "train", 10, seed=1)
+    fill(tmp_path / "vehicles" / "tram", 10, seed=2)
+    assert folder.load(tmp_path / "vehicles", COLOUR).class_names == ("train", "tram")
+
+
+def test_hidden_files_and_what_desktops_leave_are_not_pictures(pets):
+    (pets / ".DS_Store").write_bytes(b"x")
+    (pets / "cat" / ".hidden.png").write_bytes(b"x")
+    (pets / "cat" / "Thumbs.db").write_bytes(b"x")
+    (pets / ".ipynb_checkpoints").mkdir()
+    assert len(folder.load(pets, COLOUR).train_files) == 21
+
+
+def test_a_folder_called_like_a_published_data_set_does_not_pass_for_it(pets):
+    named = pets.rename(pets.parent / "MNIST")
+    assert folder.load(named, COLOUR).name == "mnist-pictures"
+
+
+def test_a_bad_picture_is_named(pets):
+    (pets / "dog" / "03.png").write_bytes((pets / "dog" / "04.png").read_bytes()[:200])
+    assert "dog/03.png: " in refusal(pets)
+    (pets / "dog" / "03.png").write_text("not a picture")
+    assert refusal(pets).endswith("03.png: not a picture (begins b'not a pi'); PNG, JPEG and BMP are read")
+
+
+def test_a_picture_that_stands_twice_is_used_once(pets, capsys):
+    shutil.copy(pets / "cat" / "03.png", pets / "cat" / "copy.png")
+    data = folder.load(pets, COLOUR)
+    assert len(data.train) + len(data.test) == 30
+    assert "31 pictures, 30 different ones; each is used once" in capsys.readouterr().err
+
+
+def test_one_picture_in_two_classes_is_refused(pets):
+    shutil.copy(pets / "cat" / "03.png", pets / "dog" / "x.png")
+    assert refusal(pets).endswith("cat/03.png and dog/x.png are the same picture in two classes: remove one")
+
+
+def test_a_picture_in_train_and_test_is_refused_by_what_it_shows(halves):
+    Image.open(halves / "train" / "dog" / "03.png").save(halves / "test" / "dog" / "other.bmp")
+    said = refusal(halves)
+    assert "train/dog/03.png and test/dog/other.bmp are the same picture; what is trained or tuned on proves nothing" in said
+
+
+def test_a_picture_that_stands_twice_in_test_is_counted_once(halves, capsys):
+    Image.open(halves / "test" / "dog" / "03.png").save(halves / "test" / "dog" / "other.bmp")
+    shutil.copy(halves / "test" / "cat" / "00.png", halves / "test" / "cat" / "copy.png")
+    shutil.copy(halves / "train" / "cat" / "00.png", halves / "train" / "cat" / "copy.png")
+    data = folder.load(halves, COLOUR)
+    assert (len(data.train), len(data.test), len(data.test_files)) == (16, 8, 8)
+    assert len({image.tobytes() for image in data.test.images}) == 8
+    said = capsys.readouterr().err
+    assert said == f"{halves}: 27 pictures, 24 different ones; each is used once (train 16, test 8)\n"
+
+
+def test_of_a_folder_without_doubles_nothing_is_said(halves, capsys):
+    data = folder.load(halves, COLOUR)
+    assert data.n_training == len(data.train) == 16 and capsys.readouterr().err == ""
+
+
+def test_one_test_picture_in_two_classes_is_refused(halves):
+    shutil.copy(halves / "test" / "cat" / "03.png", halves / "test" / "dog" / "x.png")
+    assert refusal(halves).endswith("test/cat/03.png and test/dog/x.png are the same picture in two classes: remove one")
+
+
+@pytest.mark.parametrize("name", ["val", "valid", "validation"])
+def test_validation_pictures_of_the_folders_own_stand_behind_those_to_train_on(halves, name):
+    alone = folder.load(halves, COLOUR)
+    for seed, label in enumerate(("cat", "dog")):
+        fill(halves / name / label, 5, seed=20 + seed)
+    data = folder.load(halves, COLOUR)
+    assert (data.n_training, len(data.train), len(data.test)) == (16, 26, 8)
+    assert data.train_files[:16] == alone.train_files and data.test_files == alone.test_files
+    assert all(file.startswith(f"{name}/") for file in data.train_files[16:])
+    assert data.split == f"train/, {name}/ and test/ as they are"
+    for image, label, file in zip(data.train.images, data.train.labels, data.train_files, strict=True):
+        assert image.tobytes() == read_pixels(str(halves / file), COLOUR) and f"/{data.class_names[label]}/" in file
+
+
+def test_a_validation_picture_may_not_be_tested_and_counts_once_if_trained_on(halves, capsys):
+    for seed, label in enumerate(("cat", "dog")):
+        fill(halves / "val" / label, 5, seed=20 + seed)
+    shutil.copy(halves / "train" / "dog" / "03.png", halves / "val" / "dog" / "x.png")
+    data = folder.load(halves, COLOUR)
+    assert (data.n_training, len(data.train)) == (16, 26)
+    assert "35 pictures, 34 different ones; each is used once (train 16, test 8, val 10)" in capsys.readouterr().err
+    shutil.copy(halves / "test" / "dog" / "03.png", halves / "val" / "dog" / "y.png")
+    assert "val/dog/y.png and test/dog/03.png are the same picture; what is trained or tuned on" in refusal(halves)
+
+
+def test_validation_pictures_need_the_same_classes_and_one_folder(halves):
+    fill(halves / "val" / "cat", 3, seed=20)
+    fill(halves / "val" / "cow", 3, seed=21)
+    assert "val/cow: " in (said := refusal(halves)) and "train has no such class; both need the same sub-folders" in said
+    (halves / "valid").mkdir()
+    assert refusal(halves).endswith("val and valid beside train and test; wanted one of them at most")
+
+
+@pytest.mark.parametrize(
+    ("parts", "says"),
+    [
+        ({"test": "val"}, "train and val but no test: rename val to test, or put the classes directly in the folder"),
+        ({"train": "val"}, "test and val but no train: put the classes directly in the folder"),
+        ({"train": None}, "test but no train: put the classes directly in the folder"),
+        ({"test": None}, "train but no test: put the classes directly in the folder"),
+    ],
+)
+def test_where_a_half_is_missing_nobody_is_told_to_take_the_classes_apart(halves, parts, says):
+    for part, other in parts.items():
+        if other:
+            (halves / part).rename(halves / other)
+        else:
+            shutil.rmtree(halves / part)
+    assert refusal(halves) == f"{halves}: {says}"
+
+
+def test_classes_may_be_called_train_and_val(tmp_path):
+    for seed, name in enumerate(("train", "val")):
+        fill(tmp_path / "vehicles" / name, 10, seed=seed)
+    assert folder.load(tmp_path / "vehicles", COLOUR).class_names == ("train", "val")
+
+
+def test_a_class_that_is_missing_in_one_half_is_named(halves):
+    shutil.rmtree(halves / "test" / "dog")
+    fill(halves / "test" / "cow", 4, seed=9)
+    assert "train has no such class; both need the same sub-folders" in refusal(halves)
+
+
+def test_a_class_with_too_few_pictures_is_named(pets):
+    for index in range(3):
+        (pets / "cat" / f"0{index}.png").unlink()
+    assert "class 'cat' has 5 pictures to train and 2 to test; wanted at least 7 and 3: add pictures" in refusal(pets)
+
+
+def test_an_empty_class_is_named(pets):
+    (pets / "bird").mkdir()
+    assert "class 'bird' has 0 pictures to train and 0 to test" in refusal(pets)
+
+
+def test_classes_that_are_all_empty_are_named(tmp_path):
+    for name in ("cat", "dog"):
+        (tmp_path / "pets" / name).mkdir(parents=True)
+    assert "class 'cat' has 0 pictures to train and 0 to test" in refusal(tmp_path / "pets")
+
+
+def test_other_layouts_are_refused_in_words(pets, tmp_path):
+    assert "no such folder; wanted one with a sub-folder of pictures a class" in refusal(tmp_path / "gone", kind=InputMissing)
+    assert "cat: 0 sub-folders; wanted one a class, 2 to 100" in refusal(pets / "cat")
+    (pets / "dog" / "more").mkdir()
+    assert "dog/more: a folder inside a class" in refusal(pets)
+    (pets / "notes.txt").write_text("x")
+    assert "notes.txt: stands outside the sub-folders" in refusal(pets)
+
+
+def test_sizes_that_are_not_a_small_networks_are_refused(pets):
+    large = InputContract(height=224, width=224, channels=3, fit="resize")
+    assert refusal(pets, large) == "pictures of 224x224; wanted sides from 16 to 128 pixels"
+
+
+def test_more_pixels_than_memory_should_hold_are_refused_before_one_is_read(pets, monkeypatch):
+    monkeypatch.setattr(folder, "MAX_MIB", 0)
+    monkeypatch.setattr(folder, "read_pixels", None)
+    assert "MiB of pixels; at most 0 are held: use fewer pictures" in refusal(pets)

@@ -1,0 +1,107 @@
+"""Puts a training's state away now and then, and takes it up again.
+
+`kill -9` loses at most `every_s` seconds, a kill inside a save included; Ctrl-C loses nothing.
+"""
+
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from edge.errors import Interrupted, note
+from edge.files import write_whole
+from train import training_state
+from train.distributed import training
+from train.distributed.training import ALONE, Share
+from train.progress import Progress, as_csv
+from train.training_state import Standing
+
+
+class Keeper(keras.callbacks.Callback):
+    """Saves the state of `run`, which says network, recipe and data, in `folder`: every `every_s` seconds and at Ctrl-C.
+
+    Of several processes only the one that leads reads and writes the folder; the others hear from it where the run stands.
+    """
+
+    def __init__(self, folder: Path, run: dict[str, Any], *, every_s: float, share: Share = ALONE) -> None:
+        super().__init__()
+        self.folder, self.run, self.every_s, self.share = folder, run, every_s, share
+        self._interrupted = False
+
+    def restored(self, model: keras.Model) -> Standing:
+        """Where the run stands; the variables of `model`, compiled, are then as they were."""
+        variables = _variables(model)
+        stood, values = self._found(variables) if self.share.leads else (Standing(), [])
+        stood.step, values = training.from_the_first(self.share, stood.step, values, like=variables)
+        if not stood.step:
+            return stood
+        for variable, value in zip(variables, values, strict=True):
+            variable.assign(value)
+        if self.share.leads:
+            note(f"going on at step {stood.step:,}")
+        return stood
+
+    def watching(self, progress: Progress) -> "Keeper":
+        """Itself, to stand behind `progress` in the callbacks."""
+        self.progress = progress
+        return self
+
+    def on_train_begin(self, logs=None) -> None:
+        self._saved = time.monotonic()
+
+    def on_train_batch_end(self, batch, logs=None) -> None:
+        if not self.share.leads:
+            return
+        step, n_steps = self.progress.standing.step, self.progress.n_steps
+        if self._interrupted or step == n_steps or time.monotonic() - self._saved >= self.every_s:
+            self._save(logs)
+        if self._interrupted:
+            self.progress.draw(step, logs, last=True)
+            raise Interrupted(f"interrupted; step {step:,} of {n_steps:,} is saved; the same command goes on")
+
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """Ctrl-C waits for the step to end, and for the save; a second one does not.
+
+        The first one at a process that does not lead is left to the one that does: a terminal sends it to both.
+        """
+        if threading.current_thread() is not threading.main_thread():  # where Python lets nobody listen
+            yield
+            return
+        before = signal.signal(signal.SIGINT, self._on_interrupt)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGINT, before)
+
+    def _on_interrupt(self, number: int, frame: Any) -> None:
+        if self._interrupted:
+            raise KeyboardInterrupt
+        self._interrupted = True
+
+    def _found(self, variables: list[Any]) -> tuple[Standing, list[np.ndarray]]:
+        """What lies in the folder and fits the `variables`; step 0 and no values where nothing does."""
+        stood, values = training_state.load(self.folder) or (Standing(), [])
+        if values and [tuple(v.shape) for v in variables] != [v.shape for v in values]:
+            training_state.set_aside(self.folder, "of another version of Keras")
+            return Standing(), []
+        return stood, values
+
+    def _save(self, logs: Any) -> None:
+        if keras.backend.backend() == "jax":
+            self.model.jax_state_sync()  # its trainer holds the variables outside the model
+        values = [keras.ops.convert_to_numpy(variable) for variable in _variables(self.model)]
+        stands = self.progress.stand(logs)
+        training_state.save(self.folder, self.run, stands, values)
+        write_whole(str(self.folder / "history.csv"), as_csv(stands.rows))  # to look at; what goes on is the line above
+        self._saved = time.monotonic()
+
+
+def _variables(model: keras.Model) -> list[Any]:
+    return [*model.variables, *model.optimizer.variables]

@@ -1,0 +1,137 @@
+"""The legs of a comparison: training runs that differ in one thing, and what came of each."""
+
+import argparse
+import csv
+import dataclasses
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from edge.errors import InputError, UsageError, missing, note
+from train import recipes, run
+from train.architectures import architecture
+from train.datasets import Dataset, Split
+from train.recipes import Recipe
+from train.training_state import Diverged, Row
+
+# Share of the training pictures that a comparison is judged by: the test split is not for choosing.
+HELD_OUT = 1 / 6
+
+
+@dataclass(frozen=True)
+class Leg:
+    """One training run of a comparison; its run folder and its line in the plot have its name."""
+
+    name: str
+    network: str
+    recipe: Recipe
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a leg: the run folder, its figures and its history, or the step at which it was found diverged."""
+
+    leg: Leg
+    folder: Path
+    figures: dict[str, Any] = dataclasses.field(default_factory=dict, hash=False)
+    rows: tuple[Row, ...] = ()
+    diverged_at: int | None = None
+
+    @property
+    def finished(self) -> bool:
+        """Whether the leg came to its end, and so has figures and rows."""
+        return self.diverged_at is None
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One comparison: its flags, its legs, and what to say about their outcomes.
+
+    `measured` gives a finished leg's cells by column, the same columns for every leg; `finding` says in sentences what
+    the outcomes show, computed from them.
+    """
+
+    title: str
+    about: str
+    curve: str  # the column of history.csv that is drawn
+    add_flags: Callable[[argparse.ArgumentParser], object]
+    legs: Callable[[argparse.Namespace], list[Leg]]
+    measured: Callable[[Outcome, Dataset], dict[str, str]]
+    finding: Callable[[list[Outcome], Dataset], str]
+
+
+def leg(name: str, network: str, base: Recipe, *, steps: int | None, **given: Any) -> Leg:
+    """The leg of `network` with `base`, the settings `given` (not None) in place of its own. Raises UsageError."""
+    if steps is not None and steps < 1:
+        raise UsageError(f"--steps {steps} is out of range")
+    every = dict.fromkeys(field.name for field in dataclasses.fields(Recipe))
+    recipe = recipes.from_flags(base, argparse.Namespace(**(every | given | {"steps": steps})))
+    architecture(network).check(recipe)
+    return Leg(name, network, recipe)
+
+
+def train(leg: Leg, dataset: Dataset, folder: Path) -> Outcome:
+    """Train `leg` in the run folder `folder`, or go on with it. A leg that diverges is an outcome, not an error."""
+    if leg.recipe.held_out and not len(held_out(leg, dataset)):
+        raise UsageError(f"{dataset.name} has {len(dataset.train)} training pictures: too few to hold some out")
+    try:
+        figures = run.train(leg.network, dataset, leg.recipe, folder)
+    except Diverged as error:
+        note(f"{leg.name}: {error}")
+        return Outcome(leg, folder, diverged_at=error.step)
+    return Outcome(leg, folder, figures, tuple(history(folder / "history.csv")))
+
+
+def history(path: Path) -> list[Row]:
+    """The rows of a history.csv. Raises InputMissing, or InputError where it is damaged."""
+    try:
+        lines = list(csv.DictReader(path.read_text().splitlines()))
+        return [
+            Row(int(line.pop("step")), **{name: float(value) if value else None for name, value in line.items()})
+            for line in lines
+        ]
+    except OSError as error:
+        raise missing(str(path), error) from None
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{path}: damaged ({error}); remove the run's folder and train again") from None
+
+
+def held_out(leg: Leg, dataset: Dataset) -> Split:
+    """The training pictures that `leg` does not train on."""
+    return dataset.train[leg.recipe.n_training(len(dataset.train)) :]
+
+
+def accuracy(outcome: Outcome, dataset: Dataset) -> float:
+    """Held-out accuracy at the end, from 0 to 1; of a leg that diverged, what guessing gives."""
+    return outcome.rows[-1].validation_accuracy if outcome.finished else 1 / len(dataset.class_names)
+
+
+def training_loss(outcome: Outcome) -> float:
+    """Mean training loss over the last tenth of the steps or a little more: whole rows of the history."""
+    last = outcome.rows[-1].step
+    steps = [row.step - before for row, before in zip(outcome.rows, [0, *(r.step for r in outcome.rows)], strict=False)]
+    late = [(row.loss, n) for row, n in zip(outcome.rows, steps, strict=True) if row.step > 0.9 * last]
+    return sum(loss * n for loss, n in late) / sum(n for _, n in late)
+
+
+def margin(a: float, b: float, *, n: int) -> float:
+    """Half the 95 % interval of the difference of two shares, each of `n` pictures: less than that may be chance.
+
+    As if the two had seen different pictures; they see the same ones, so it is on the wide side.
+    """
+    return 1.96 * math.sqrt((a * (1 - a) + b * (1 - b)) / n)
+
+
+def against(a: float, b: float, *, n: int) -> str:
+    """How the accuracy `a` compares with `b`, each on `n` pictures: "1.20 points above", or that it may be chance."""
+    points, chance = 100 * (a - b), 100 * margin(a, b, n=n)
+    if abs(points) <= chance:
+        return f"level within chance ({points:+.2f} points, 95 % margin {chance:.2f}) with"
+    return f"{abs(points):.2f} points {'above' if points > 0 else 'below'}"
+
+
+def percent(share: float) -> str:
+    """As the tables have it: 98.90 %."""
+    return f"{100 * share:.2f} %"
