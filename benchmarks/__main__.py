@@ -19,7 +19,7 @@ from convert.git_commit import commit
 from edge import errors
 from edge.device import host
 from edge.errors import Refused, ToolchainError
-from edge.files import write_whole
+from edge.files import write_atomic
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -83,9 +83,9 @@ def tell(line: str, left_out: list[str] | None = None) -> None:
 
 def write(report: Report, folder: Path) -> None:
     """Put the three files into `folder`."""
-    write_whole(str(folder / "report.json"), json.dumps(report.as_dict(), indent=1).encode() + b"\n")
-    write_whole(str(folder / "report.md"), markdown.page(report).encode())
-    write_whole(str(folder / "report.html"), html.page(report).encode())
+    write_atomic(str(folder / "report.json"), json.dumps(report.as_dict(), indent=1).encode() + b"\n")
+    write_atomic(str(folder / "report.md"), markdown.page(report).encode())
+    write_atomic(str(folder / "report.html"), html.page(report).encode())
 
 
 def judge(report: Report, out: str, failures: Sequence[ToolchainError] = ()) -> int:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from edge.errors import InputMissing
-from edge.files import write_whole
+from edge.files import write_atomic
 
 BEGIN, END = "<!-- written by a command, not by hand -->", "<!-- end of what the command writes -->"
 
@@ -14,4 +14,4 @@ def write(page: Path, text: str) -> None:
     _, end, after = rest.partition(END)
     if not begin or not end:
         raise InputMissing(f"{page}: the marks are gone between which the table stands: {BEGIN}")
-    write_whole(str(page), f"{before}{BEGIN}\n{text.rstrip()}\n{END}{after}".encode())
+    write_atomic(str(page), f"{before}{BEGIN}\n{text.rstrip()}\n{END}{after}".encode())

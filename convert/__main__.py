@@ -20,8 +20,8 @@ from convert.report.tables import Result
 from convert.signing import check_key, write_signed
 from edge import errors
 from edge.errors import Refused, ToolchainError
-from edge.files import clear_partials, write_whole
-from edge.silence import NativeChatterHidden
+from edge.files import clear_partials, write_atomic
+from edge.silence import silence_native_output
 from edge.store.signature import ENDING
 from train import checkpoint, datasets
 from train.checkpoint import Checkpoint
@@ -102,7 +102,7 @@ def _ours(saved: Checkpoint, settings: Namespace) -> tuple[Trained, Dataset, Spl
 
 
 def _foreign(settings: Namespace) -> tuple[Trained, Dataset, Split]:
-    with NativeChatterHidden():  # TensorFlow's first words
+    with silence_native_output():  # TensorFlow's first words
         from convert.sources import from_keras
 
     own = from_keras.load(settings.model, settings.data, contract_file=settings.contract, seed=settings.seed)
@@ -122,7 +122,7 @@ def converted(trial: Trial, settings: Namespace) -> Iterator[Row]:
 
     A row that passed comes once its file is published.
     """
-    with NativeChatterHidden():  # TensorFlow's first words
+    with silence_native_output():  # TensorFlow's first words
         from convert.repair.diagnose import diagnosed
         from convert.repair.search import mendable, mended
 
@@ -142,7 +142,7 @@ def converted(trial: Trial, settings: Namespace) -> Iterator[Row]:
                     write_signed(path, sealed, str(settings.sign))
                 else:
                     Path(path + ENDING).unlink(missing_ok=True)  # the signature of another model
-                    write_whole(path, sealed)
+                    write_atomic(path, sealed)
             yield row
 
 

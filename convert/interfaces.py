@@ -16,7 +16,7 @@ from edge import artifact, engines
 from edge.artifact import Artifact
 from edge.contract import InputContract, ModelContract
 from edge.predictor import Predictor
-from edge.silence import NativeChatterHidden
+from edge.silence import silence_native_output
 
 if TYPE_CHECKING:
     import keras
@@ -110,7 +110,7 @@ def convert(converter: Converter, plan: Plan, *, name: str) -> Candidate:
 @contextlib.contextmanager
 def quietly() -> Iterator[None]:
     """The converters report each of their steps; here they do not."""
-    with NativeChatterHidden(), warnings.catch_warnings(action="ignore"):
+    with silence_native_output(), warnings.catch_warnings(action="ignore"):
         yield
 
 

@@ -30,7 +30,7 @@ def sign(path: str, key: str) -> str:
         draft = os.path.join(folder, "signature")
         signer.sign(path, draft)
         with open(draft, "rb") as file:
-            files.write_whole(path + ENDING, file.read())
+            files.write_atomic(path + ENDING, file.read())
     return path + ENDING
 
 
@@ -42,13 +42,13 @@ def write_signed(path: str, data: bytes, key: str) -> None:
     try:
         with tempfile.TemporaryDirectory() as folder:
             draft = os.path.join(folder, "model")
-            files.write_whole(draft, data)
+            files.write_atomic(draft, data)
             with open(sign(draft, key), "rb") as file:
                 signature = file.read()
     except OSError as error:
         raise StorageError(one_line(f"{path}: cannot be signed, not published: {error}")) from None
-    files.write_whole(path + ENDING, signature)
-    files.write_whole(path, data)
+    files.write_atomic(path + ENDING, signature)
+    files.write_atomic(path, data)
 
 
 def _signer(key: str) -> Any:

@@ -8,7 +8,7 @@ from edge.errors import StorageError, one_line
 _PARTIAL = ".partial"
 
 
-def write_whole(path: str, data: bytes) -> None:
+def write_atomic(path: str, data: bytes) -> None:
     """Put `data` at `path`, making the folder where needed; a crash leaves the old file or the new one, never half.
 
     Raises `StorageError` with the path and the system's reason; the partial file is removed.

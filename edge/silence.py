@@ -1,4 +1,4 @@
-"""Hide what native libraries write to stdout and stderr where they offer no switch for it."""
+"""Suppress what native libraries write to stdout and stderr when they have no switch for it."""
 
 import os
 import sys
@@ -11,38 +11,41 @@ if TYPE_CHECKING:
     from typing import ClassVar
 
 
-class NativeChatterHidden:
-    """Sends file descriptors 1 and 2 to nowhere for the length of a `with` block. What is raised still passes.
+def silence_native_output() -> "_Silence":
+    """A context in which file descriptors 1 and 2 lead nowhere. Exceptions still pass.
 
-    The descriptors are the process's: another thread's output is lost for as long. Of threads whose blocks overlap, the
-    first hides and the last brings back, or what one found hidden it would leave so for good.
+    The descriptors belong to the process: other threads' output is lost as well. When the contexts of several threads
+    overlap, the first to enter silences and the last to leave restores.
     """
+    return _Silence()
 
+
+class _Silence:  # a class, because importing contextlib delays every start
     __slots__ = ()
 
     _lock = allocate_lock()
     _n_inside = 0
-    _kept: "ClassVar[list[tuple[int, int]]]" = []  # noqa: RUF012 (ruff does not read the quotes)
+    _saved: "ClassVar[list[tuple[int, int]]]" = []  # noqa: RUF012 (ruff does not read the quotes)
 
     def __enter__(self) -> None:
         with self._lock:
-            if not NativeChatterHidden._n_inside:
-                _hide(self._kept)
-            NativeChatterHidden._n_inside += 1
+            if not _Silence._n_inside:
+                _hide(self._saved)
+            _Silence._n_inside += 1
 
     def __exit__(self, kind: "type[BaseException] | None", error: object, trace: "TracebackType | None") -> None:
         with self._lock:
-            NativeChatterHidden._n_inside -= 1
-            if not NativeChatterHidden._n_inside:
-                _bring_back(self._kept)
+            _Silence._n_inside -= 1
+            if not _Silence._n_inside:
+                _restore(self._saved)
 
 
-def _hide(kept: "list[tuple[int, int]]") -> None:
+def _hide(saved: "list[tuple[int, int]]") -> None:
     _flush()
     for number in (1, 2):
         try:
-            # From 3 up: where 2 is closed, a plain dup would put stdout there, and the chatter with it.
-            kept.append((number, fcntl(number, F_DUPFD_CLOEXEC, 3)))
+            # From 3 up: where 2 is closed, a plain dup would put stdout there, and the native output with it.
+            saved.append((number, fcntl(number, F_DUPFD_CLOEXEC, 3)))
         except OSError:  # closed already
             continue
         null = os.open(os.devnull, os.O_WRONLY)
@@ -50,10 +53,10 @@ def _hide(kept: "list[tuple[int, int]]") -> None:
         os.close(null)
 
 
-def _bring_back(kept: "list[tuple[int, int]]") -> None:
+def _restore(saved: "list[tuple[int, int]]") -> None:
     _flush()
-    while kept:
-        number, copy = kept.pop()
+    while saved:
+        number, copy = saved.pop()
         os.dup2(copy, number)
         os.close(copy)
 

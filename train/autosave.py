@@ -15,7 +15,7 @@ import keras
 import numpy as np
 
 from edge.errors import Interrupted, note
-from edge.files import write_whole
+from edge.files import write_atomic
 from train import training_state
 from train.distributed import training
 from train.distributed.training import ALONE, Share
@@ -99,7 +99,7 @@ class Keeper(keras.callbacks.Callback):
         values = [keras.ops.convert_to_numpy(variable) for variable in _variables(self.model)]
         stands = self.progress.stand(logs)
         training_state.save(self.folder, self.run, stands, values)
-        write_whole(str(self.folder / "history.csv"), as_csv(stands.rows))  # to look at; what goes on is the line above
+        write_atomic(str(self.folder / "history.csv"), as_csv(stands.rows))  # to look at; what goes on is the line above
         self._saved = time.monotonic()
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from edge.errors import InputError, missing
-from edge.files import write_whole
+from edge.files import write_atomic
 
 _ABOUT = "about.json"
 _BEGINS = b"PK\x03\x04"  # a zip archive with something in it
@@ -27,7 +27,7 @@ def write(path: Path, about: dict[str, Any], arrays: dict[str, np.ndarray]) -> N
     buffer = io.BytesIO()
     everything: dict[str, Any] = {_ABOUT: np.array(json.dumps(about)), **arrays}
     np.savez(buffer, **everything)
-    write_whole(str(path), buffer.getvalue())
+    write_atomic(str(path), buffer.getvalue())
 
 
 def read(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from edge.device import host
 from edge.errors import Interrupted, Refused, UsageError, note, one_line
-from edge.files import clear_partials, write_whole
+from edge.files import clear_partials, write_atomic
 from train import checkpoint, training_state
 from train.architectures import architecture
 from train.datasets import Dataset
@@ -137,12 +137,12 @@ def _scored(
         "deterministic": this["deterministic"],
         "versions": _versions(),
     }
-    write_whole(str(out / "history.csv"), progress.as_csv(done.rows))
-    write_whole(str(out / "curves.png"), plots.curves(done.rows, title=f"{network} on {dataset.name}, {recipe.name}"))
-    write_whole(str(out / "predictions.png"), plots.predictions(dataset.test, answers, dataset.class_names))
-    write_whole(str(out / "network.png"), plots.network(model))
+    write_atomic(str(out / "history.csv"), progress.as_csv(done.rows))
+    write_atomic(str(out / "curves.png"), plots.curves(done.rows, title=f"{network} on {dataset.name}, {recipe.name}"))
+    write_atomic(str(out / "predictions.png"), plots.predictions(dataset.test, answers, dataset.class_names))
+    write_atomic(str(out / "network.png"), plots.network(model))
     events = progress.as_events(done.rows, started=time.time() - done.seconds)
-    write_whole(str(out / "tensorboard" / "events.out.tfevents.edgeproof"), events)
+    write_atomic(str(out / "tensorboard" / "events.out.tfevents.edgeproof"), events)
     checkpoint.Checkpoint(
         network=network,
         data=dataset.name,
@@ -152,7 +152,7 @@ def _scored(
         figures=figures,
         weights=checkpoint.weights_of(model),
     ).save(out)
-    write_whole(str(out / RESULT), json.dumps(figures, indent=2).encode() + b"\n")
+    write_atomic(str(out / RESULT), json.dumps(figures, indent=2).encode() + b"\n")
     training_state.forget(out)
     return figures
 
@@ -178,7 +178,7 @@ def _alone_in(out: Path) -> Iterator[None]:
     Raises StorageError before the minutes of training, not after; UsageError where another process trains there.
     """
     probe = out / ".probe"
-    write_whole(str(probe), b"")
+    write_atomic(str(probe), b"")
     probe.unlink(missing_ok=True)
     handle = os.open(out, os.O_RDONLY)
     try:

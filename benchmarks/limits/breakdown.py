@@ -16,7 +16,7 @@ from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter
 
 from edge.artifact import Artifact
-from edge.silence import NativeChatterHidden
+from edge.silence import silence_native_output
 
 ROUNDS, CALLS = 15, 40
 
@@ -63,7 +63,7 @@ def _loaded(whole: schema.ModelT, picture: np.ndarray) -> Interpreter:
     whole.signatureDefs = []  # they name the tensors of the whole
     builder = flatbuffers.Builder(1 << 16)
     builder.Finish(whole.Pack(builder), file_identifier=b"TFL3")
-    with NativeChatterHidden():
+    with silence_native_output():
         interpreter = Interpreter(model_content=bytes(builder.Output()), num_threads=1)
         interpreter.allocate_tensors()
     (entry,) = interpreter.get_input_details()

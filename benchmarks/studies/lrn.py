@@ -28,7 +28,7 @@ from convert.plan import Plan
 from convert.verify import compare
 from edge import errors
 from edge.device import host
-from edge.silence import NativeChatterHidden
+from edge.silence import silence_native_output
 from train import checkpoint, datasets
 from train.architectures.cifar_lrn import LocalResponseNormalization
 
@@ -163,7 +163,7 @@ def main() -> int:
     data = datasets.load_again(trained.data, flags.data_dir, digest=trained.data_digest, contract=trained.contract)
     calibration = draw_calibration_set(data.train, apart_from=[data.test])
     model = trained.build(batch_size=1)
-    with NativeChatterHidden():
+    with silence_native_output():
         made = forms(model, calibration)
     measure(made)
     whole = trained.build()

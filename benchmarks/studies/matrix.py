@@ -20,7 +20,7 @@ from benchmarks.studies.training import LINES, Line
 from convert.calibration.ranges import METHODS
 from edge import errors
 from edge.errors import InputMissing, ToolchainError
-from edge.files import write_whole
+from edge.files import write_atomic
 from train.architectures import ARCHITECTURES
 from train.checkpoint import FILE
 
@@ -61,7 +61,7 @@ def refresh(network: str) -> None:
         if part not in kept:
             print(f"{network}: {part} of {run}", file=sys.stderr)
             kept |= measured(line)
-            write_whole(str(path), json.dumps(kept, indent=1).encode() + b"\n")
+            write_atomic(str(path), json.dumps(kept, indent=1).encode() + b"\n")
 
 
 def measure(line: Line) -> dict[str, Any]:

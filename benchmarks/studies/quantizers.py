@@ -19,7 +19,7 @@ from convert.plan import Plan
 from convert.verify import compare
 from edge import errors
 from edge.device import host
-from edge.silence import NativeChatterHidden
+from edge.silence import silence_native_output
 from train import checkpoint, datasets
 
 
@@ -41,7 +41,7 @@ def rows(run: Path, *, data_dir: str | None, n_images: int) -> list[str]:
     trained = checkpoint.load(run)
     data = datasets.load_again(trained.data, data_dir, digest=trained.data_digest, contract=trained.contract)
     images, labels = data.test.images[:n_images], data.test.labels[:n_images]
-    with NativeChatterHidden():
+    with silence_native_output():
         made = forms(trained, draw_calibration_set(data.train, apart_from=[data.test]))
     measure(made)
     reference = trained.build().predict(images.astype(np.float32), batch_size=250, verbose=0)

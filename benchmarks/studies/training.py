@@ -23,7 +23,7 @@ from benchmarks import pages
 from edge import errors
 from edge.contract import DIGIT
 from edge.errors import InputMissing, ToolchainError
-from edge.files import write_whole
+from edge.files import write_atomic
 from train import recipe_book
 from train.architectures import architecture
 from train.datasets import cifar10, mnist
@@ -164,7 +164,7 @@ def keep(line: Line, seed: int, code: int, *, threads: int) -> None:
         raise failed
     result = json.loads((folder / "result.json").read_text())
     kept = result | {"recipe": dataclasses.asdict(line.recipe_for(seed)), "threads": threads}
-    write_whole(str(FIGURES / f"{line.name}-{seed}.json"), json.dumps(kept, indent=1).encode() + b"\n")
+    write_atomic(str(FIGURES / f"{line.name}-{seed}.json"), json.dumps(kept, indent=1).encode() + b"\n")
 
 
 def figures(line: Line, seed: int) -> dict[str, Any] | None:

@@ -14,7 +14,7 @@ from convert.repair.causes import NONE
 from convert.report import contact_sheet
 from convert.verify import LostPicture
 from edge.device import host
-from edge.files import write_whole
+from edge.files import write_atomic
 
 FILE = "report.md"
 _HEADER = ("network", "format", "precision", "model bytes", "float top-1", "top-1", "lost", "gained",
@@ -193,8 +193,8 @@ def write(results: list[Result], folder: Path, *, not_converted: list[str]) -> N
             sheet.unlink(missing_ok=True)  # of an earlier conversion
             if row.judged and row.judged.verification.lost:
                 parts.append(_lost(row, row.judged.verification.lost_pictures, result.trial, sheet))
-    write_whole(str(folder / "report.json"), json.dumps(report, indent=1).encode() + b"\n")
-    write_whole(str(folder / FILE), "\n".join(parts).encode())
+    write_atomic(str(folder / "report.json"), json.dumps(report, indent=1).encode() + b"\n")
+    write_atomic(str(folder / FILE), "\n".join(parts).encode())
 
 
 def _repair(row: Row) -> dict[str, object] | None:
@@ -237,7 +237,7 @@ def lost_folder(folder: Path) -> Path:
 
 
 def _lost(row: Row, lost: tuple[LostPicture, ...], trial: Trial, sheet: Path) -> str:
-    write_whole(str(sheet), contact_sheet.draw(lost, trial.dataset.test, trial.trained.class_names))
+    write_atomic(str(sheet), contact_sheet.draw(lost, trial.dataset.test, trial.trained.class_names))
     names = trial.trained.class_names
     shown = ", ".join(f"{picture.index} ({names[picture.label]} → {names[picture.answer]})" for picture in lost[:12])
     more = f" and {len(lost) - 12:,} more in report.json" if len(lost) > 12 else ""

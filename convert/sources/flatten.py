@@ -9,7 +9,7 @@ import numpy as np
 from convert.sources.keras_allowlist import TRAINING_ONLY
 from edge.contract import InputContract
 from edge.errors import ModelError
-from edge.silence import NativeChatterHidden
+from edge.silence import silence_native_output
 
 # Operations of one tensor that are activations by another name.
 _ACTIVATIONS = {
@@ -55,7 +55,7 @@ def rebuilt(model: keras.Model, contract: InputContract, scale: float, offset: f
         return part._run_through_graph([tensor], operation_fn=lambda operation: operation, call_fn=call)
 
     last = last_operation(model)
-    with NativeChatterHidden():
+    with silence_native_output():
         pixels = keras.Input((contract.height, contract.width, contract.channels), batch_size=batch_size, name="pixels")
         declared = (scale, offset) != (1.0, 0.0)
         scaled = keras.layers.Rescaling(scale, offset, name="declared_scaling")(pixels) if declared else pixels

@@ -20,7 +20,7 @@ from convert.sources.keras_file import read
 from convert.tango import tango_interval
 from edge.contract import InputContract
 from edge.errors import InputError, ModelError, missing, note, one_line
-from edge.silence import NativeChatterHidden
+from edge.silence import silence_native_output
 from train import evaluate
 from train.datasets import folder
 from train.datasets.folder import CLASSES, SIDES, Pictures
@@ -184,7 +184,7 @@ def _check_answers(path: Path, foreign: Foreign) -> None:
     """Raises ModelError where the network as rebuilt answers otherwise than the one in the file."""
     images = foreign.dataset.train.images[:8]
     given = images.astype(np.float32) * foreign.scale + foreign.offset
-    with NativeChatterHidden():
+    with silence_native_output():
         rows = [np.asarray(foreign.loaded(row[None], training=False), np.float64)[0] for row in given]
         logits = evaluate.logits(foreign.build(), images).astype(np.float64)
     before = np.stack(rows)
@@ -211,7 +211,7 @@ def _check_sense(path: Path, foreign: Foreign, contract_file: Path | None) -> No
     unscaled = rebuilt(foreign.loaded, foreign.contract, 1.0, 0.0, batch_size=None)
 
     def answers(scale: float, offset: float) -> np.ndarray:
-        with NativeChatterHidden():
+        with silence_native_output():
             return evaluate.logits(unscaled, tried.images * np.float32(scale) + np.float32(offset))
 
     given = answers(foreign.scale, foreign.offset)

@@ -20,7 +20,7 @@ import numpy as np
 
 from convert.sources.keras_allowlist import Check
 from edge.errors import InputMissing, ModelError, missing, one_line
-from edge.silence import NativeChatterHidden
+from edge.silence import silence_native_output
 
 # Members of the archive, and how many bytes of each are read at most; a small image classifier's weights are 1 to 50 MB.
 MEMBERS = {"metadata.json": 1 << 16, "config.json": 8 << 20, "model.weights.h5": 512 << 20}
@@ -56,7 +56,7 @@ def read(path: Path) -> KerasFile:
             archive.writestr("config.json", json.dumps(config))
             archive.writestr("model.weights.h5", _copied(path, members["model.weights.h5"]))
         try:
-            with NativeChatterHidden():
+            with silence_native_output():
                 model = keras.saving.load_model(ours, custom_objects=None, compile=False, safe_mode=True)
         except MemoryError:
             raise

@@ -8,7 +8,7 @@ from edge.artifact import Artifact
 from edge.contract import ModelContract
 from edge.engines import foreign_contract
 from edge.errors import ModelError
-from edge.silence import NativeChatterHidden
+from edge.silence import silence_native_output
 
 _PIXEL_TO_INT8 = np.uint8(0x80)  # p - 128 as a two's-complement byte is p with its top bit flipped
 
@@ -21,7 +21,7 @@ class InterpreterEngine:
         self._path, self._n_bytes = artifact.path, len(artifact.data)
         try:
             # XNNPACK announces itself on stderr.
-            with NativeChatterHidden():
+            with silence_native_output():
                 self._interpreter = interpreter_class(model_content=artifact.data, num_threads=threads)
                 self._interpreter.allocate_tensors()
         except (RuntimeError, ValueError) as error:

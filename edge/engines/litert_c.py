@@ -16,7 +16,7 @@ from _ctypes import FUNCFLAG_CDECL, CFuncPtr, _SimpleCData, byref, dlopen, dlsym
 from edge.artifact import Artifact
 from edge.contract import ModelContract
 from edge.errors import EngineUnavailable, ModelError
-from edge.silence import NativeChatterHidden
+from edge.silence import silence_native_output
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -131,7 +131,7 @@ class LiteRtC:
         settings = self._create("Options")
         self._call("LiteRtSetOptionsHardwareAccelerators", settings, _Int(_CPU))
         # XNNPACK announces itself on stderr, past every logging option.
-        with NativeChatterHidden():
+        with silence_native_output():
             compiled = self._create("CompiledModel", environment, model, settings)
         graph = _Pointer()
         self._call("LiteRtGetModelSubgraph", model, _Size(0), byref(graph))

@@ -117,7 +117,7 @@ def held(store: str) -> Iterator[None]:
 
 def put(store: str, entry: Entry, data: bytes) -> None:
     """Put the file of `entry` in its place, on the disk with all folders above it. Raises StorageError."""
-    files.write_whole(entry.path(store), data)
+    files.write_atomic(entry.path(store), data)
     try:
         for folder in (os.path.join(store, "models"), store, os.path.dirname(os.path.abspath(store))):
             files.sync_folder(folder)
@@ -173,7 +173,7 @@ def set_failures(store: str, count: int) -> None:
     """Remember `count`. Raises StorageError."""
     path = os.path.join(store, "failures")
     if count:
-        files.write_whole(path, b"%d\n" % count)
+        files.write_atomic(path, b"%d\n" % count)
         return
     try:
         os.unlink(path)
@@ -214,7 +214,7 @@ def _is_gone(path: str) -> bool:
 
 def _replace(path: str, content: bytes) -> None:
     if content:
-        files.write_whole(path, content)
+        files.write_atomic(path, content)
         return
     try:
         os.unlink(path)

@@ -196,7 +196,7 @@ def test_after_kill_9_no_final_name_exists_and_the_next_conversion_clears_what_i
 
 
 def test_a_living_process_keeps_its_partial_file(tmp_path):
-    write = f"{SLOW_RENAME}; from edge.files import write_whole; write_whole('file.bin', b'half')"
+    write = f"{SLOW_RENAME}; from edge.files import write_atomic; write_atomic('file.bin', b'half')"
     living = subprocess.Popen([sys.executable, "-c", write], cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(ROOT)})
     try:
         stopped_in_a_write(living, tmp_path)

@@ -33,13 +33,13 @@ def test_what_is_published_signed_is_never_there_without_its_signature(tmp_path,
     private, public = pair(tmp_path, "owner")
     out = tmp_path / "out"
     model, written = out / "m.tflite", []
-    whole = files.write_whole
+    whole = files.write_atomic
 
     def watched(path, data):
         whole(path, data)
         written.append(os.path.basename(path) if os.path.dirname(path) == str(out) else "elsewhere")
 
-    monkeypatch.setattr(files, "write_whole", watched)
+    monkeypatch.setattr(files, "write_atomic", watched)
     signing.write_signed(str(model), b"model", str(private))
     assert written[-2:] == ["m.tflite.sig", "m.tflite"] and set(written[:-2]) == {"elsewhere"}
     assert sorted(os.listdir(out)) == ["m.tflite", "m.tflite.sig"]

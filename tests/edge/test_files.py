@@ -5,27 +5,27 @@ import os
 import pytest
 
 from edge.errors import StorageError
-from edge.files import write_whole
+from edge.files import write_atomic
 
 
 def test_the_folder_is_made_and_the_old_file_replaced(tmp_path):
     path = tmp_path / "new" / "file.bin"
-    write_whole(str(path), b"old")
-    write_whole(str(path), b"new")
+    write_atomic(str(path), b"old")
+    write_atomic(str(path), b"new")
     assert path.read_bytes() == b"new"
     assert os.listdir(path.parent) == ["file.bin"]
 
 
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch):
     path = tmp_path / "file.bin"
-    write_whole(str(path), b"old")
+    write_atomic(str(path), b"old")
 
     def disk_full(handle):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", disk_full)
     with pytest.raises(StorageError, match=r"file\.bin: cannot be written: No space left on device"):
-        write_whole(str(path), b"new")
+        write_atomic(str(path), b"new")
     assert path.read_bytes() == b"old"
     assert os.listdir(tmp_path) == ["file.bin"]
 
@@ -33,4 +33,4 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path, monkeypat
 def test_a_file_in_the_place_of_a_folder_is_one_line(tmp_path):
     (tmp_path / "taken").write_bytes(b"")
     with pytest.raises(StorageError, match="cannot be written: "):
-        write_whole(str(tmp_path / "taken" / "file.bin"), b"x")
+        write_atomic(str(tmp_path / "taken" / "file.bin"), b"x")

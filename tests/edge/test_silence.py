@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from edge.silence import NativeChatterHidden
+from edge.silence import silence_native_output
 
 
 def say(text: str) -> None:
@@ -13,7 +13,7 @@ def say(text: str) -> None:
 
 
 def test_what_is_written_inside_is_hidden_and_what_is_written_after_is_heard(capfd):
-    with NativeChatterHidden():
+    with silence_native_output():
         say("chatter")
     say("answer")
     assert capfd.readouterr() == ("answer", "answer")
@@ -21,7 +21,7 @@ def test_what_is_written_inside_is_hidden_and_what_is_written_after_is_heard(cap
 
 def test_blocks_that_overlap_bring_the_streams_back_whoever_leaves_last(capfd):
     # As two threads that load a model each: first in, second in, first out, second out.
-    first, second = NativeChatterHidden(), NativeChatterHidden()
+    first, second = silence_native_output(), silence_native_output()
     first.__enter__()
     second.__enter__()
     first.__exit__(None, None, None)
@@ -32,7 +32,7 @@ def test_blocks_that_overlap_bring_the_streams_back_whoever_leaves_last(capfd):
 
 
 def test_what_is_raised_passes_and_the_streams_are_back(capfd):
-    with pytest.raises(KeyError), NativeChatterHidden():
+    with pytest.raises(KeyError), silence_native_output():
         raise KeyError
     say("answer")
     assert capfd.readouterr().out == "answer"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from edge.contract import CIFAR, DIGIT, InputContract
 from edge.errors import UsageError
-from edge.silence import NativeChatterHidden
+from edge.silence import silence_native_output
 from train.recipes import Recipe
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class Architecture:
         module, function = self.builder.split(".")
         chosen = {option: getattr(recipe, option) for option in self.options}
         # TensorFlow's first import and its look for a GPU write a screenful.
-        with NativeChatterHidden():
+        with silence_native_output():
             import keras
 
             build = getattr(importlib.import_module(f"{__name__}.{module}"), function)

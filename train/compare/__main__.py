@@ -8,7 +8,7 @@ from typing import Any
 
 from edge import errors
 from edge.errors import Refused, note
-from edge.files import write_whole
+from edge.files import write_atomic
 from train import check_backend
 from train.compare import activations, optimizers, variants, widths
 from train.compare.variants import Comparison, Outcome
@@ -35,8 +35,8 @@ def main() -> int:
     if not any(outcome.finished for outcome in outcomes):
         raise Refused("every leg diverged; there is nothing to compare")
     rows = table(comparison, outcomes, dataset)
-    write_whole(str(out / f"{flags.comparison}.md"), page(comparison, outcomes, dataset, rows).encode())
-    write_whole(str(out / f"{flags.comparison}.png"), _plot(comparison, outcomes, dataset))
+    write_atomic(str(out / f"{flags.comparison}.md"), page(comparison, outcomes, dataset, rows).encode())
+    write_atomic(str(out / f"{flags.comparison}.png"), _plot(comparison, outcomes, dataset))
     print(rows)
     return 0
 

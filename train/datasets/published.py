@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from edge.errors import StorageError, note
-from edge.files import write_whole
+from edge.files import write_atomic
 from train.datasets import download
 
 
@@ -42,7 +42,7 @@ def files(
                 ) from None
             try:
                 if cache:
-                    write_whole(str(path), body)
+                    write_atomic(str(path), body)
             except StorageError as error:
                 unkept = error
         contents[path] = content

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edge.errors import Refused, UsageError, note, one_line
-from edge.silence import NativeChatterHidden
+from edge.silence import silence_native_output
 from train.distributed import rendezvous
 from train.distributed.rendezvous import Parted
 
@@ -108,11 +108,11 @@ def joined(share: Share, run: dict[str, Any], *, batch: int, wait_s: float = ren
         line = rendezvous.call(share.coordinator, digest, n_processes=share.n_processes, wait_s=wait_s)
     else:
         line = rendezvous.answer(share.coordinator, digest, index=share.index, wait_s=wait_s)
-    with NativeChatterHidden():
+    with silence_native_output():
         import jax
         import keras
     # What the others would write is JAX's dump where process 0 is killed; it comes before they can be ended in one line.
-    with nullcontext() if share.leads else NativeChatterHidden():
+    with nullcontext() if share.leads else silence_native_output():
         try:
             _begin_together(share, batch)
             yield
@@ -138,7 +138,7 @@ def _begin_together(share: Share, batch: int) -> None:
     import jax
     import keras
 
-    with NativeChatterHidden():
+    with silence_native_output():
         # Or JAX keeps SIGTERM for a use of its own, and `kill` ends nothing.
         jax.config.update("jax_enable_preemption_service", False)
         # This is keras.distribution.initialize, which does not pass on how long to wait, or where to listen.
