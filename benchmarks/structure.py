@@ -1,0 +1,149 @@
+"""Count what a newcomer has to hold in mind: modules, the imports between them, circles, levels, lines.
+
+    python -m benchmarks.structure [--against REVISION]
+
+A module imports another where its source says so, at the top, inside a function or for type checking alone; the engines,
+which are loaded by name, are not counted. A room is a module or a folder of modules directly inside a package. Levels are
+the modules on the longest chain of imports. Statements, unlike lines, know no layout.
+"""
+
+import argparse
+import ast
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable
+from functools import cache
+from pathlib import Path
+
+from benchmarks.regression import sides
+from edge import errors
+
+PACKAGES = ("edge", "train", "convert", "benchmarks")
+HEAD = ("package", "modules", "imports", "circles", "levels", "rooms", "imports", "circles", "levels", "lines", "statements")
+# The command ends its process without tearing Python down, so its end is replaced here.
+ASK = """
+import os, sys
+sys.path.insert(0, sys.argv.pop(1))
+os._exit = lambda code: None
+from edge.cli import console
+console()
+print(*sorted(name for name in sys.modules if name.partition(".")[0] == "edge"), file=sys.stderr)
+"""
+
+Graph = dict[str, set[str]]  # a module or room, and which others it imports
+
+
+def modules(root: Path) -> dict[str, Path]:
+    """Every module of PACKAGES under `root` by its dotted name; a package's `__init__.py` has the package's name."""
+    files = [file for package in PACKAGES for file in sorted((root / package).rglob("*.py"))]
+    return {".".join(file.relative_to(root).with_suffix("").parts).removesuffix(".__init__"): file for file in files}
+
+
+def imports(path: Path, modules: dict[str, Path]) -> set[str]:
+    """Those of `modules` that the file imports, absolutely; `from package import module` imports the module."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            dotted = {f"{node.module}.{alias.name}" for alias in node.names}
+            names |= {name if name in modules else node.module for name in dotted}
+    return {name for name in names if name in modules and modules[name] != path}
+
+
+def rooms(graph: Graph) -> Graph:
+    """`graph` with each folder directly inside a package as one."""
+    room = {name: ".".join(name.split(".")[:2]) for name in graph}
+    merged: Graph = {room[name]: set() for name in graph}
+    for name, imported in graph.items():
+        merged[room[name]] |= {room[other] for other in imported} - {room[name]}
+    return merged
+
+
+def circles(graph: Graph) -> set[frozenset[str]]:
+    """The largest groups of modules in which each imports each, directly or through others."""
+    return {group for group in _groups(graph).values() if len(group) > 1}
+
+
+def levels(graph: Graph) -> int:
+    """How many modules the longest chain of imports has; a circle counts as one, no modules as 0."""
+    groups = _groups(graph)
+
+    @cache
+    def level(group: frozenset[str]) -> int:
+        below = {groups[imported] for name in group for imported in graph[name]} - {group}
+        return 1 + max(map(level, below), default=0)
+
+    return max(map(level, groups.values()), default=0)
+
+
+def _groups(graph: Graph) -> dict[str, frozenset[str]]:
+    """Each module with those it shares a circle with: itself at least."""
+    reached = {name: set(imported) for name, imported in graph.items()}
+    for middle in graph:  # Warshall's algorithm
+        for name in graph:
+            if middle in reached[name]:
+                reached[name] |= reached[middle]
+    return {name: frozenset({name} | {other for other in reached[name] if name in reached[other]}) for name in graph}
+
+
+def hot_path(root: Path) -> list[str]:
+    """The modules of `edge` under `root` that a process has loaded after one `edge-predict` on a plain PNG."""
+    argv = [sys.executable, "-I", "-c", ASK, str(root), str(root / "examples" / "seven.png")]
+    return subprocess.run(argv, capture_output=True, text=True, check=True).stderr.split()
+
+
+def measure(root: Path) -> dict[str, list[int]]:
+    """The figures that HEAD names for each package and all together; then those that the tree has one of."""
+    files = modules(root)
+    graph = {name: imports(file, files) for name, file in files.items()}
+    figures = {}
+    for package in (*PACKAGES, "all"):
+        inside = {name for name in graph if package in ("all", name.partition(".")[0])}
+        part = {name: graph[name] & inside for name in inside}
+        drawn = [figure for each in (part, rooms(part)) for figure in _drawn(each)]
+        paths = [files[name] for name in inside]
+        figures[package] = [*drawn, _n_lines(paths), _n_statements(paths)]
+    tests = [root / "conftest.py", *(root / "tests").rglob("*.py")]
+    return figures | {
+        "lines of tests": [_n_lines(tests)],
+        "words of the README": [len((root / "README.md").read_text().split())],
+        "modules of edge that one edge-predict loads": [len(hot_path(root))],
+    }
+
+
+def _drawn(graph: Graph) -> list[int]:
+    return [len(graph), sum(map(len, graph.values())), len(circles(graph)), levels(graph)]
+
+
+def _n_lines(paths: Iterable[Path]) -> int:
+    return sum(len(path.read_text().splitlines()) for path in paths)
+
+
+def _n_statements(paths: Iterable[Path]) -> int:
+    return sum(isinstance(node, ast.stmt) for path in paths for node in ast.walk(ast.parse(path.read_text())))
+
+
+def page(trees: list[Path]) -> str:
+    """The figures of one tree, or of two as `before → after`, as Markdown."""
+    measured = [measure(tree) for tree in trees]
+    lines = [HEAD, ("---", *("--:",) * (len(HEAD) - 1))]
+    for name in measured[0]:
+        changes = zip(*(figures[name] for figures in measured), strict=True)
+        lines.append((name, *(" → ".join(f"{value:,}" for value in change) for change in changes)))
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.structure", description=__doc__.splitlines()[0])
+    parser.add_argument("--against", metavar="REVISION", help="give each figure of that revision before this tree's")
+    flags = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        before = [sides.export(sides.commit_of(flags.against), Path(folder, "before"))] if flags.against else []
+        print(page([*before, sides.ROOT]))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(errors.run(main, "benchmarks.structure"))

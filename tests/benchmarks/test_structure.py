@@ -1,0 +1,63 @@
+"""The figures of a tree: imports as the source has them, circles, levels, and what one `edge-predict` loads."""
+
+import sys
+
+import pytest
+
+from benchmarks import structure
+from conftest import ROOT, run
+
+
+@pytest.fixture
+def tree(tmp_path):
+    """edge: cli imports a, a room of two, and its own room's door; the room's two modules import each other."""
+    sources = {
+        "edge/__init__.py": "",
+        "edge/cli.py": "import os\nfrom edge import a, room\n",
+        "edge/a.py": "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from edge.room.one import One\n",
+        "edge/room/__init__.py": "",
+        "edge/room/one.py": "def f():\n    import edge.room.two\n",
+        "edge/room/two.py": "from edge.room import one\nfrom train import fit\n",
+        "train/fit.py": "",
+    }
+    for name, source in sources.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(source)
+    return tmp_path
+
+
+def test_imports_are_counted_wherever_they_stand(tree):
+    files = structure.modules(tree)
+    assert sorted(files) == ["edge", "edge.a", "edge.cli", "edge.room", "edge.room.one", "edge.room.two", "train.fit"]
+    assert {name: structure.imports(file, files) for name, file in files.items() if name != "train.fit"} == {
+        "edge": set(),
+        "edge.a": {"edge.room.one"},
+        "edge.cli": {"edge.a", "edge.room"},
+        "edge.room": set(),
+        "edge.room.one": {"edge.room.two"},
+        "edge.room.two": {"edge.room.one", "train.fit"},
+    }
+
+
+def test_a_circle_is_one_level_and_vanishes_inside_a_room(tree):
+    files = structure.modules(tree)
+    graph = {name: structure.imports(file, files) for name, file in files.items()}
+    assert structure.circles(graph) == {frozenset({"edge.room.one", "edge.room.two"})}
+    assert structure.levels(graph) == 4  # cli, a, the circle, train.fit
+    rooms = structure.rooms(graph)
+    assert rooms["edge.cli"] == {"edge.a", "edge.room"} and rooms["edge.room"] == {"train.fit"}
+    assert structure.circles(rooms) == set()
+
+
+def test_a_process_says_what_it_loaded():
+    loaded = structure.hot_path(ROOT)
+    assert {"edge.cli", "edge.engines.litert_c", "edge.pictures.png"} <= set(loaded)
+    assert "edge.pictures.decode" not in loaded  # Pillow's
+
+
+def test_the_command_sets_this_tree_beside_a_revision():
+    done = run(sys.executable, "-m", "benchmarks.structure", "--against", "HEAD")
+    assert done.returncode == 0, done.stderr
+    n_modules = len(structure.modules(ROOT))
+    (total,) = (line for line in done.stdout.splitlines() if line.startswith("| all |"))
+    assert f" → {n_modules} |" in total
