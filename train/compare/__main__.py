@@ -9,7 +9,7 @@ from typing import Any
 from edge import errors
 from edge.errors import Refused, note
 from edge.files import write_atomic
-from train import check_backend
+from train import check_backend, markdown
 from train.compare import activations, optimizers, variants, widths
 from train.compare.variants import Comparison, Outcome
 from train.datasets import Dataset, mnist
@@ -45,12 +45,8 @@ def table(comparison: Comparison, outcomes: list[Outcome], dataset: Dataset) -> 
     """A Markdown table with a row a leg; a leg that diverged has no more to show."""
     found = [comparison.measured(outcome, dataset) if outcome.finished else {} for outcome in outcomes]
     columns = next(cells for cells in found if cells)
-    lines = [
-        ["leg", "learning rate", "steps", *columns],
-        ["---", "--:", "--:", *("--:" for _ in columns)],
-        *([*_leg(o), *(cells.get(column, "–") for column in columns)] for o, cells in zip(outcomes, found, strict=True)),
-    ]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    rows = ([*_leg(o), *(cells.get(column, "–") for column in columns)] for o, cells in zip(outcomes, found, strict=True))
+    return markdown.table(["leg", "learning rate", "steps", *columns], rows, align="lr")
 
 
 def page(comparison: Comparison, outcomes: list[Outcome], dataset: Dataset, rows: str) -> str:

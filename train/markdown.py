@@ -1,0 +1,12 @@
+"""A Markdown table: the one way in which reports and pages write theirs."""
+
+from collections.abc import Iterable, Sequence
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]], *, align: str = "l") -> str:
+    """`head` and `rows` as Markdown, without a line break at the end.
+
+    `align` has a letter for each column, `l` or `r`; the last letter also stands for all columns after it.
+    """
+    rule = ["--:" if side == "r" else "---" for side in align.ljust(len(head), align[-1])]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in (head, rule, *rows))
