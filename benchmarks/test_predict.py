@@ -7,7 +7,7 @@ import pytest
 
 from conftest import ROOT
 from edge import artifact, predictor
-from edge.cli import shipped_model
+from edge.locate import shipped_model
 from edge.pictures import decode, read_pixels
 from edge.predictor import Prediction
 

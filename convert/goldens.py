@@ -4,9 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
-from edge.cli import ENDINGS
 from edge.errors import InputMissing
-from edge.pictures import read_pixels
+from edge.pictures import ENDINGS, read_pixels
 from train.datasets import Dataset
 
 

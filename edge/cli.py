@@ -14,7 +14,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import TextIO
 
-    from edge.artifact import Artifact
     from edge.predictor import Prediction, Predictor
 
 HELP = """\
@@ -38,10 +37,6 @@ Exit codes: 0 done, 2 usage, 65 bad picture, 66 no such input, 69 engine not ins
 71 out of memory, 74 I/O, 78 bad or unverified model, 130 interrupted.
 Of several pictures the first failure's code is given; the others are still answered.
 """
-
-ENDINGS = (".png", ".jpg", ".jpeg", ".bmp")
-SHIPPED = "lenet5-relu-mnist-int8.tflite"
-MEND = "python -m edge rollback or start mends it"
 
 
 class Options:
@@ -108,17 +103,11 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _load(options: Options) -> "Predictor":
-    from edge import artifact, engines, predictor
+    from edge import locate, predictor
 
-    if named := options.model or os.environ.get("EDGEPROOF_MODEL"):
-        model = artifact.read(named, allow_unverified=options.allow_unverified)
-    elif current := current_model(store_folder()):
-        model = read_installed(*current)
-    else:
-        model = artifact.read(shipped_model())
-    # An installed model was verified when it was installed, the shipped one before it was shipped.
-    trusted = options.trust or not named
-    return predictor.Predictor(model, engines.load(model, name=options.engine, threads=options.threads, trusted=trusted))
+    model, verified_before = locate.load_model(options.model, allow_unverified=options.allow_unverified)
+    trusted = options.trust or verified_before
+    return predictor.from_artifact(model, engine_name=options.engine, threads=options.threads, trusted=trusted)
 
 
 def answer_all(ready: "Predictor", options: Options) -> int:
@@ -152,6 +141,8 @@ def _is_screen(stream: "TextIO | None") -> bool:
 
 def _in_folder(folder: str) -> list[str]:
     """The pictures in `folder` by their endings, sorted by name; sub-folders are left out."""
+    from edge.pictures import ENDINGS
+
     try:
         names = sorted(name for name in os.listdir(folder) if name.lower().endswith(ENDINGS) and name[0] != ".")
     except OSError as error:
@@ -174,68 +165,6 @@ def _tell(ready: "Predictor") -> None:
     errors.say("edge-predict", f"{ready.artifact.path}: {running.name} {running.version}, {running.kernels} kernels")
     for reason in ready.passed_over:
         errors.say("edge-predict", f"passed over: {reason}")
-
-
-def shipped_model() -> str:
-    """The path of the model that came with edgeproof."""
-    return os.path.join(os.path.dirname(__file__), "models", SHIPPED)
-
-
-def store_folder() -> str:
-    """Where installed models lie: $EDGEPROOF_STORE, else in the user's data folder; empty for a user without a home."""
-    if store := os.environ.get("EDGEPROOF_STORE"):
-        return store
-    data = os.environ.get("XDG_DATA_HOME", "")
-    if not os.path.isabs(data):  # which the XDG specification says to ignore
-        data = os.path.expanduser("~/.local/share")
-    return os.path.join(data, "edgeproof") if os.path.isabs(data) else ""
-
-
-def current_model(store: str) -> tuple[str, str] | None:
-    """The path and the digest of the model that `store` says is current; None where nothing is installed.
-
-    Raises InputMissing where that may not be read, ModelError where it cannot or says nothing sensible. edge/store/lifecycle.py
-    writes it.
-    """
-    path = os.path.join(store, "current")
-    if not store:
-        return None
-    try:
-        with open(path, "rb") as file:
-            line = file.readline(512)
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except OSError as error:
-        raise unread(path, error) from None
-    fields = line.decode("ascii", "replace").split()
-    # Whatever a power cut left there, it leads to no file outside the store.
-    if len(fields) != 3 or len(fields[0]) != 64 or fields[0].strip("0123456789abcdef") or "/" in fields[1]:
-        raise errors.ModelError(f"{one_line(path)}: names no model (begins {line[:16]!r}); {MEND}")
-    digest, name, _ = fields
-    return os.path.join(store, "models", digest, name), digest
-
-
-def unread(path: str, error: OSError) -> errors.ToolchainError:
-    """The error for a file of the store that could not be read; where only the reader's permission lacks, it may be whole."""
-    if isinstance(error, PermissionError):
-        return errors.missing(path, error)
-    return errors.ModelError(f"{one_line(path)}: {error.strerror or error}; {MEND}")
-
-
-def read_installed(path: str, digest: str) -> "Artifact":
-    """The model at `path`. Raises InputMissing where it may not be read, ModelError where it cannot, or is no longer the
-    one with `digest` that was installed there."""
-    from edge import artifact
-
-    try:
-        model = artifact.read(path)
-    except (InputMissing, errors.ModelError) as error:
-        if isinstance(error.__context__, PermissionError):
-            raise  # it may be whole
-        raise errors.ModelError(f"{str(error).removesuffix('; copy the file again')}; {MEND}") from None
-    if model.digest != digest:
-        raise errors.ModelError(f"{model.path}: not the model that was installed there; {MEND}")
-    return model
 
 
 def _answer(path: str, prediction: "Prediction", options: Options) -> str:

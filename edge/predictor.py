@@ -82,6 +82,11 @@ class Predictor:
 def load(
     path: str, *, engine_name: str | None = None, threads: int = 1, allow_unverified: bool = False, trusted: bool = False
 ) -> Predictor:
-    """A predictor for the model file `path`. Raises what `artifact.read` and `engine.load` raise."""
+    """A predictor for the model file `path`. Raises what `artifact.read` and `engines.load` raise."""
     model = artifact.read(path, allow_unverified=allow_unverified)
+    return from_artifact(model, engine_name=engine_name, threads=threads, trusted=trusted)
+
+
+def from_artifact(model: Artifact, *, engine_name: str | None = None, threads: int = 1, trusted: bool = False) -> Predictor:
+    """A predictor for `model`. Raises what `engines.load` raises."""
     return Predictor(model, engines.load(model, name=engine_name, threads=threads, trusted=trusted))

@@ -13,9 +13,9 @@ import numpy as np
 from PIL import Image, ImageFilter
 
 from edge import predictor
-from edge.cli import shipped_model
 from edge.contract import DIGIT
 from edge.errors import InputError
+from edge.locate import shipped_model
 from edge.pictures.decode import fit
 from edge.predictor import Predictor
 from train import datasets

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from edge import predictor
-from edge.cli import shipped_model
+from edge.locate import shipped_model
 from tests.redraw import drop_points, pages, photos, right
 from train import datasets
 

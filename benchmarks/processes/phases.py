@@ -20,7 +20,7 @@ stamps = [time.perf_counter()]
 def done(): stamps.append(time.perf_counter())
 from edge import cli, errors; done()
 from edge import predictor; done()
-from edge import artifact; model = artifact.read(cli.shipped_model()); done()
+from edge import artifact, locate; model = artifact.read(locate.shipped_model()); done()
 import edge.engines.litert_c; done()
 edge.engines.litert_c._load_library(); done()
 engine = edge.engines.litert_c.load(model, threads=1); done()

@@ -12,7 +12,7 @@ import time
 
 from benchmarks.processes.cold_start import EXAMPLES
 from edge import errors, predictor
-from edge.cli import shipped_model
+from edge.locate import shipped_model
 from edge.pictures import read_pixels
 
 CALLS, ROUNDS = 2000, 25

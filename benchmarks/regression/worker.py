@@ -13,7 +13,7 @@ import sys
 import time
 
 from edge import predictor
-from edge.cli import shipped_model
+from edge.locate import shipped_model
 
 model, picture = sys.argv[1] or shipped_model(), sys.argv[2]
 ready = predictor.load(model, trusted=True)

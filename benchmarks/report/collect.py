@@ -12,8 +12,8 @@ from benchmarks.report.row import Accuracy, LostPicture, Operation, Row, Speed
 from edge import artifact, engines
 from edge.artifact import Artifact
 from edge.bench.percentiles import Figure
-from edge.cli import shipped_model
 from edge.errors import EngineMissing, InputMissing, ModelError, ToolchainError, one_line
+from edge.locate import shipped_model
 from edge.predictor import Predictor
 
 KINDS = (".tflite", ".onnx")

@@ -12,10 +12,9 @@ from pathlib import Path
 import numpy as np
 
 from convert.calibration.checks import MIN_IMAGES, N_IMAGES, check, check_scale, contents
-from edge.cli import ENDINGS
 from edge.contract import InputContract
 from edge.errors import InputError, InputMissing, missing, one_line
-from edge.pictures import read_pixels
+from edge.pictures import ENDINGS, read_pixels
 from train.datasets import Split
 from train.datasets.folder import content
 

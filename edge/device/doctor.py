@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass
 from importlib import metadata
 from typing import Literal
 
-from edge import cli, errors, predictor
+from edge import errors, locate, predictor
 from edge.device import selftest
 from edge.device.host import Host, read
 
@@ -59,12 +59,12 @@ def examine(device: Host) -> Iterator[Check]:
     yield from engines
     if all(check.status == "fail" or check.found == "not installed" for check in engines):
         yield Check("engines", "fail", "none can be used", f"pip install edgeproof, or on 32-bit Arm {TFLITE}")
-    answer, failure = in_child("from edge import doctor; print(doctor.replay_shipped())")
+    answer, failure = in_child("from edge.device import doctor; print(doctor.replay_shipped())")
     advice = "mend the engines above, then reinstall edgeproof" if failure else ""
     yield Check("shipped model", "fail" if failure else "ok", failure or answer, advice)
     yield pillow(probe("Pillow", package="pillow", module="PIL._imaging"))
     yield from (cpu(device), governor(device), temperature(device), throttling(device), memory(device))
-    yield storage(cli.store_folder())
+    yield storage(locate.store_folder())
 
 
 def python(device: Host, tflite: Library) -> Check:
@@ -195,7 +195,7 @@ def in_child(code: str) -> tuple[str, str]:
 
 def replay_shipped() -> str:
     """One line on the model that came with edgeproof. Raises ToolchainError where its seal or an answer is wrong."""
-    ready = predictor.load(cli.shipped_model(), trusted=True)
+    ready = predictor.load(locate.shipped_model(), trusted=True)
     ready.artifact.manifest()  # raises where the two accounts disagree
     replay = selftest.replay(ready)
     if replay.first_difference:

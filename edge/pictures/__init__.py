@@ -12,6 +12,7 @@ from edge.contract import InputContract, is_light_on_dark
 from edge.errors import InputError, InputMissing, StorageError, missing, one_line
 from edge.pictures.png import read_plain_png
 
+ENDINGS = (".png", ".jpg", ".jpeg", ".bmp")  # of the picture files in a folder, in lower case
 MAX_FILE_MIB = 20  # a picture of 4 megapixels, unpacked, is 16
 
 

@@ -8,7 +8,7 @@ import argparse
 import contextlib
 import os
 
-from edge import artifact, cli, errors
+from edge import artifact, errors, locate
 from edge.errors import EngineMissing, InputMissing, ModelError, OutOfMemory, Refused, StorageError, ToolchainError, one_line
 from edge.store import models, sandbox
 from edge.store.models import Entry
@@ -138,7 +138,7 @@ def _go_back(store: str, failing: Entry | None, *, labels: str | None) -> str:
 
 
 def _has_current(store: str) -> bool:
-    path = os.path.join(store, "current")
+    path = locate.current_file(store)
     try:
         os.lstat(path)
         return True
@@ -152,7 +152,7 @@ def _current(store: str) -> Entry:
     """The current model. Raises ModelError where `current` is damaged, InputMissing where it may not be read."""
     named = models.history(store)
     if not named:
-        raise ModelError(f"{one_line(os.path.join(store, 'current'))}: names no model; {cli.MEND}")
+        raise ModelError(f"{one_line(locate.current_file(store))}: names no model; {locate.RECOVERY_HINT}")
     return named[0]
 
 
@@ -177,7 +177,7 @@ def _not_counted(why: str) -> str:
 
 
 def _shipped_name() -> str:
-    return f"{os.path.basename(cli.shipped_model())} (came with edgeproof)"
+    return f"{os.path.basename(locate.shipped_model())} (came with edgeproof)"
 
 
 def _described(entry: Entry, store: str) -> str:
@@ -223,7 +223,7 @@ def _start(flags: argparse.Namespace) -> int:
 
 
 def _store(flags: argparse.Namespace) -> str:
-    store = cli.store_folder() if flags.store is None else flags.store
+    store = locate.store_folder() if flags.store is None else flags.store
     if flags.store == "":  # as of `--store "$UNSET"`
         raise errors.UsageError("--store is empty; name a folder")
     if not store:

@@ -18,13 +18,12 @@ import shutil
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from edge import artifact, cli, errors, files
+from edge import artifact, errors, files, locate
 from edge.artifact import Artifact
 from edge.errors import ModelError
 
 KEPT = 3  # the current model and two to go back to, so that updates do not fill the card
 
-_HEX = frozenset("0123456789abcdef")
 _PLAIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_")
 
 
@@ -44,27 +43,19 @@ class Entry(NamedTuple):
         return cls(model.digest, f"{name}.{model.contract.kind}", labels)
 
     def path(self, store: str) -> str:
-        return os.path.join(store, "models", self.digest, self.file_name)
+        return locate.model_path(store, self.digest, self.file_name)
 
     def read(self, store: str) -> Artifact:
-        """The model, its seal checked. Raises as `cli.read_installed` does."""
-        return cli.read_installed(self.path(store), self.digest)
+        """The model, its seal checked. Raises as `locate.read_installed` does."""
+        return locate.read_installed(self.path(store), self.digest)
 
     def __str__(self) -> str:
         return f"{self.file_name} ({self.digest[:12]})"
 
 
 def history(store: str) -> list[Entry]:
-    """The models that `current` names, newest first; none where nothing is installed. Raises as `cli.current_model` does."""
-    if not cli.current_model(store):
-        return []
-    path = os.path.join(store, "current")
-    try:
-        with open(path, encoding="ascii", errors="replace") as file:
-            rows = [line.split() for line in file]
-    except OSError as error:
-        raise cli.unread(path, error) from None
-    return [Entry(*row) for row in rows if len(row) == 3 and _is_digest(row[0]) and "/" not in row[1]]
+    """The models that `current` names, newest first; none where nothing is installed. Raises as `locate.read_current` does."""
+    return [Entry(*row) for row in locate.read_current(store)]
 
 
 def known(store: str) -> list[Entry]:
@@ -88,7 +79,7 @@ def others(store: str, named: list[Entry]) -> list[Entry]:
         folder = os.path.join(store, "models", digest)
         with contextlib.suppress(errors.ToolchainError, OSError):
             for name in os.listdir(folder):
-                entry = Entry.of(cli.read_installed(os.path.join(folder, name), digest))
+                entry = Entry.of(locate.read_installed(os.path.join(folder, name), digest))
                 found.append((os.stat(entry.path(store)).st_mtime, entry))
     return [entry for _, entry in sorted(found, reverse=True)]
 
@@ -132,7 +123,7 @@ def switch(store: str, entries: list[Entry]) -> None:
     """
     with contextlib.suppress(errors.StorageError):  # the next good start tries again
         set_failures(store, 0)
-    path = os.path.join(store, "current")
+    path = locate.current_file(store)
     before = _content(path)
     try:
         _replace(path, "".join(f"{' '.join(entry)}\n" for entry in entries[:KEPT]).encode("ascii"))
@@ -189,7 +180,7 @@ def unwritable(path: str, error: OSError) -> errors.StorageError:
 
 def shipped() -> Artifact:
     """The model that came with edgeproof."""
-    return artifact.read(cli.shipped_model())
+    return artifact.read(locate.shipped_model())
 
 
 def _content(path: str) -> bytes | None:
@@ -228,13 +219,11 @@ def _digests(store: str) -> list[str]:
     nothing behind a symbolic link: we make none."""
     models = os.path.join(store, "models")
     try:
-        return [name for name in os.listdir(models) if _is_digest(name) and not os.path.islink(os.path.join(models, name))]
+        return [
+            name for name in os.listdir(models) if locate.is_digest(name) and not os.path.islink(os.path.join(models, name))
+        ]
     except OSError:
         return []
-
-
-def _is_digest(text: str) -> bool:
-    return len(text) == 64 and _HEX.issuperset(text)
 
 
 def _remove_partials(folder: str, *, of: tuple[str, ...]) -> None:

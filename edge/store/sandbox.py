@@ -9,11 +9,10 @@ import signal
 import subprocess
 import sys
 
-from edge import artifact, contract, engines, errors
+from edge import artifact, contract, errors, predictor
 from edge.artifact import Artifact
 from edge.device import selftest
 from edge.errors import ModelError
-from edge.predictor import Predictor
 
 TIMEOUT_S = 60.0  # an import from a slow SD card takes its time
 
@@ -74,7 +73,7 @@ def _tried(model: Artifact) -> str:
     # First the engine that verifies the structure, then the one that will run it once it is installed.
     answers: dict[str, str] = {}
     for trusted in (False, True):
-        ready = Predictor(model, engines.load(model, trusted=trusted))
+        ready = predictor.from_artifact(model, trusted=trusted)
         if ready.engine.name in answers:
             continue
         _compare(model, ready.engine.describe())

@@ -13,8 +13,8 @@ import pytest
 
 from conftest import ROOT
 from edge import artifact
-from edge.cli import shipped_model
 from edge.contract import DIGIT
+from edge.locate import shipped_model
 from tests.arm.conftest import REPORT
 from tests.arm.root import Device, NoEmulation, build
 from train import datasets

@@ -6,8 +6,8 @@ from benchmarks.limits import peaks, work
 from benchmarks.limits.peaks import Peaks
 from benchmarks.report.limits import with_bounds
 from edge import artifact
-from edge.cli import shipped_model
 from edge.errors import ToolchainError
+from edge.locate import shipped_model
 from tests.benchmarks.made_up import row
 
 

@@ -16,9 +16,9 @@ from benchmarks.regression.sides import Side
 from conftest import ROOT, run
 from edge import artifact
 from edge.artifact import Artifact
-from edge.cli import shipped_model
 from edge.contract import ModelContract
 from edge.errors import ToolchainError, UsageError
+from edge.locate import shipped_model
 
 ALPHA = 0.01 / 9
 DEVELOPMENT = Side("development", Path(sys.prefix))

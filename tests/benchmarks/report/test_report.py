@@ -16,8 +16,8 @@ from benchmarks.report.recheck import disagreement, judged, recheck
 from benchmarks.report.row import SCHEMA, LostPicture
 from convert import git_commit, publish
 from edge import artifact
-from edge.cli import shipped_model
 from edge.errors import InputMissing, ModelError, ToolchainError
+from edge.locate import shipped_model
 from tests.benchmarks.made_up import comparison, everything, report, row, speed
 from train.datasets import Split, digits
 

@@ -14,10 +14,10 @@ from edge import artifact, errors, predictor
 from edge.bench import command, footprint, pipelines, process, samples
 from edge.bench.percentiles import Figure
 from edge.bench.protocol import LatencyReport, Machine, Plan
-from edge.cli import shipped_model
 from edge.contract import ModelContract
 from edge.device import host
 from edge.errors import ModelError, UsageError
+from edge.locate import shipped_model
 from edge.pictures import read_pixels
 
 

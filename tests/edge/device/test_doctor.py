@@ -300,7 +300,7 @@ def test_a_damaged_shipped_model_is_refused(tmp_path, monkeypatch):
     data = bytearray((ROOT / "edge/models/lenet5-relu-mnist-int8.tflite").read_bytes())
     data[1000] ^= 1
     (tmp_path / "damaged.tflite").write_bytes(data)
-    monkeypatch.setattr("edge.cli.shipped_model", lambda: str(tmp_path / "damaged.tflite"))
+    monkeypatch.setattr("edge.locate.shipped_model", lambda: str(tmp_path / "damaged.tflite"))
     with pytest.raises(SealError, match="damaged"):
         doctor.replay_shipped()
 
@@ -314,7 +314,7 @@ def examine(*flags: str) -> int:
 
 def test_this_machine_is_examined_without_a_failure():
     code = (
-        "import argparse, sys; from edge import doctor; p = argparse.ArgumentParser();"
+        "import argparse, sys; from edge.device import doctor; p = argparse.ArgumentParser();"
         "doctor.add_flags(p); f = p.parse_args(); sys.exit(doctor.main(f))"
     )
     table = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)

@@ -33,7 +33,7 @@ def test_an_installed_model_that_was_damaged_is_refused_and_start_mends_it_after
     flip(file_of("second", store))
     ended = predict(store)
     assert (ended.returncode, ended.stdout, ended.stderr.count("\n")) == (78, "", 1)
-    assert ended.stderr.endswith("; python -m edge rollback or start mends it\n")
+    assert ended.stderr.endswith("; python -m edge rollback or start repairs it\n")
     for count in (1, 2):
         refused("start", store=store, code=78, says=f"; failure {count} of 3, then the model before takes over")
     assert edge("start", store=store).returncode == 0
@@ -172,7 +172,7 @@ def test_a_current_that_names_nothing_is_refused_and_mended(content, model_files
     (store / "current").write_bytes(content)
     ended = predict(store)
     assert (ended.returncode, ended.stdout, ended.stderr.count("\n")) == (78, "", 1)
-    assert "rollback or start mends it" in ended.stderr
+    assert "rollback or start repairs it" in ended.stderr
     assert edge("list", store=store).returncode == 0
     refused("start", store=store, code=78, says="failure 1 of 3")
     done("rollback", store=store, says="second.tflite (")
