@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any
 
-from edge import errors, pictures
+from edge import child, errors, pictures
 from edge.bench import process
 from edge.bench.protocol import Chain
 from edge.bench.samples import Samples
@@ -89,13 +89,13 @@ def whole_processes(
         try:
             elapsed_ms, peak_mib = process.measure_from_small(command)
         except RuntimeError:  # what it said was not kept: who listens is in the way of the time
-            raise _failure("edge-predict", subprocess.run(command, capture_output=True, text=True)) from None
+            raise _failure("edge-predict", child.run(command)) from None
         peaks_mib.append(peak_mib)
         return (round(elapsed_ms * 1e6),)
 
     def start(number: int) -> tuple[int, ...]:
         arguments = [HERE, model, engine or "", str(threads), str(trusted), samples.files[number % len(samples.files)]]
-        done = subprocess.run([sys.executable, "-c", START, *arguments], capture_output=True, text=True)
+        done = child.run([sys.executable, "-c", START, *arguments])
         if done.returncode:
             raise _failure("a process that loads the model", done)
         load_ns, first_ns = map(int, done.stdout.split())

@@ -7,6 +7,7 @@ imports more than this file does asks through that command (`measure_from_small`
 """
 
 import os
+import signal
 import sys
 import time
 
@@ -15,8 +16,13 @@ def measure(argv: list[str]) -> tuple[float, float]:
     """Wall time in ms and peak memory in MiB of one run. Raises RuntimeError where the command fails."""
     null = os.open(os.devnull, os.O_WRONLY)
     started = time.perf_counter_ns()
-    child = os.posix_spawn(argv[0], argv, dict(os.environ), file_actions=[(os.POSIX_SPAWN_DUP2, null, n) for n in (1, 2)])
-    _, status, usage = os.wait4(child, 0)
+    process = os.posix_spawn(argv[0], argv, dict(os.environ), file_actions=[(os.POSIX_SPAWN_DUP2, null, n) for n in (1, 2)])
+    try:
+        _, status, usage = os.wait4(process, 0)
+    except BaseException:  # Ctrl-C
+        os.kill(process, signal.SIGKILL)
+        os.waitpid(process, 0)
+        raise
     elapsed_ms = (time.perf_counter_ns() - started) / 1e6
     os.close(null)
     if status:
@@ -26,9 +32,9 @@ def measure(argv: list[str]) -> tuple[float, float]:
 
 def measure_from_small(argv: list[str]) -> tuple[float, float]:
     """The same from a process that holds less than any Python it starts. Raises RuntimeError as well."""
-    import subprocess
+    from edge import child
 
-    done = subprocess.run([sys.executable, "-I", "-S", __file__, *argv], capture_output=True, text=True)
+    done = child.run([sys.executable, "-I", "-S", __file__, *argv])
     if done.returncode:
         raise RuntimeError((done.stderr.strip().splitlines() or ["killed"])[-1])
     elapsed_ms, peak_mib = map(float, done.stdout.split())

@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass
 from importlib import metadata
 from typing import Literal
 
-from edge import errors, locate, predictor
+from edge import child, errors, locate, predictor
 from edge.device import selftest
 from edge.device.host import Host, read
 
@@ -184,7 +184,7 @@ def numbers(version: str, *, n: int = 2) -> tuple[int, ...]:
 def in_child(code: str) -> tuple[str, str]:
     """What `code` prints in a Python of its own, and why it failed: one line, empty where it did not."""
     try:
-        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, errors="replace", timeout=TIMEOUT_S)
+        done = child.run([sys.executable, "-c", code], timeout_s=TIMEOUT_S)
     except subprocess.TimeoutExpired:
         return "", f"no answer within {TIMEOUT_S:.0f} s"
     if done.returncode < 0:

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 
-from edge import artifact, contract, errors, predictor
+from edge import artifact, child, contract, errors, predictor
 from edge.artifact import Artifact
 from edge.device import selftest
 from edge.errors import ModelError
@@ -31,18 +31,18 @@ def hold(model: Artifact) -> str:
     command = [sys.executable, "-m", "edge.store.sandbox", model.path]
     house = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))  # where -m finds this very edge
     try:
-        done = subprocess.run(command, input=model.data, capture_output=True, timeout=TIMEOUT_S, cwd=house)
+        done = child.run(command, input=model.data, timeout_s=TIMEOUT_S, cwd=house)
     except subprocess.TimeoutExpired:
         raise ModelError(f"{model.path}: gave no answer within {TIMEOUT_S:.0f} s when tried") from None
     except OSError as error:
         raise errors.StorageError(f"{model.path}: cannot be tried: {error.strerror or error}") from None
     if done.returncode == 0:
-        return done.stdout.decode(errors="replace").strip()
+        return done.stdout.strip()
     if done.returncode == -signal.SIGKILL:
         raise errors.OutOfMemory(f"{model.path}: killed when tried, as for want of memory")
     if done.returncode < 0:
         raise ModelError(f"{model.path}: crashed when tried: {signal.strsignal(-done.returncode)}")
-    said = (done.stderr.decode(errors="replace").strip().splitlines() or [f"exit code {done.returncode}"])[-1]
+    said = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
     ours = said.startswith("edge: ") and done.returncode in _VERDICTS
     if not ours:  # Python itself did not come up, say
         raise errors.StorageError(errors.one_line(f"{model.path}: cannot be tried: {said}"))
@@ -51,8 +51,6 @@ def hold(model: Artifact) -> str:
 
 def main() -> int:
     """The child: the bytes on stdin, the name they go by as the argument; the verdict on stdout or stderr."""
-    # Where the parent is killed nobody is left to end a hanging trial.
-    signal.alarm(round(2 * TIMEOUT_S))
     path = sys.argv[1]
     model = artifact.parse(path, sys.stdin.buffer.read())
     try:
