@@ -1,158 +1,147 @@
-"""Quantize trained networks, compare each with its float model picture by picture, publish only what passed."""
+"""Quantize trained networks, compare each with its float model image by image, and publish only what passed the gate."""
 
+import os
 import sys
 from argparse import Namespace
-from collections.abc import Callable, Iterator
-from functools import partial
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from convert import flags
 from convert.calibration.checks import MIN_IMAGES, N_IMAGES
 from convert.calibration.images import CalibrationSet, draw_calibration_set, read_calibration_set
-from convert.evaluation import Row, Trial, attempt, prepare
+from convert.evaluation import convert_and_judge, prepare
 from convert.gate import gate_for
-from convert.goldens import golden_pictures
-from convert.interfaces import Trained, converter
+from convert.goldens import golden_images
+from convert.interfaces import make_converter
 from convert.plan import Plan
-from convert.publish import publish
+from convert.publish import publish, seal
 from convert.report import tables
-from convert.report.tables import Result
-from convert.signing import check_key, write_signed
+from convert.results import Finding, NetworkOutcomes, Outcome, Trial
+from convert.signing import check_key
 from edge import errors
 from edge.errors import Refused, ToolchainError
-from edge.files import clear_partials, write_atomic
+from edge.files import clear_partials
 from edge.silence import silence_native_output
-from edge.store.signature import ENDING
 from train import checkpoint, datasets
 from train.checkpoint import Checkpoint
 from train.datasets import Dataset, Split
 
+if TYPE_CHECKING:
+    from convert.sources.from_keras import Foreign
+
+    Network = Checkpoint | Foreign
+
 
 def main() -> int:
+    os.environ["KERAS_BACKEND"] = "tensorflow"  # both converters start from a TensorFlow graph
     settings = flags.parse()
     if settings.sign:
-        check_key(str(settings.sign))  # what is signed takes minutes to come
-    for folder in (settings.out, tables.lost_folder(Path(settings.out))):
+        check_key(str(settings.sign))  # now, not after minutes of conversion
+    for folder in (settings.out, tables.lost_folder(settings.out)):
         clear_partials(str(folder))
-    results: list[Result] = []
-    troubles: list[ToolchainError] = []
-    for load in networks(settings, troubles):
+    networks, failures = load_networks(settings)
+    results: list[NetworkOutcomes] = []
+    for network in networks:
         try:
-            results.append(Result(on_trial(*load(), settings), []))
-            for row in converted(results[-1].trial, settings):
-                results[-1].rows.append(row)
+            dataset, training = load_data(network, settings)
+            calibration = calibrate(network, dataset, training, settings)
+            gate = gate_for(network.data, settings.max_drop_points)
+            trial = prepare(network, dataset, training, calibration=calibration, gate=gate, require_int8=settings.require_int8)
+            results.append(NetworkOutcomes(trial, []))
+            convert_all(trial, settings, results[-1].outcomes)
         except ToolchainError as error:
-            troubles.append(error)
-    rows = [row for result in results for row in result.rows]
-    if rows:
-        tables.write(results, Path(settings.out), not_converted=list(map(str, troubles)))
-        print(tables.table(rows))
-    if rows and settings.diagnose:
-        print(f"\n{tables.layers(results)}")
-    _say(rows, troubles, Path(settings.out))
-    failures = [row for row in rows if not row.verdict.passed and not (settings.all and _cannot_be_had(row))]
-    return troubles[0].exit_code if troubles else Refused.exit_code if failures else 0
+            failures.append(error)
+    return report(results, failures, settings)
 
 
-def _cannot_be_had(row: Row) -> bool:
-    """What is no failure under --all. Without int8 there is none: the rest is measured by it."""
-    return row.verdict.outcome == "refused" and row.judged is None and row.plan.precision != "int8"
-
-
-def _say(rows: list[Row], troubles: list[ToolchainError], folder: Path) -> None:
-    """On stderr: what broke and what was done about it, what was not published, and the networks that came to nothing."""
-    for row in rows:
-        if row.before or not row.verdict.passed:
-            for finding in row.findings[:3]:
-                errors.say("convert", f"{row.file_name}: {finding.in_words}")
-            if row.repair:
-                errors.say("convert", f"{row.file_name}: {row.repair.in_words(row.verdict)}")
-    for row in rows:
-        if not row.verdict.passed:
-            older = "; the one published before stays" if (folder / row.file_name).exists() else ""
-            why = "; ".join(row.verdict.reasons)
-            errors.say("convert", f"{row.file_name}: {row.verdict.outcome}, not published: {why}{older}")
-    for trouble in troubles:  # one network's are not the others'
-        errors.say("convert", str(trouble))
-    if not rows and (old := folder / tables.FILE).exists():
-        errors.say("convert", f"{old}: of an earlier conversion: nothing was converted now")
-
-
-def networks(settings: Namespace, troubles: list[ToolchainError]) -> Iterator[Callable[[], tuple[Trained, Dataset, Split]]]:
-    """What loads each network to convert, with its data set and the part of it that it may be calibrated on.
-
-    A run whose checkpoint cannot be read is passed over, and `troubles` gets what is wrong with it.
+def convert_all(trial: Trial, settings: Namespace, outcomes: list[Outcome]) -> None:
+    """Convert the network at every precision in every format. `outcomes` gets each one, once its file is published if it
+    passed.
     """
+    with silence_native_output():  # TensorFlow announces itself
+        from convert.repair.diagnose import diagnose
+        from convert.repair.search import repair, repairable
+
+    goldens = golden_images(trial.dataset, settings.goldens)
+    for kind in settings.formats:
+        converter = make_converter(kind, trial.network, trial.calibration)
+        for precision in settings.precisions:
+            first = final = convert_and_judge(trial, converter, Plan(precision, settings.method))
+            findings: tuple[Finding, ...] = ()
+            repaired = None
+            if first.evaluation:
+                can_repair = repairable(trial, first)
+                if settings.diagnose or can_repair or first.verdict.decision == "failed":
+                    findings = diagnose(trial, converter, first.plan)
+                if can_repair and not settings.no_repair:
+                    print(f"{first.file_name}: {first.verdict.decision}, trying to repair it", file=sys.stderr)
+                    repaired = repair(trial, converter, first.plan, verification=first.evaluation.verification)
+                    if repaired.passed:
+                        final = convert_and_judge(trial, repaired.converter, repaired.plan, repaired=True)
+            outcome = Outcome(first, final, findings, repaired)
+            if final.verdict.passed:
+                sealed = seal(outcome, trial, goldens=goldens, report=tables.proof(outcome))
+                publish(settings.out / final.file_name, sealed, key=settings.sign)
+            outcomes.append(outcome)
+
+
+def load_networks(settings: Namespace) -> "tuple[list[Network], list[ToolchainError]]":
+    """The networks to convert, and what is wrong with the runs whose checkpoint cannot be read."""
     if settings.model:
-        yield lambda: _foreign(settings)
-        return
-    whole = []
+        with silence_native_output():  # TensorFlow announces itself
+            from convert.sources import from_keras
+        try:
+            return [from_keras.load(settings.model, settings.data, contract_file=settings.contract, seed=settings.seed)], []
+        except ToolchainError as error:
+            return [], [error]
+    loaded, failures = [], []
     for run in flags.runs(settings.checkpoint):
         try:
-            whole.append(checkpoint.load(run))
+            loaded.append(checkpoint.load(run))
         except ToolchainError as error:
-            troubles.append(error)
-    for saved in flags.distinct(whole):
-        yield partial(_ours, saved, settings)
+            failures.append(error)
+    return list(flags.distinct(loaded)), failures
 
 
-def _ours(saved: Checkpoint, settings: Namespace) -> tuple[Trained, Dataset, Split]:
-    found = datasets.load_again(saved.data, settings.data_dir, digest=saved.data_digest, contract=saved.contract)
-    return saved, found, found.train[: saved.recipe.n_training(len(found.train))]
+def load_data(network: "Network", settings: Namespace) -> tuple[Dataset, Split]:
+    """The network's data set, and the images of it that it may be calibrated on."""
+    if isinstance(network, Checkpoint):
+        dataset = datasets.load_again(network.data, settings.data_dir, digest=network.data_digest, contract=network.contract)
+        return dataset, dataset.train[: network.recipe.n_training(len(dataset.train))]
+    return network.dataset, network.dataset.train[: network.dataset.n_training]
 
 
-def _foreign(settings: Namespace) -> tuple[Trained, Dataset, Split]:
-    with silence_native_output():  # TensorFlow's first words
-        from convert.sources import from_keras
-
-    own = from_keras.load(settings.model, settings.data, contract_file=settings.contract, seed=settings.seed)
-    return own, own.dataset, own.dataset.train[: own.dataset.n_training]
-
-
-def on_trial(trained: Trained, dataset: Dataset, training: Split, settings: Namespace) -> Trial:
-    """The trial of one network as `settings` have it."""
-    return prepare(
-        trained, dataset, training, calibration=_calibration(trained, dataset, training, settings),
-        gate=gate_for(trained.data, settings.max_drop_points), require_int8=settings.require_int8,
-    )  # fmt: skip
-
-
-def converted(trial: Trial, settings: Namespace) -> Iterator[Row]:
-    """The network on `trial` at every precision in every format, in the order of the work: convert, judge, mend, publish.
-
-    A row that passed comes once its file is published.
-    """
-    with silence_native_output():  # TensorFlow's first words
-        from convert.repair.diagnose import diagnosed
-        from convert.repair.search import mendable, mended
-
-    goldens = golden_pictures(trial.dataset, settings.goldens)
-    for kind in settings.formats:
-        source = converter(kind, trial.trained, trial.calibration)
-        for precision in settings.precisions:
-            row = attempt(trial, source, Plan(precision, settings.method))
-            if settings.diagnose or row.verdict.outcome == "failed" or mendable(trial, row):
-                row = diagnosed(trial, source, row)
-            if not settings.no_repair and mendable(trial, row):
-                row = mended(trial, source, row)
-            if row.verdict.passed:
-                path = str(Path(settings.out, row.file_name))
-                sealed = publish(row, trial, goldens=goldens, report=tables.proof(row))
-                if settings.sign:
-                    write_signed(path, sealed, str(settings.sign))
-                else:
-                    Path(path + ENDING).unlink(missing_ok=True)  # the signature of another model
-                    write_atomic(path, sealed)
-            yield row
-
-
-def _calibration(trained: Trained, dataset: Dataset, training: Split, settings: Namespace) -> CalibrationSet:
+def calibrate(network: "Network", dataset: Dataset, training: Split, settings: Namespace) -> CalibrationSet:
+    """The calibration images: the user's own, or drawn from `training`."""
     judging = (dataset.train[len(training) :], dataset.test)  # repairs, and the gate
     if settings.calibration is None:
-        # Of few pictures half are kept, to find and mend faults on.
+        # Of few images half are left, to diagnose and repair on.
         n = min(N_IMAGES, max(MIN_IMAGES, len(training) // 2))
         return draw_calibration_set(training, n=n, seed=settings.seed, apart_from=judging)
-    return read_calibration_set(settings.calibration, trained.contract, training=training, apart_from=judging)
+    return read_calibration_set(settings.calibration, network.contract, training=training, apart_from=judging)
+
+
+def report(results: list[NetworkOutcomes], failures: list[ToolchainError], settings: Namespace) -> int:
+    """Write the report files, print the tables and what went wrong; the exit code."""
+    outcomes = [outcome for result in results for outcome in result.outcomes]
+    if outcomes:
+        tables.write(results, settings.out, not_converted=list(map(str, failures)))
+        print(tables.table(outcomes))
+        if settings.diagnose:
+            print(f"\n{tables.layers(results)}")
+    for line in tables.remarks(outcomes, settings.out):
+        errors.say("convert", line)
+    for failure in failures:  # one network's are not the others'
+        errors.say("convert", str(failure))
+    if not outcomes and (old := settings.out / tables.FILE).exists():
+        errors.say("convert", f"{old}: of an earlier conversion: nothing was converted now")
+    unpublished = [o for o in outcomes if not o.final.verdict.passed and not (settings.all and _unavailable(o))]
+    return failures[0].exit_code if failures else Refused.exit_code if unpublished else 0
+
+
+def _unavailable(outcome: Outcome) -> bool:
+    """Whether the format does not have this precision. For int8 that is a failure even under --all."""
+    result = outcome.final
+    return result.verdict.decision == "refused" and result.evaluation is None and result.plan.precision != "int8"
 
 
 if __name__ == "__main__":

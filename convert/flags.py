@@ -25,7 +25,9 @@ def parse() -> argparse.Namespace:
     parser.add_argument(
         "--checkpoint", nargs="+", type=Path, metavar="RUN", help="run folders to convert (default: all under runs/)"
     )
-    parser.add_argument("--out", default="artifacts", metavar="DIR", help="where published files go (default: artifacts)")
+    parser.add_argument(
+        "--out", type=Path, default=Path("artifacts"), metavar="DIR", help="where published files go (default: artifacts)"
+    )
     parser.add_argument("--data-dir", metavar="DIR", help="folder with the data set the network was trained on")
     parser.add_argument(
         "--max-drop-points", type=_points, metavar="P",

@@ -17,12 +17,12 @@ _MOST_IMAGES = 10_000_000
 class Verdict:
     """`passed`, `failed`, or `undecided`: too few pictures to tell, and `reasons` says how many would do."""
 
-    outcome: str
+    decision: str
     reasons: tuple[str, ...]
 
     @property
     def passed(self) -> bool:
-        return self.outcome == "passed"
+        return self.decision == "passed"
 
 
 @dataclass(frozen=True)

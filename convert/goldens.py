@@ -9,7 +9,7 @@ from edge.pictures import ENDINGS, read_pixels
 from train.datasets import Dataset
 
 
-def golden_pictures(dataset: Dataset, folder: Path | None) -> list[bytes]:
+def golden_images(dataset: Dataset, folder: Path | None) -> list[bytes]:
     """Pixels, uint8 [H, W, C] as bytes: of each picture in `folder`, else of the first test picture of each class.
 
     Left out are names that begin with a dot, as of what desktops leave beside pictures. Raises InputMissing where none remain.

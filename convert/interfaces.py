@@ -45,7 +45,7 @@ class Network(Protocol):
         """The network in float: pixels 0 to 255 in, logits out."""
 
 
-class Trained(Network, Protocol):
+class TrainedNetwork(Network, Protocol):
     """A network to convert: a checkpoint of ours, or a Keras file of somebody else's."""
 
     @property
@@ -93,7 +93,7 @@ class Converter(Protocol):
         """The range each layer's output is given, as the calibration images set it."""
 
 
-def converter(kind: str, network: Network, calibration: CalibrationSet) -> Converter:
+def make_converter(kind: str, network: Network, calibration: CalibrationSet) -> Converter:
     """The converter to `kind`, tflite or onnx, batch size 1."""
     with quietly():
         made: Converter = importlib.import_module(CONVERTERS[kind]).Converter(network.build(batch_size=1), calibration)
@@ -114,21 +114,24 @@ def quietly() -> Iterator[None]:
         yield
 
 
-def draft(candidate: Candidate, trained: Trained) -> Predictor:
-    """The candidate in the predictor the device uses: sealed in memory, not yet with its proof."""
-    # The model's own account says how its numbers are coded; the trained network says what its pictures are.
-    own = engines.load(Artifact(candidate.file_name, candidate.model, "", {})).engine.describe()
-    contract = ModelContract(
-        name=candidate.name,
-        kind=candidate.kind,
-        model_bytes=len(candidate.model),
-        input=trained.contract,
-        input_dtype=own.input_dtype,
-        output_dtype=own.output_dtype,
-        output_scale=own.output_scale,
-        output_zero_point=own.output_zero_point,
-        n_classes=own.n_classes,
+def as_predictor(candidate: Candidate, network: TrainedNetwork) -> Predictor:
+    """The candidate in the predictor that the device uses, before it is sealed."""
+    model = Artifact(candidate.file_name, candidate.model, "", {})
+    loaded = engines.load(model)
+    # The model's own account says how its numbers are coded; the trained network says what images it takes.
+    own = loaded.engine.describe()
+    model.labels, model.contract = (
+        network.class_names,
+        ModelContract(
+            name=candidate.name,
+            kind=candidate.kind,
+            model_bytes=len(candidate.model),
+            input=network.contract,
+            input_dtype=own.input_dtype,
+            output_dtype=own.output_dtype,
+            output_scale=own.output_scale,
+            output_zero_point=own.output_zero_point,
+            n_classes=own.n_classes,
+        ),
     )
-    sealed = artifact.seal(candidate.model, contract, labels=trained.class_names, goldens=[], manifest={}, report="a draft\n")
-    drafted = artifact.parse(candidate.file_name, sealed)
-    return Predictor(drafted, engines.load(drafted))
+    return Predictor(model, loaded)

@@ -1,17 +1,21 @@
-"""From a candidate that passed to the sealed file, which carries its proof."""
+"""Seal a candidate that passed, with its proof, and write the file."""
 
 import hashlib
 from dataclasses import asdict
 from importlib.metadata import version
+from pathlib import Path
 
 import numpy as np
 
 from convert.calibration.images import CalibrationSet
-from convert.evaluation import Row, Trial
 from convert.git_commit import commit
 from convert.interfaces import Candidate
+from convert.results import Outcome, Trial
+from convert.signing import write_signed
 from edge import artifact
+from edge.files import write_atomic
 from edge.predictor import Predictor
+from edge.store.signature import ENDING
 
 # How far float logits may lie from the goldens elsewhere, as a share of the largest of them: sums in another order moved
 # logits by 1.1e-5 on an emulated Cortex-A72, and what rounding moves grows with them. Where activations are rounded on the way
@@ -21,36 +25,37 @@ ROUNDED_STEPS = 2
 _TOOLS = ("tensorflow", "keras", "numpy", "ai-edge-litert", "litert-quantizer", "onnx", "onnxruntime", "tf2onnx")
 
 
-def publish(row: Row, trial: Trial, *, goldens: list[bytes], report: str) -> bytes:
-    """The sealed artifact of a row that passed: the very model that was verified, its proof, and `goldens` with its answers."""
-    assert row.judged is not None
-    candidate, drafted, verification = row.judged.candidate, row.judged.predictor, row.judged.verification
-    trained, calibration = trial.trained, row.repair.calibration if row.repair else trial.calibration
-    lower, upper = verification.interval_points
-    seen = asdict(verification)
-    del seen["lost_pictures"]
+def seal(outcome: Outcome, trial: Trial, *, goldens: list[bytes], report: str) -> bytes:
+    """The artifact of an outcome that passed: the very model that was judged, its proof, and `goldens` with its answers."""
+    evaluation, repair, network = outcome.final.evaluation, outcome.repair, trial.network
+    assert evaluation is not None
+    candidate, predictor, verification = evaluation.candidate, evaluation.predictor, evaluation.verification
+    counts = asdict(verification)
+    del counts["lost_pictures"]
+    calibrated = candidate.plan.calibrated or (repair is not None and repair.calibrated)
+    calibration = repair.calibration if repair else trial.calibration
     manifest = {
         "format": 1,
         "precision": candidate.plan.precision,
         "quantization": {"scheme": candidate.plan.in_words, "in_float": list(candidate.plan.in_float)}
-        | ({"remedies": list(row.repair.remedies)} if row.repair else {})
-        | ({"calibration": _account(calibration)} if _calibrated(row) else {}),
-        "verification": seen
+        | ({"remedies": list(repair.remedies)} if repair else {})
+        | ({"calibration": _account(calibration)} if calibrated else {}),
+        "verification": counts
         | {
             "drop_points": verification.drop_points,
-            "interval_points": [lower, upper],
+            "interval_points": list(verification.interval_points),
             "limit_points": trial.gate.max_drop_points,
         },
         "goldens": {
-            "engine": drafted.engine.name,
-            "engine_version": drafted.engine.version,
-            "tolerance": _tolerance(candidate, drafted, goldens),
+            "engine": predictor.engine.name,
+            "engine_version": predictor.engine.version,
+            "tolerance": _tolerance(candidate, predictor, goldens),
         },
-        "provenance": trained.provenance
+        "provenance": network.provenance
         | {
-            "network": trained.network,
-            "data": trained.data,
-            "data_sha256": trained.data_digest,
+            "network": network.network,
+            "data": network.data,
+            "data_sha256": network.data_digest,
             "converted_with": {tool: version(tool) for tool in _TOOLS},
             "edgeproof": version("edgeproof"),
             "commit": commit(),
@@ -58,23 +63,32 @@ def publish(row: Row, trial: Trial, *, goldens: list[bytes], report: str) -> byt
     }
     return artifact.seal(
         candidate.model,
-        drafted.contract,
-        labels=trained.class_names,
-        goldens=[(pixels, drafted.engine.run(pixels)) for pixels in goldens],
+        predictor.contract,
+        labels=network.class_names,
+        goldens=[(pixels, predictor.engine.run(pixels)) for pixels in goldens],
         manifest=manifest,
         report=report,
     )
 
 
-def _tolerance(candidate: Candidate, drafted: Predictor, goldens: list[bytes]) -> float:
+def publish(path: Path, sealed: bytes, *, key: Path | None) -> None:
+    """Write the artifact to `path`, and its signature beside it where there is a `key`. Raises what `write_signed` raises."""
+    if key:
+        write_signed(str(path), sealed, str(key))
+    else:
+        Path(f"{path}{ENDING}").unlink(missing_ok=True)  # the signature of another model
+        write_atomic(str(path), sealed)
+
+
+def _tolerance(candidate: Candidate, predictor: Predictor, goldens: list[bytes]) -> float:
     """How far an output may lie from a golden on another processor, in the unit of the output tensor.
 
     One step of an int8 output, whatever type it is given in; FLOAT_TOLERANCE of the goldens' largest logit, by magnitude,
     where all is computed in float; ROUNDED_STEPS of 255 of the range of their logits where activations are rounded on the way.
     """
-    if drafted.contract.output_dtype == "int8":
+    if predictor.contract.output_dtype == "int8":
         return 1.0  # one step
-    logits = [value for pixels in goldens for value in drafted.answer(pixels).logits]
+    logits = [value for pixels in goldens for value in predictor.answer(pixels).logits]
     if candidate.plan.precision in ("float32", "float16"):
         return FLOAT_TOLERANCE * max(map(abs, logits))
     if candidate.kind == "onnx" and candidate.plan.precision == "int8":
@@ -83,11 +97,6 @@ def _tolerance(candidate: Candidate, drafted: Predictor, goldens: list[bytes]) -
         if step := output_step(candidate.model):
             return 1.01 * step  # a hundredth for rounding to float32
     return ROUNDED_STEPS * (max(logits) - min(logits)) / 255
-
-
-def _calibrated(row: Row) -> bool:
-    """Whether calibration images left their mark on the file: they set ranges, or the means that biases were corrected by."""
-    return row.plan.calibrated or (row.repair is not None and row.repair.calibrated)
 
 
 def _account(calibration: CalibrationSet) -> dict[str, object]:

@@ -50,24 +50,16 @@ class Verification:
         return 100 * lower, 100 * upper
 
 
-@dataclass(frozen=True, eq=False)
-class Answers:
-    """What a predictor says of N pictures: logits float32 [N, K], and the median time of a prediction in microseconds."""
-
-    logits: np.ndarray
-    median_us: float
-
-
-def ask(predictor: Predictor, images: np.ndarray) -> Answers:
-    """`predictor`'s answers to `images`, uint8 [N, H, W, C], each timed from pixels to raw output."""
-    logits, taken = [], []
+def predict_all(predictor: Predictor, images: np.ndarray) -> tuple[np.ndarray, float]:
+    """Logits, float32 [N, K], for `images`, uint8 [N, H, W, C], and the median microseconds from pixels to raw output."""
+    logits, times_ns = [], []
     for image in images:
         pixels = image.tobytes()
         start = time.perf_counter_ns()
         prediction = predictor.answer(pixels)
-        taken.append(time.perf_counter_ns() - start)
+        times_ns.append(time.perf_counter_ns() - start)
         logits.append(prediction.logits)
-    return Answers(np.array(logits, np.float32), statistics.median(taken) / 1000)
+    return np.array(logits, np.float32), statistics.median(times_ns) / 1000
 
 
 def compare(logits: np.ndarray, labels: np.ndarray, reference: np.ndarray) -> Verification:

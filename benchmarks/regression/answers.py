@@ -75,7 +75,7 @@ def judge(base: np.ndarray, now: np.ndarray, *, truth: np.ndarray | None, data: 
     lost, gained = int(np.sum(was & ~now_right)), int(np.sum(~was & now_right))
     seen = Verification(n, lost, gained, n - differ, float(was.mean()), float(now_right.mean()))
     gate = gate_for(data, None)
-    outcome = gate.judge(seen).outcome if differ else "passed"
+    outcome = gate.judge(seen).decision if differ else "passed"
     lower, upper = seen.interval_points
     within = "fewer right" if lower > 0 else "better" if upper < 0 else "same"
     verdict = {"passed": within, "failed": "worse", "undecided": "not shown"}[outcome]

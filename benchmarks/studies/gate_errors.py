@@ -94,7 +94,7 @@ def simulate(cell: Cell, *, candidates: int, seed: int) -> Rates:
 @functools.cache
 def outcome(limit_points: float, n_images: int, lost: int, gained: int) -> str:
     """The gate's verdict, in a word."""
-    return _SilentGate(limit_points).judge(_seen(n_images, lost, gained)).outcome
+    return _SilentGate(limit_points).judge(_seen(n_images, lost, gained)).decision
 
 
 @functools.cache

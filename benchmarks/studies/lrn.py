@@ -182,7 +182,9 @@ def main() -> int:
         )
         if (form.engine, form.what, form.precision) == ("LiteRT", OURS, "int8"):
             good = times <= MOST_TIMES and gate.judge(seen).passed
-            verdict = f"int8 on LiteRT: {times:.2f} times the time without the layers; the gate says {gate.judge(seen).outcome}"
+            verdict = (
+                f"int8 on LiteRT: {times:.2f} times the time without the layers; the gate says {gate.judge(seen).decision}"
+            )
     text = "\n".join(
         [
             f"`python -m benchmarks.studies.lrn --checkpoint {flags.checkpoint}`: "

@@ -125,7 +125,7 @@ def _repaired(row: dict[str, Any]) -> bool:
 
 def _outcome(row: dict[str, Any]) -> str:
     """The verdict, and whether a repair came before it, in the words of convert's own table."""
-    repaired = ", mended" if row["verdict"] == "passed" else ", after a repair"
+    repaired = ", repaired" if row["verdict"] == "passed" else ", after a repair"
     return str(row["verdict"]) + repaired * _repaired(row)
 
 

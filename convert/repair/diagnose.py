@@ -7,18 +7,18 @@ is in float too, so that one is left in float before and after: the share counts
 import dataclasses
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import keras
 import numpy as np
 
 from convert.calibration.ranges import Range
-from convert.evaluation import Row, Trial, answers
+from convert.evaluation import logits_of
 from convert.interfaces import Converter, quietly
 from convert.layers import factors, homes
 from convert.plan import QUANTIZED, Plan
 from convert.repair.causes import Seen, cause
 from convert.repair.fusion_groups import Stage, fed_by, stages, with_what_it_feeds
+from convert.results import Finding, Trial
 from edge.errors import Refused
 from train import evaluate
 
@@ -27,41 +27,20 @@ _FLOAT = Plan("float32")
 _PER_IMAGE = 499  # values of each image kept for percentiles; a prime, or a stride would meet the same channels only
 
 
-@dataclass(frozen=True)
-class Finding:
-    """What quantization does to one layer.
+def diagnose(trial: Trial, converter: Converter, plan: Plan) -> tuple[Finding, ...]:
+    """What each layer costs under `plan`, worst first; () where nothing is quantized or too few images validate.
 
-    `sqnr_db`: its output's signal-to-quantization-noise ratio in the quantized model; `share`: of the final error, the mean
-    square logit difference on validation images, from 0 up; `cause` and `evidence` in words.
+    A few seconds: two conversions a layer, N_IMAGES pictures each.
     """
-
-    layer: str
-    sqnr_db: float
-    share: float
-    cause: str
-    evidence: str
-
-    @property
-    def in_words(self) -> str:
-        return f"{self.layer} ({100 * self.share:.0f} % of the error, {self.sqnr_db:.1f} dB): {self.cause}: {self.evidence}"
-
-
-def diagnosed(trial: Trial, source: Converter, row: Row) -> Row:
-    """`row` with its findings; as it is where nothing is quantized."""
-    if row.judged is None or not trial.can_explain or row.plan.precision not in QUANTIZED:
-        return row
-    return dataclasses.replace(row, findings=diagnose(trial, source, row.plan))
-
-
-def diagnose(trial: Trial, source: Converter, plan: Plan) -> tuple[Finding, ...]:
-    """What each layer costs under `plan`, worst first. A few seconds: two conversions a layer, N_IMAGES pictures each."""
-    model = trial.trained.build()
-    every = stages(model, source.layers)
+    if not trial.can_explain or plan.precision not in QUANTIZED:
+        return ()
+    model = trial.network.build()
+    every = stages(model, converter.layers)
     images = trial.validation.images[:N_IMAGES]
-    shares = _shares(trial, source, plan, every, images, evaluate.logits(model, images))
+    shares = _shares(trial, converter, plan, every, images, evaluate.logits(model, images))
     with quietly():
-        noise = _sqnr(source, plan, images)
-        seen = _looks(trial, source, plan, every, images, model)
+        noise = _sqnr(converter, plan, images)
+        seen = _looks(trial, converter, plan, every, images, model)
     found = [
         Finding(stage.layer, noise[_output(stage, noise)], shares[stage.layer], *cause(seen[stage.layer]))
         for stage in every
@@ -71,12 +50,12 @@ def diagnose(trial: Trial, source: Converter, plan: Plan) -> tuple[Finding, ...]
 
 
 def _shares(
-    trial: Trial, source: Converter, plan: Plan, every: tuple[Stage, ...], images: np.ndarray, reference: np.ndarray
+    trial: Trial, converter: Converter, plan: Plan, every: tuple[Stage, ...], images: np.ndarray, reference: np.ndarray
 ) -> dict[str, float]:
     def error(in_float: tuple[str, ...]) -> float:
         left = tuple(dict.fromkeys((*plan.in_float, *in_float)))
         try:
-            logits = answers(trial, source, dataclasses.replace(plan, in_float=left), images)
+            logits = logits_of(trial, converter, dataclasses.replace(plan, in_float=left), images)
         except Refused:  # cannot be had so: nothing is known of that layer
             return math.nan
         return float(np.mean((logits - reference) ** 2))
@@ -89,11 +68,11 @@ def _shares(
     return found
 
 
-def _sqnr(source: Converter, plan: Plan, images: np.ndarray) -> dict[str, float]:
+def _sqnr(converter: Converter, plan: Plan, images: np.ndarray) -> dict[str, float]:
     """Of each layer that both the float and the quantized model show."""
     signal: dict[str, float] = {}
     noise: dict[str, float] = {}
-    both = zip(source.layer_outputs(_FLOAT, images), source.layer_outputs(plan, images), strict=True)
+    both = zip(converter.layer_outputs(_FLOAT, images), converter.layer_outputs(plan, images), strict=True)
     for floating, quantized in both:
         for layer, values in quantized.items():
             signal[layer] = signal.get(layer, 0.0) + float(np.sum(np.square(floating[layer], dtype=np.float64)))
@@ -108,24 +87,24 @@ def _output(stage: Stage, known: dict[str, float]) -> str:
 
 
 def _looks(
-    trial: Trial, source: Converter, plan: Plan, every: tuple[Stage, ...], images: np.ndarray, model: keras.Model
+    trial: Trial, converter: Converter, plan: Plan, every: tuple[Stage, ...], images: np.ndarray, model: keras.Model
 ) -> dict[str, Seen]:
-    given = source.ranges(plan)
+    given = converter.ranges(plan)
     outputs = {stage.layer: stage.own[-1] for stage in every if stage.own[-1] in given}
     calibration = trial.calibration.images[:N_CALIBRATION]
     spreads: dict[str, list[float]] = {layer: [] for layer in outputs}
     kept: dict[str, list[np.ndarray]] = {layer: [] for layer in outputs}
-    for values in source.layer_outputs(_FLOAT, calibration):
+    for values in converter.layer_outputs(_FLOAT, calibration):
         for layer, output in outputs.items():
             array = values[output]
             spreads[layer].append(float(max(array.max(), 0) - min(array.min(), 0)))
             kept[layer].append(np.abs(_sampled(array)))
     tallies = {layer: _Tally(given[output]) for layer, output in outputs.items()}
     n_channels = {layer: model.get_layer(layer).output.shape[-1] for layer in outputs}
-    for values in source.layer_outputs(_FLOAT, images):
+    for values in converter.layer_outputs(_FLOAT, images):
         for layer, output in outputs.items():
             array = values[output]
-            first = source.kind == "onnx" and array.ndim == 4 and array.shape[1] == n_channels[layer]
+            first = converter.kind == "onnx" and array.ndim == 4 and array.shape[1] == n_channels[layer]
             tallies[layer].add(array, axis=1 if first else array.ndim - 1)
     found = {}
     for layer, tally in tallies.items():

@@ -16,8 +16,6 @@ from convert.layers import factors, homes
 from convert.repair.fusion_groups import PASSING, Stage, stages
 from train.checkpoint import weights_of
 
-BIASES_CORRECTED = "biases corrected"  # the one remedy by which calibration images change weights
-
 _SWEEPS = 20
 _BATCH = 16  # pictures at a time
 _HOMOGENEOUS = (None, keras.activations.linear, keras.activations.relu)  # f(s·x) = s·f(x) for s > 0

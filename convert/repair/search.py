@@ -8,7 +8,6 @@ was trained on them, so that their own counts would promise too much; a share of
 """
 
 import math
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
@@ -16,12 +15,12 @@ import numpy as np
 
 from convert.calibration.images import CalibrationSet
 from convert.calibration.ranges import METHODS
-from convert.evaluation import Row, Trial, answers, attempt
-from convert.gate import Verdict
-from convert.interfaces import Converter, Network, converter
+from convert.evaluation import logits_of
+from convert.interfaces import Converter, Network, make_converter
 from convert.plan import QUANTIZED, Plan
 from convert.repair.fusion_groups import stages, with_what_it_feeds
-from convert.repair.remedies import BIASES_CORRECTED, bias_corrected, equalized
+from convert.repair.remedies import bias_corrected, equalized
+from convert.results import BIASES_CORRECTED, ConversionResult, Repair, Step, Trial
 from convert.verify import Verification, compare
 from edge.errors import Refused
 from train import evaluate
@@ -35,110 +34,42 @@ COUNTABLE = 10  # pictures
 class Means:
     """A way to convert: the network, perhaps with other weights, its calibration images, and the plan."""
 
-    source: Converter
+    converter: Converter
     network: Network
     calibration: CalibrationSet
     plan: Plan
 
 
-@dataclass(frozen=True)
-class Step:
-    """A remedy and what came of it on `n_images` validation images. `logit_error`: mean square difference from the float
-    model's, None where nothing could be converted so; `kept`: the next one built on it; `passed`: it was enough."""
-
-    remedy: str
-    n_images: int
-    lost: int
-    gained: int
-    logit_error: float | None
-    kept: bool
-    passed: bool
-
-    @property
-    def in_words(self) -> str:
-        if self.logit_error is None:
-            return self.remedy
-        end = "enough" if self.passed else "kept" if self.kept else "left"
-        seen = f"{self.lost} lost, {self.gained} gained of {self.n_images:,}, logit error {self.logit_error:.3g}"
-        return f"{self.remedy}: {seen}, {end}"
-
-
-@dataclass(frozen=True, eq=False)
-class Repair:
-    """The best that was found, and every step on the way; `layers` are those it leaves in float that hold weights."""
-
-    source: Converter
-    plan: Plan
-    calibration: CalibrationSet
-    layers: tuple[str, ...]
-    steps: tuple[Step, ...]
-    passed: bool
-
-    @property
-    def remedies(self) -> tuple[str, ...]:
-        """What was done, without what was tried and left."""
-        return tuple(step.remedy for step in self.steps[1:] if step.kept)
-
-    @property
-    def calibrated(self) -> bool:
-        """Whether calibration images changed its weights."""
-        return BIASES_CORRECTED in self.remedies
-
-    def in_words(self, verdict: Verdict) -> str:
-        """What was done and what came of it; `verdict` is the gate's, on what it led to."""
-        best = next(step for step in reversed(self.steps) if step.kept)
-        seen = (
-            f"{best.lost} lost, {best.gained} gained of {best.n_images:,} validation images, logit error {best.logit_error:.3g}"
-        )
-        done = "; ".join(self.remedies) or "nothing"
-        if not self.passed:
-            return f"not mended; the best attempt: {done} ({seen})"
-        if verdict.passed:
-            return f"mended by: {done} ({seen})"
-        end = "then refused" if verdict.outcome == "refused" else "not on the test split"
-        return f"not mended by: {done} ({seen}): enough on validation images, {end}"
-
-
-def mendable(trial: Trial, row: Row) -> bool:
-    """Whether the gate said no to `row` for what was seen of it, and could be content with a better one."""
+def repairable(trial: Trial, result: ConversionResult) -> bool:
+    """Whether the gate said no to `result` for what was measured, and would pass it if nothing were lost."""
     if (
-        row.judged is None
+        result.evaluation is None
         or not trial.can_explain
-        or row.plan.precision not in QUANTIZED
-        or row.verdict.outcome not in ("failed", "undecided")
+        or result.plan.precision not in QUANTIZED
+        or result.verdict.decision not in ("failed", "undecided")
     ):
         return False
-    return trial.gate.judge(replace(row.judged.verification, lost=0, gained=0)).passed
+    return trial.gate.judge(replace(result.evaluation.verification, lost=0, gained=0)).passed
 
 
-def mended(trial: Trial, source: Converter, row: Row) -> Row:
-    """The row of `row` mended, judged once on the test split; where nothing was enough, `row` with what was tried."""
-    assert row.judged is not None
-    print(f"{row.file_name}: {row.verdict.outcome}, trying to mend it", file=sys.stderr)
-    found = repair(trial, source, row.plan, seen=row.judged.verification)
-    if not found.passed:
-        return replace(row, repair=found)
-    return replace(attempt(trial, found.source, found.plan, as_trained=False), findings=row.findings, repair=found, before=row)
-
-
-def repair(trial: Trial, source: Converter, plan: Plan, *, seen: Verification) -> Repair:
+def repair(trial: Trial, converter: Converter, plan: Plan, *, verification: Verification) -> Repair:
     """The first of the remedies that is enough, or the best found with `passed` False. Seconds to minutes.
 
-    `seen` is what the gate saw of the candidate of `plan`.
+    `verification` is what the gate saw of the candidate of `plan`.
     """
-    return _Ladder(trial, source, plan, seen).climbed()
+    return _Ladder(trial, converter, plan, verification).climbed()
 
 
 class _Ladder:
-    def __init__(self, trial: Trial, source: Converter, plan: Plan, seen: Verification) -> None:
+    def __init__(self, trial: Trial, converter: Converter, plan: Plan, seen: Verification) -> None:
         self._trial = trial
         self._seen = seen
         self._steps: list[Step] = []
-        model = trial.trained.build()
-        self._stages = stages(model, source.layers)
+        model = trial.network.build()
+        self._stages = stages(model, converter.layers)
         self._weighted = {layer.name for layer in model.layers if layer.weights}
         self._reference = evaluate.logits(model, trial.validation.images)
-        self._best = Means(source, trial.trained, trial.calibration, plan)
+        self._best = Means(converter, trial.network, trial.calibration, plan)
         self._steps = [replace(self._tried("as it was", self._best), kept=True)]
 
     def climbed(self) -> Repair:
@@ -151,7 +82,7 @@ class _Ladder:
                     break
                 self._try(remedy, means)
         left = tuple(s.layer for s in self._stages if s.layer in self._weighted and set(s.own) <= set(self._best.plan.in_float))
-        return Repair(self._best.source, self._best.plan, self._best.calibration, left, tuple(self._steps), self._passed)
+        return Repair(self._best.converter, self._best.plan, self._best.calibration, left, tuple(self._steps), self._passed)
 
     @property
     def _standing(self) -> Step:
@@ -171,7 +102,7 @@ class _Ladder:
     def _tried(self, remedy: str, means: Means) -> Step:
         images, labels = self._trial.validation.images, self._trial.validation.labels
         try:
-            logits = answers(self._trial, means.source, means.plan, images)
+            logits = logits_of(self._trial, means.converter, means.plan, images)
         except Refused as refused:
             return Step(f"{remedy}: {refused}", len(images), 0, 0, None, kept=False, passed=False)
         seen = compare(logits, labels, self._reference)
@@ -196,7 +127,7 @@ class _Ladder:
         before, second = self._best, self._trial.second
         # Two draws from the training split are as good as each other.
         if before.plan.calibrated and second is not None and not before.calibration.indices:
-            source = converter(before.source.kind, before.network, second)
+            source = make_converter(before.converter.kind, before.network, second)
             for method in dict.fromkeys((METHODS[0], before.plan.method)):
                 means = Means(source, before.network, second, replace(before.plan, method=method))
                 yield f"{len(second.images)} training images set the ranges ({method})", means
@@ -218,8 +149,8 @@ class _Ladder:
         yield BIASES_CORRECTED, self._with(network)
 
     def _with(self, network: Network) -> Means:
-        source = converter(self._best.source.kind, network, self._best.calibration)
-        return replace(self._best, source=source, network=network)
+        source = make_converter(self._best.converter.kind, network, self._best.calibration)
+        return replace(self._best, converter=source, network=network)
 
     def _in_float(self) -> Iterator[tuple[str, Means]]:
         """The layers that cost most, one or two at a time, until half of them are in float: then it is no integer model."""
@@ -229,7 +160,7 @@ class _Ladder:
 
         def error(means: Means) -> float:
             try:
-                return float(np.mean((answers(self._trial, means.source, means.plan, images) - reference) ** 2))
+                return float(np.mean((logits_of(self._trial, means.converter, means.plan, images) - reference) ** 2))
             except Refused:
                 return math.inf
 

@@ -12,9 +12,9 @@ from PIL import Image
 from conftest import ROOT
 from convert import __main__ as command
 from convert.calibration.images import draw_calibration_set
-from convert.evaluation import attempt, prepare
+from convert.evaluation import convert_and_judge, prepare
 from convert.gate import Gate
-from convert.interfaces import converter
+from convert.interfaces import make_converter
 from convert.plan import Plan
 from edge import artifact, predictor
 from edge.device import selftest
@@ -116,13 +116,13 @@ def test_of_few_training_pictures_half_calibrate_and_too_few_others_explain_noth
     for n, n_calibrating, explains in ((1197, 512, True), (300, 150, True), (110, 100, False)):
         few = dataclasses.replace(digits, train=digits.train[:n])
         settings = argparse.Namespace(calibration=None, seed=0)
-        chosen = command._calibration(trained, few, few.train, settings)
+        chosen = command.calibrate(trained, few, few.train, settings)
         trial = prepare(trained, few, few.train, calibration=chosen, gate=Gate(2.0), require_int8=False)
         assert (len(chosen.images), trial.can_explain) == (n_calibrating, explains)
-        row = attempt(trial, converter("tflite", trained, chosen), Plan("int8"))
+        result = convert_and_judge(trial, make_converter("tflite", trained, chosen), Plan("int8"))
         assert (trial.second is not None) == (n == 1197)
         tried = "342 other calibration images change " if trial.second else "Other calibration images were not tried: too few"
-        assert row.judged.sensitivity.startswith(tried)
+        assert result.evaluation.sensitivity.startswith(tried)
 
 
 def test_held_out_pictures_validate_and_may_not_calibrate(monkeypatch, trained, digits, tmp_path, capsys):
@@ -131,7 +131,7 @@ def test_held_out_pictures_validate_and_may_not_calibrate(monkeypatch, trained, 
     trained.save(tmp_path / "run")
     n_training = trained.recipe.n_training(len(digits.train))
     training, held_out = digits.train[:n_training], digits.train[n_training:]
-    chosen = command._calibration(trained, digits, training, argparse.Namespace(calibration=None, seed=0))
+    chosen = command.calibrate(trained, digits, training, argparse.Namespace(calibration=None, seed=0))
     trial = prepare(trained, digits, training, calibration=chosen, gate=Gate(2.0), require_int8=False)
     np.testing.assert_array_equal(trial.validation.images[: len(held_out)], held_out.images)
     np.testing.assert_array_equal(trial.validation.labels[: len(held_out)], held_out.labels)
@@ -160,9 +160,10 @@ def test_a_folders_own_validation_pictures_validate_and_do_not_calibrate(tmp_pat
     settings = argparse.Namespace(
         model=tmp_path / "tones.keras", data=tmp_path / "tones", contract=None, calibration=None, seed=0
     )
-    ((own, data, training),) = (load() for load in command.networks(settings, []))
+    (own,), _ = command.load_networks(settings)
+    data, training = command.load_data(own, settings)
     assert (len(training), len(data.train), len(data.test)) == (120, 200, 40)
-    chosen = command._calibration(own, data, training, settings)
+    chosen = command.calibrate(own, data, training, settings)
     trial = prepare(own, data, training, calibration=chosen, gate=Gate(2.0), require_int8=False)
     assert len(chosen.images) == 100 and len(trial.validation) == 80 + 20 and trial.can_explain
     np.testing.assert_array_equal(trial.validation.images[:80], data.train.images[120:])

@@ -8,10 +8,9 @@ import numpy as np
 import pytest
 
 from convert import __main__ as command
-from convert import evaluation as trial_module
-from convert import verify
+from convert import evaluation, verify
 from convert.calibration.images import CalibrationSet
-from convert.interfaces import converter
+from convert.interfaces import make_converter
 from convert.plan import PRECISIONS
 from tests.convert.command_line import convert_command, convert_main
 from train import checkpoint
@@ -23,9 +22,9 @@ def test_a_candidate_with_shuffled_weights_leaves_no_file(monkeypatch, workshop,
         weights = dict(saved.weights)
         (dense,) = (name for name in weights if name.endswith("dense1/kernel"))
         weights[dense] = rng.permutation(weights[dense])
-        return converter(kind, dataclasses.replace(saved, weights=weights), calibration)
+        return make_converter(kind, dataclasses.replace(saved, weights=weights), calibration)
 
-    monkeypatch.setattr(command, "converter", from_shuffled_weights)
+    monkeypatch.setattr(command, "make_converter", from_shuffled_weights)
     assert convert_main(monkeypatch, workshop, tmp_path, "--no-repair") == 1
     assert sorted(path.name for path in tmp_path.iterdir()) == ["lost", "report.json", "report.md"]
     said = capsys.readouterr()
@@ -119,12 +118,12 @@ def test_where_no_network_is_converted_every_trouble_is_said_and_an_older_report
 
 
 def test_a_model_that_answers_no_numbers_is_a_failure_even_with_all(monkeypatch, workshop, tmp_path, capsys):
-    def asked(predictor, images):
-        answers = verify.ask(predictor, images)
-        return dataclasses.replace(answers, logits=answers.logits * np.nan) if precisions.pop(0) == "float16" else answers
+    def predict_all(predictor, images):
+        logits, median_us = verify.predict_all(predictor, images)
+        return (logits * np.nan if precisions.pop(0) == "float16" else logits), median_us
 
     precisions = ["float32", "float16"]
-    monkeypatch.setattr(trial_module, "ask", asked)
+    monkeypatch.setattr(evaluation, "predict_all", predict_all)
     monkeypatch.setattr(command.flags, "PRECISIONS", {precision: PRECISIONS[precision] for precision in precisions})
     run_folder = str(workshop / "runs" / "lenet5-relu-digits-modern")
     flags = ["--all", "--formats", "tflite", "--checkpoint", run_folder, "--out", str(tmp_path)]

@@ -13,24 +13,24 @@ def verification(*, n_images: int, lost: int, gained: int) -> Verification:
 
 def test_a_drop_over_the_limit_fails_and_says_by_how_much():
     verdict = Gate(max_drop_points=0.5).judge(verification(n_images=10_000, lost=90, gained=30))
-    assert verdict.outcome == "failed" and not verdict.passed
+    assert verdict.decision == "failed" and not verdict.passed
     assert verdict.reasons == ("top-1 fell 0.60 points (90 lost, 30 gained of 10,000; 95 % interval 0.39 to 0.83); limit 0.50",)
 
 
 def test_a_drop_exactly_at_the_limit_fails():
-    assert Gate(max_drop_points=0.5).judge(verification(n_images=10_000, lost=50, gained=0)).outcome == "failed"
+    assert Gate(max_drop_points=0.5).judge(verification(n_images=10_000, lost=50, gained=0)).decision == "failed"
 
 
 def test_an_interval_within_the_limit_passes():
     verdict = Gate(max_drop_points=0.5).judge(verification(n_images=10_000, lost=20, gained=12))
-    assert verdict.outcome == "passed"
+    assert verdict.decision == "passed"
     assert verdict.reasons[0].startswith("top-1 fell 0.08 points (20 lost, 12 gained of 10,000")
 
 
 def test_too_few_pictures_are_undecided_and_it_says_how_many_would_do():
     seen = verification(n_images=180, lost=0, gained=0)
     verdict = Gate(max_drop_points=2.0).judge(seen)
-    assert verdict.outcome == "undecided"
+    assert verdict.decision == "undecided"
     # z² / (n + z²) ≤ 0.02 from n = 49 z² = 188.2 on.
     assert verdict.reasons[1] == "180 pictures are too few to tell; about 189 pictures would do"
     assert Gate(max_drop_points=2.0).judge(verification(n_images=189, lost=0, gained=0)).passed
@@ -42,14 +42,14 @@ def test_luck_on_few_pictures_does_not_pass():
     seen = verification(n_images=188, lost=3, gained=12)
     assert seen.interval_points[1] < 2.0
     verdict = Gate(max_drop_points=2.0).judge(seen)
-    assert verdict.outcome == "undecided"
+    assert verdict.decision == "undecided"
     assert verdict.reasons[1] == "188 pictures are too few to tell; about 189 pictures would do"
     assert [Gate(limit).least_images for limit in (0.5, 1.0, 2.0)] == [765, 381, 189]
 
 
 @pytest.mark.parametrize(("n_images", "lost", "outcome"), [(360, 1, "passed"), (597, 5, "passed"), (597, 6, "undecided")])
 def test_what_n_can_show_at_two_points(n_images, lost, outcome):
-    assert Gate(max_drop_points=2.0).judge(verification(n_images=n_images, lost=lost, gained=0)).outcome == outcome
+    assert Gate(max_drop_points=2.0).judge(verification(n_images=n_images, lost=lost, gained=0)).decision == outcome
 
 
 def test_a_gain_reads_as_a_rise():

@@ -7,26 +7,27 @@ import numpy as np
 import pytest
 
 from convert.calibration.images import draw_calibration_set, read_calibration_set
-from convert.evaluation import attempt, prepare
+from convert.evaluation import convert_and_judge, prepare
 from convert.gate import Gate
-from convert.goldens import golden_pictures
-from convert.interfaces import converter
+from convert.goldens import golden_images
+from convert.interfaces import make_converter
 from convert.plan import Plan
-from convert.publish import publish
+from convert.publish import seal
 from convert.repair import search as ladder
-from convert.repair.remedies import BIASES_CORRECTED
 from convert.repair.search import repair
+from convert.results import BIASES_CORRECTED, Outcome
 from edge import artifact
 
 
-def on_trial(trained, digits, calibration=None):
+def trial_of(trained, digits, calibration=None):
     chosen = calibration or draw_calibration_set(digits.train)
     return prepare(trained, digits, digits.train, calibration=chosen, gate=Gate(2.0), require_int8=True)
 
 
-def sealed(row, trial) -> artifact.Artifact:
-    goldens = golden_pictures(trial.dataset, None)
-    return artifact.parse(row.file_name, publish(row, trial, goldens=goldens, report="a test\n"))
+def sealed(result, trial, repair=None) -> artifact.Artifact:
+    goldens = golden_images(trial.dataset, None)
+    outcome = Outcome(result, result, (), repair)
+    return artifact.parse(result.file_name, seal(outcome, trial, goldens=goldens, report="a test\n"))
 
 
 def sha256(images: np.ndarray) -> str:
@@ -39,9 +40,9 @@ def test_the_users_own_calibration_pictures_are_sealed_by_what_they_show(trained
     accounts = []
     for name in ("own.npy", "other.npy"):
         own = read_calibration_set(tmp_path / name, digits.contract, training=digits.train, apart_from=[digits.test])
-        trial = on_trial(trained, digits, own)
-        row = attempt(trial, converter("tflite", trained, own), Plan("int8"))
-        accounts.append(sealed(row, trial).manifest()["quantization"]["calibration"])
+        trial = trial_of(trained, digits, own)
+        result = convert_and_judge(trial, make_converter("tflite", trained, own), Plan("int8"))
+        accounts.append(sealed(result, trial).manifest()["quantization"]["calibration"])
     assert accounts[0] == {"source": "own.npy", "n_images": 150, "sha256": sha256(digits.train.images[:150])}
     assert accounts[0]["sha256"] != accounts[1]["sha256"] == sha256(digits.train.images[1:151])
 
@@ -54,18 +55,18 @@ def test_drawn_calibration_images_are_sealed_by_their_places_and_what_they_show(
 @pytest.mark.parametrize("precision", ["dynamic", "int4"])
 def test_calibration_is_recorded_where_biases_were_corrected_by_it_and_only_there(trained, digits, precision, monkeypatch):
     monkeypatch.setattr(ladder, "equalized", lambda network: None)
-    trial = on_trial(trained, digits)
-    source = converter("tflite", trained, trial.calibration)
-    plain = attempt(trial, source, Plan(precision))
+    trial = trial_of(trained, digits)
+    converter = make_converter("tflite", trained, trial.calibration)
+    plain = convert_and_judge(trial, converter, Plan(precision))
     assert "calibration" not in sealed(plain, trial).manifest()["quantization"]
     # Whether it is kept depends on the network; that it is tried under this name does not.
-    seen = dataclasses.replace(plain.judged.verification, lost=50)
-    tried = repair(trial, source, Plan(precision), seen=seen)
+    worse = dataclasses.replace(plain.evaluation.verification, lost=50)
+    tried = repair(trial, converter, Plan(precision), verification=worse)
     assert tried.steps[1].remedy == BIASES_CORRECTED
     for kept in (True, False):
         steps = (tried.steps[0], dataclasses.replace(tried.steps[1], kept=kept))
-        mended = dataclasses.replace(plain, repair=dataclasses.replace(tried, steps=steps))
-        quantization = sealed(mended, trial).manifest()["quantization"]
+        manifest = sealed(plain, trial, dataclasses.replace(tried, steps=steps)).manifest()
+        quantization = manifest["quantization"]
         assert quantization["remedies"] == ([BIASES_CORRECTED] if kept else [])
         assert ("calibration" in quantization) == kept
         if kept:
@@ -81,11 +82,11 @@ def scaled(trained, factor: float):
 
 @pytest.mark.parametrize("factor", [1e-3, 1, 1e3])
 def test_float_answers_may_be_off_by_a_share_of_the_logits_however_large(trained, digits, factor):
-    trial = on_trial(scaled(trained, factor), digits)
+    trial = trial_of(scaled(trained, factor), digits)
     tolerances, answers = [], []
     for kind in ("tflite", "onnx"):
-        row = attempt(trial, converter(kind, trial.trained, trial.calibration), Plan("float32"))
-        published = sealed(row, trial)
+        converter = make_converter(kind, trial.network, trial.calibration)
+        published = sealed(convert_and_judge(trial, converter, Plan("float32")), trial)
         answers.append(np.array([np.frombuffer(output, "<f4") for _, output in published.goldens()]))
         tolerances.append(published.golden_tolerance())
         assert tolerances[-1] == pytest.approx(1e-4 * np.abs(answers[-1]).max(), rel=1e-6)

@@ -22,7 +22,7 @@ import pytest
 from conftest import ROOT
 from convert import to_onnx
 from convert.calibration.images import draw_calibration_set
-from convert.interfaces import convert, converter
+from convert.interfaces import convert, make_converter
 from convert.plan import Plan
 from convert.to_onnx.canonical import canonical
 from edge.files import clear_partials
@@ -94,8 +94,8 @@ def both_forms(workplace):
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(to_onnx, "canonical", watched)
-        source = converter("onnx", trained, draw_calibration_set(datasets.digits.load().train))
-        candidate = convert(source, Plan("int8"), name=trained.name)
+        converter = make_converter("onnx", trained, draw_calibration_set(datasets.digits.load().train))
+        candidate = convert(converter, Plan("int8"), name=trained.name)
     return before[0], onnx_library.load_from_string(candidate.model)
 
 

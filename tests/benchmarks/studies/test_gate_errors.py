@@ -66,7 +66,7 @@ def test_the_rates_are_those_of_enumerating_every_candidate():
             chance = ways * lost_share**lost * gained_share**gained * 0.8 ** (n - lost - gained)
             if chance > 1e-9:  # 1,891 pairs in all: what is left out adds up to under 2e-6
                 seen = Verification(n, lost, gained, agreeing=n - lost - gained, float_top1=1.0, top1=1.0)
-                exact[Gate(limit).judge(seen).outcome] += chance
+                exact[Gate(limit).judge(seen).decision] += chance
     rates = simulate(Cell(n, limit, drop, disagreement), candidates=candidates, seed=0)
     assert min(exact.values()) > 0.01
     for name, chance in exact.items():
@@ -77,7 +77,7 @@ def test_the_rates_are_those_of_enumerating_every_candidate():
 @pytest.mark.parametrize(("lost", "gained"), [(2, 5), (3, 0), (0, 0), (9, 4), (12, 0)])
 def test_leaving_out_the_advice_leaves_the_verdict(lost, gained):
     seen = Verification(600, lost, gained, agreeing=600 - lost - gained, float_top1=1.0, top1=1.0)
-    assert outcome(1.0, 600, lost, gained) == Gate(1.0).judge(seen).outcome
+    assert outcome(1.0, 600, lost, gained) == Gate(1.0).judge(seen).decision
 
 
 def test_every_candidate_has_one_outcome():

@@ -60,14 +60,14 @@ def repair(before: dict[str, object] | None) -> dict[str, object]:
     return {"passed": before is not None, "scheme": "int8", "layers_in_float": [], "steps": steps, "before": before}
 
 
-def test_a_mended_model_is_not_called_plainly_passed_and_its_remedies_are_listed(tmp_path, monkeypatch):
+def test_a_repaired_model_is_not_called_plainly_passed_and_its_remedies_are_listed(tmp_path, monkeypatch):
     monkeypatch.setattr(matrix, "FIGURES", tmp_path)
-    mended = row(repair=repair(before=row(verdict="failed")))
+    repaired = row(repair=repair(before=row(verdict="failed")))
     failed = row(repair=repair(before=None), verdict="failed", format="onnx")
     again = row(repair=repair(before=row(verdict="failed")), verdict="failed", precision="int4")
-    (tmp_path / "lenet5-relu.json").write_text(kept(row(repair=None), mended, failed, again))
+    (tmp_path / "lenet5-relu.json").write_text(kept(row(repair=None), repaired, failed, again))
     lines = matrix.table().splitlines()[4:]
-    verdicts = ["passed |", "passed, mended |", "failed |", "failed, after a repair |"]
+    verdicts = ["passed |", "passed, repaired |", "failed |", "failed, after a repair |"]
     assert [line.rsplit(" | ")[-1] for line in lines[:4]] == verdicts
     assert lines[4:10] == [
         "", "Repaired by:", "", "- `lenet5-relu` tflite int8: channels equalized; biases corrected",

@@ -15,12 +15,13 @@ import numpy as np
 
 from benchmarks import pages
 from convert.calibration.images import draw_calibration_set
-from convert.evaluation import Trial, answers, prepare
+from convert.evaluation import logits_of, prepare
 from convert.gate import gate_for
-from convert.interfaces import Converter, converter
+from convert.interfaces import Converter, make_converter
 from convert.plan import Plan
 from convert.repair.diagnose import diagnose
 from convert.repair.search import repair
+from convert.results import Trial
 from convert.verify import Verification, compare
 from edge import errors
 from edge.device import host
@@ -98,12 +99,12 @@ def tried(fault: Fault, saved: Checkpoint, dataset: Dataset) -> Outcome:
         planted.trained, dataset, training,
         calibration=planted.calibration, gate=gate_for(dataset.name, None), require_int8=False,
     )  # fmt: skip
-    source = converter("tflite", planted.trained, planted.calibration)
-    before = _verified(trial, source, planted.plan)
-    first = diagnose(trial, source, planted.plan)[0]
-    places = planted.layers or (_most_hurt(trial, source, planted),)
-    found = repair(trial, source, planted.plan, seen=before)
-    after = _verified(trial, found.source, found.plan) if found.passed else None
+    converter = make_converter("tflite", planted.trained, planted.calibration)
+    before = _verified(trial, converter, planted.plan)
+    first = diagnose(trial, converter, planted.plan)[0]
+    places = planted.layers or (_most_hurt(trial, converter, planted),)
+    found = repair(trial, converter, planted.plan, verification=before)
+    after = _verified(trial, found.converter, found.plan) if found.passed else None
     return Outcome(
         fault, before, first.layer, first.cause, first.evidence,
         right=first.layer in places and first.cause == fault.cause and before.drop_points >= 5,
@@ -126,23 +127,23 @@ def page(outcomes: list[Outcome], dataset: Dataset) -> str:
     )
 
 
-def _verified(trial: Trial, source: Converter, plan: Plan) -> Verification:
+def _verified(trial: Trial, converter: Converter, plan: Plan) -> Verification:
     test = trial.dataset.test
-    return compare(answers(trial, source, plan, test.images), test.labels, trial.reference)
+    return compare(logits_of(trial, converter, plan, test.images), test.labels, trial.reference)
 
 
-def _most_hurt(trial: Trial, source: Converter, planted: Planted) -> str:
+def _most_hurt(trial: Trial, converter: Converter, planted: Planted) -> str:
     """The layer whose planted range alone, every other being sound, moves the logits most."""
-    sound = converter("tflite", planted.trained, draw_calibration_set(trial.dataset.train))
-    good, bad = (each._ranges(planted.plan.method) for each in (sound, source))
+    sound = make_converter("tflite", planted.trained, draw_calibration_set(trial.dataset.train))
+    good, bad = (each._ranges(planted.plan.method) for each in (sound, converter))
     images = trial.validation.images[:128]
-    reference = answers(trial, sound, planted.plan, images)
+    reference = logits_of(trial, sound, planted.plan, images)
     worst, most = "", -1.0
     for layer in sound.layers:
         theirs = {operator.output for operator in sound._operators if operator.layer == layer}
         mixed = {name: bad[name] if name in theirs else good[name] for name in good}
         sound._ranges = lambda method, mixed=mixed: mixed
-        error = float(np.mean((answers(trial, sound, planted.plan, images) - reference) ** 2))
+        error = float(np.mean((logits_of(trial, sound, planted.plan, images) - reference) ** 2))
         worst, most = (layer, error) if error > most else (worst, most)
     return worst
 

@@ -11,14 +11,15 @@ import pytest
 
 from convert import __main__ as command
 from convert.calibration.images import draw_calibration_set
-from convert.evaluation import Trial, prepare
+from convert.evaluation import prepare
 from convert.gate import Gate
-from convert.interfaces import converter
+from convert.interfaces import make_converter
 from convert.plan import Plan
 from convert.repair import causes
 from convert.repair.causes import Seen, cause
-from convert.repair.diagnose import Finding, _sampled, diagnose, input_peaks, weight_peaks
+from convert.repair.diagnose import _sampled, diagnose, input_peaks, weight_peaks
 from convert.repair.fusion_groups import stages
+from convert.results import Finding, Trial
 from convert.sources.flatten import rebuilt
 from edge.contract import InputContract
 from tests.convert.repair.faults import dark, outlier
@@ -51,7 +52,7 @@ def test_of_a_sound_network_every_layer_is_told_and_none_is_blamed(kind, trained
     trial = prepare(
         trained, digits, digits.train, calibration=draw_calibration_set(digits.train), gate=Gate(2.0), require_int8=False
     )
-    found = diagnose(trial, converter(kind, trained, trial.calibration), Plan("int8"))
+    found = diagnose(trial, make_converter(kind, trained, trial.calibration), Plan("int8"))
     assert {finding.layer for finding in found} >= {"conv1", "conv2", "dense1", "logits"}
     assert [finding.share for finding in found] == sorted((finding.share for finding in found), reverse=True)
     # Each tensor and all weights are counted once, so that independent errors add up.
@@ -67,7 +68,7 @@ def test_of_a_sound_network_every_layer_is_told_and_none_is_blamed(kind, trained
 def test_a_planted_fault_is_found_first(plant, layer, expected, trained, digits):
     planted = plant(trained, digits)
     trial = prepare(planted.trained, digits, digits.train, calibration=planted.calibration, gate=Gate(2.0), require_int8=False)
-    first = diagnose(trial, converter("tflite", planted.trained, planted.calibration), planted.plan)[0]
+    first = diagnose(trial, make_converter("tflite", planted.trained, planted.calibration), planted.plan)[0]
     assert (first.layer, first.cause) == (layer, expected)
     assert first.share > 0
 
@@ -139,7 +140,7 @@ def on_trial(model: keras.Model) -> Trial:
 
 def found_in(model: keras.Model, kind: str) -> dict[str, Finding]:
     trial = on_trial(model)
-    found = diagnose(trial, converter(kind, trial.trained, trial.calibration), Plan("int8"))
+    found = diagnose(trial, make_converter(kind, trial.network, trial.calibration), Plan("int8"))
     return {finding.layer: finding for finding in found}
 
 
@@ -212,7 +213,7 @@ def test_the_values_of_a_few_pictures_are_held_at_a_time(trained, digits):
     trial = prepare(
         trained, digits, digits.train, calibration=draw_calibration_set(digits.train), gate=Gate(2.0), require_int8=False
     )
-    source = Watched(converter("tflite", trained, trial.calibration))
+    source = Watched(make_converter("tflite", trained, trial.calibration))
     assert diagnose(trial, source, Plan("int8"))
     # The float and the quantized model's, of one picture and of the next; it looks at 128 and at 512.
     assert 0 < source.most_held <= 4 * source.most_a_picture

@@ -10,13 +10,14 @@ import pytest
 
 from convert import __main__ as command
 from convert.calibration.images import draw_calibration_set
-from convert.evaluation import Judged, Row, answers, prepare
+from convert.evaluation import logits_of, prepare
 from convert.gate import Gate, Verdict
-from convert.interfaces import converter
+from convert.interfaces import make_converter
 from convert.plan import Plan
 from convert.repair import search as ladder
 from convert.repair.remedies import Reweighted, bias_corrected, equalized
-from convert.repair.search import Repair, Step, harm_left, mendable, repair
+from convert.repair.search import harm_left, repair, repairable
+from convert.results import ConversionResult, Evaluation, Repair, Step
 from convert.verify import Verification, compare
 from edge import artifact
 from tests.convert.repair.faults import outlier
@@ -38,9 +39,9 @@ def attempted(planted, digits):
     trial = prepare(
         planted, digits, digits.train, calibration=draw_calibration_set(digits.train), gate=Gate(2.0), require_int8=False
     )
-    source = converter("tflite", planted, trial.calibration)
-    logits = answers(trial, source, Plan("int8"), digits.test.images)
-    return trial, source, compare(logits, digits.test.labels, trial.reference)
+    converter = make_converter("tflite", planted, trial.calibration)
+    logits = logits_of(trial, converter, Plan("int8"), digits.test.images)
+    return trial, converter, compare(logits, digits.test.labels, trial.reference)
 
 
 def test_equalization_takes_the_outlier_away_and_leaves_the_answers(planted, digits):
@@ -155,35 +156,35 @@ def test_bias_correction_holds_the_maps_of_a_few_pictures_only():
 
 
 def test_a_planted_outlier_is_mended_without_a_layer_in_float(attempted):
-    trial, source, seen = attempted
-    assert seen.drop_points > 5
-    found = repair(trial, source, Plan("int8"), seen=seen)
+    trial, converter, verification = attempted
+    assert verification.drop_points > 5
+    found = repair(trial, converter, Plan("int8"), verification=verification)
     assert found.passed and found.layers == () and "weights equalized across layers" in found.remedies
     assert [step.remedy for step in found.steps[:2]] == ["as it was", "min-max ranges"]
     test = trial.dataset.test
-    after = compare(answers(trial, found.source, found.plan, test.images), test.labels, trial.reference)
+    after = compare(logits_of(trial, found.converter, found.plan, test.images), test.labels, trial.reference)
     assert trial.gate.judge(after).passed
 
 
 def test_where_weights_cannot_be_changed_the_two_layers_that_share_the_tensor_stay_in_float(attempted, monkeypatch):
-    trial, source, seen = attempted
+    trial, converter, verification = attempted
     monkeypatch.setattr(ladder, "equalized", lambda network: None)
-    found = repair(trial, source, Plan("int8"), seen=seen)
+    found = repair(trial, converter, Plan("int8"), verification=verification)
     assert found.passed and found.layers == ("conv2", "dense1")
     assert found.plan.in_words.endswith("in float32: conv2, pool2, flatten, dense1")
 
 
 def test_no_layer_is_left_in_float_where_all_must_be_int8_and_the_best_attempt_is_described(attempted, monkeypatch):
-    trial, source, seen = attempted
+    trial, converter, verification = attempted
     monkeypatch.setattr(ladder, "equalized", lambda network: None)
     monkeypatch.setattr(ladder, "bias_corrected", lambda network, images, **how: network)
     strict = prepare(
-        trial.trained, trial.dataset, trial.dataset.train,
+        trial.network, trial.dataset, trial.dataset.train,
         calibration=trial.calibration, gate=trial.gate, require_int8=True,
     )  # fmt: skip
-    found = repair(strict, source, Plan("int8"), seen=seen)
+    found = repair(strict, converter, Plan("int8"), verification=verification)
     assert not found.passed and found.layers == ()
-    assert found.in_words(Verdict("failed", ())).startswith("not mended; the best attempt: ")
+    assert found.in_words(Verdict("failed", ())).startswith("not repaired; the best attempt: ")
 
 
 def test_the_share_of_harm_is_of_lost_pictures_or_of_the_error_where_those_cannot_be_counted():
@@ -196,19 +197,17 @@ def test_the_share_of_harm_is_of_lost_pictures_or_of_the_error_where_those_canno
 
 
 def test_nothing_is_tried_where_not_even_a_perfect_candidate_could_pass(attempted):
-    trial, _, seen = attempted
+    trial, _, verification = attempted
 
-    def row(outcome, precision="int8"):
-        judged = Judged(None, None, seen, None, None, 0.0, None)
-        return Row("n", "tflite", Plan(precision), Verdict(outcome, ()), judged)
+    def result(decision, precision="int8", verification=verification):
+        evaluation = Evaluation(None, None, verification, None, None, 0.0, None)
+        return ConversionResult("n", "tflite", Plan(precision), Verdict(decision, ()), evaluation)
 
-    assert mendable(trial, row("failed"))
-    assert not mendable(trial, row("passed")) and not mendable(trial, row("refused"))
-    assert not mendable(trial, row("failed", "float16"))
+    assert repairable(trial, result("failed"))
+    assert not repairable(trial, result("passed")) and not repairable(trial, result("refused"))
+    assert not repairable(trial, result("failed", "float16"))
     few = Verification(n_images=100, lost=9, gained=0, agreeing=91, float_top1=1.0, top1=0.91)
-    assert not mendable(
-        trial, Row("n", "tflite", Plan("int8"), Verdict("failed", ()), Judged(None, None, few, None, None, 0, None))
-    )
+    assert not repairable(trial, result("failed", verification=few))
 
 
 def convert_planted(monkeypatch, planted, tmp_path, *flags: str) -> int:
@@ -224,9 +223,9 @@ def test_the_command_publishes_what_it_mended_and_says_what_that_cost(monkeypatc
     published = artifact.read(str(tmp_path / "out" / "lenet5-relu-digits-int8.tflite"))
     assert published.manifest()["verification"]["drop_points"] < 2
     said = capsys.readouterr()
-    assert "passed, mended" in said.out
+    assert "passed, repaired" in said.out
     assert "lenet5-relu-digits-int8.tflite: conv2 (" in said.err and "outlier weights in one channel: channel" in said.err
-    assert "lenet5-relu-digits-int8.tflite: mended by: " in said.err
+    assert "lenet5-relu-digits-int8.tflite: repaired by: " in said.err
     (row,) = json.loads((tmp_path / "out" / "report.json").read_text())["rows"]
     assert row["repair"]["passed"] and row["repair"]["before"]["verdict"] == "failed"
     report = (tmp_path / "out" / "report.md").read_text()
@@ -239,16 +238,16 @@ def test_what_is_enough_on_validation_images_and_not_on_the_test_split_is_not_ca
     as_it_was = Step("as it was", 685, 90, 0, 4.0, kept=True, passed=False)
     enough = Step("percentile ranges", 685, 0, 0, 0.1, kept=True, passed=True)
 
-    def promising(trial, source, plan, *, seen):
-        return Repair(source, plan, trial.calibration, (), (as_it_was, enough), True)
+    def promising(trial, converter, plan, *, verification):
+        return Repair(converter, plan, trial.calibration, (), (as_it_was, enough), True)
 
     monkeypatch.setattr(ladder, "repair", promising)
     (tmp_path / "run").mkdir()
     assert convert_planted(monkeypatch, planted, tmp_path) == 1
     said = capsys.readouterr()
-    assert said.out.rstrip().endswith("  failed, after a repair") and "mended" not in said.out
+    assert said.out.rstrip().endswith("  failed, after a repair") and "repaired" not in said.out
     words = (
-        "not mended by: percentile ranges (0 lost, 0 gained of 685 validation images, logit error 0.1): "
+        "not repaired by: percentile ranges (0 lost, 0 gained of 685 validation images, logit error 0.1): "
         "enough on validation images, not on the test split"
     )
     assert f"lenet5-relu-digits-int8.tflite: {words}\n" in said.err
@@ -261,4 +260,4 @@ def test_without_repair_nothing_is_published_and_the_cause_is_said(monkeypatch, 
     assert not list((tmp_path / "out").glob("*.tflite"))
     said = capsys.readouterr().err
     assert "outlier weights in one channel" in said and "failed, not published: top-1 fell " in said
-    assert "mended" not in said
+    assert "repaired" not in said
