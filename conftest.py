@@ -1,6 +1,7 @@
 """What tests and benchmarks share: a trained network and its artifacts, made once by the real commands."""
 
 import ctypes
+import fcntl
 import os
 import subprocess
 import sys
@@ -24,14 +25,21 @@ def run(*arguments: str | Path, cwd: Path = ROOT, **environment: str) -> subproc
 
 @pytest.fixture(scope="session")
 def workshop(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with `runs/lenet5-relu-digits-modern` and, in `artifacts/`, both int8 formats of it."""
-    folder = tmp_path_factory.mktemp("workshop")
-    for command in (
-        ("train.mnist", "--data", "digits", "--arch", "lenet5-relu"),
-        ("convert", "--int8"),
-    ):
-        done = run(sys.executable, "-m", *command, cwd=folder, PYTHONPATH=str(ROOT))
-        assert done.returncode == 0, done.stderr
+    """A folder with `runs/lenet5-relu-digits-modern` and, in `artifacts/`, both int8 formats of it; tests only read it.
+
+    The workers of one session share it, and so do the sessions that name one folder in $EDGEPROOF_WORKSHOP.
+    """
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    folder = Path(os.environ.get("EDGEPROOF_WORKSHOP") or shared / "workshop")
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (folder / "ready").exists():
+            for command in (("train.mnist", "--data", "digits", "--arch", "lenet5-relu"), ("convert", "--int8")):
+                done = run(sys.executable, "-m", *command, cwd=folder, PYTHONPATH=str(ROOT))
+                assert done.returncode == 0, done.stderr
+            (folder / "ready").touch()
     return folder
 
 
