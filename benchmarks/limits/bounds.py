@@ -16,7 +16,7 @@ from benchmarks import pages
 from benchmarks.limits import breakdown, peaks, work
 from benchmarks.limits.boards import BOARDS
 from benchmarks.limits.peaks import Peaks
-from benchmarks.limits.work import Operator, Work
+from benchmarks.limits.work import OperatorWork, Work
 from edge import errors, predictor
 from edge.bench import pipelines, protocol, samples
 from edge.bench.percentiles import Figure
@@ -46,7 +46,7 @@ class Bound:
 
 
 @dataclass(frozen=True)
-class Row:
+class MeasuredNetwork:
     """One network: its work and bound; its latency, or why there is none."""
 
     ready: Predictor
@@ -75,7 +75,7 @@ def bound(work: Work, *, float32_gmacs: float, int8_gmacs: float, read_gbs: floa
     return Bound(work.least_bytes / read_gbs / 1e3, products_ns / 1e3)
 
 
-def rows(models: list[Predictor], plan: Plan, *, calls: int) -> tuple[list[Row], Peaks]:
+def rows(models: list[Predictor], plan: Plan, *, calls: int) -> tuple[list[MeasuredNetwork], Peaks]:
     """Measure the peaks and every model, in turn; the peaks are the best of the run."""
     works = [work.count(ready.artifact) for ready in models]
     sizes = sorted({each.least_bytes for each in works})
@@ -87,7 +87,7 @@ def rows(models: list[Predictor], plan: Plan, *, calls: int) -> tuple[list[Row],
     best = peaks.best(seen)
     rates = {"float32_gmacs": best.float32_gmacs, "int8_gmacs": best.int8_gmacs}
     bounds = [bound(each, read_gbs=best.bandwidth_gbs[each.least_bytes], **rates) for each in works]
-    return [Row(*row, *found) for *row, found in zip(models, works, bounds, measured, strict=True)], best
+    return [MeasuredNetwork(*row, *found) for *row, found in zip(models, works, bounds, measured, strict=True)], best
 
 
 def _latency(ready: Predictor, plan: Plan, *, calls: int) -> tuple[Figure | None, str]:
@@ -101,7 +101,7 @@ def _latency(ready: Predictor, plan: Plan, *, calls: int) -> tuple[Figure | None
         return None, refusal.why
 
 
-def page(found: list[Row], best: Peaks, plan: Plan) -> str:
+def page(found: list[MeasuredNetwork], best: Peaks, plan: Plan) -> str:
     """Peaks, networks, reasons and predictions, as Markdown."""
     here, engines = host.read(), sorted({f"{row.ready.engine.name} {row.ready.engine.version}" for row in found})
     peak_lines = [
@@ -124,7 +124,7 @@ def page(found: list[Row], best: Peaks, plan: Plan) -> str:
     return "\n\n".join(part for part in parts if part)
 
 
-def _remarks(row: Row, best: Peaks) -> list[str]:
+def _remarks(row: MeasuredNetwork, best: Peaks) -> list[str]:
     """What the table cannot say of a network: why it was refused, why it is far from its bound, that it beats it."""
     if row.ratio is None:
         return [f"- {row.name}: refused: {row.refused}"]
@@ -135,7 +135,7 @@ def _remarks(row: Row, best: Peaks) -> list[str]:
     return [f"- **{row.name}** takes {row.ratio:.1f} times its bound, {wanted}. {why(row, best)}"] if row.misses_goal else []
 
 
-def why(row: Row, best: Peaks) -> str:
+def why(row: MeasuredNetwork, best: Peaks) -> str:
     """Where the time goes, in words: the greatest operator, those that multiply nothing, and the call itself."""
     empty, *taken = breakdown.operator_us(row.ready.artifact)
     total = empty + sum(taken)
@@ -151,7 +151,7 @@ def why(row: Row, best: Peaks) -> str:
     )
 
 
-def _channels(row: Row, at: int) -> str:
+def _channels(row: MeasuredNetwork, at: int) -> str:
     """For a convolution of few channels: that LANES of them would take hardly longer, where that is so."""
     operator = row.work.operators[at]
     if operator.kind != "CONV_2D" or operator.input_channels >= LANES:
@@ -163,7 +163,7 @@ def _channels(row: Row, at: int) -> str:
     return f"{found}: most of its work is on lanes that hold nothing."
 
 
-def _rate(operator: Operator, us: float, row: Row, best: Peaks) -> str:
+def _rate(operator: OperatorWork, us: float, row: MeasuredNetwork, best: Peaks) -> str:
     """How fast an operator is at what bounds it, beside the peak."""
     peak = best.int8_gmacs if operator.data_type == "int8" else best.float32_gmacs
     read_gbs = best.bandwidth_gbs[row.work.least_bytes]
@@ -178,7 +178,7 @@ _HEAD = (
 )  # fmt: skip
 
 
-def _cells(row: Row) -> tuple[str, ...]:
+def _cells(row: MeasuredNetwork) -> tuple[str, ...]:
     goal = f"≤ {GOALS[row.bound.by]:.0f}" if row.ready.contract.kind == "tflite" else ""
     p50, ratio = (f"{row.figure.p50_us:,.1f}", f"{row.ratio:.2f}") if row.figure else ("refused", "")
     return (
@@ -189,7 +189,7 @@ def _cells(row: Row) -> tuple[str, ...]:
     )  # fmt: skip
 
 
-def _predicted(row: Row) -> tuple[str, ...]:
+def _predicted(row: MeasuredNetwork) -> tuple[str, ...]:
     least = row.work.least_bytes
     found = [
         bound(row.work, float32_gmacs=b.float32_gmacs, int8_gmacs=b.int8_gmacs, read_gbs=b.read_gbs(least)) for b in BOARDS

@@ -39,7 +39,7 @@ class Tensor:
 
 
 @dataclass(frozen=True)
-class Operator:
+class OperatorWork:
     """One operator: its multiply-adds and the type they are done in; bytes of weights, and of maps read and written."""
 
     kind: str
@@ -56,7 +56,7 @@ class Operator:
 class Work:
     """A network's operators, and the bytes of its input and its output."""
 
-    operators: tuple[Operator, ...]
+    operators: tuple[OperatorWork, ...]
     ends_bytes: int
 
     @property
@@ -133,7 +133,7 @@ def _onnx(part: bytes) -> Work:
     return Work(tuple(_onnx_operators(graph, tensors)), ends_bytes)
 
 
-def _onnx_operators(graph: onnx.GraphProto, tensors: dict[str, Tensor]) -> Iterator[Operator]:
+def _onnx_operators(graph: onnx.GraphProto, tensors: dict[str, Tensor]) -> Iterator[OperatorWork]:
     for node in graph.node:
         if node.op_type in _CODES or _widens(node, tensors):
             continue
@@ -163,7 +163,7 @@ def _onnx_tensor(value: onnx.ValueInfoProto) -> Tensor:
     return Tensor(shape, {"float": "float32"}.get(data_type, data_type), constant=False)
 
 
-def _operator(kind: str, inputs: list[Tensor], outputs: list[Tensor], depth: int, *, both: bool) -> Operator:
+def _operator(kind: str, inputs: list[Tensor], outputs: list[Tensor], depth: int, *, both: bool) -> OperatorWork:
     """`depth` is 0 where nothing is multiplied and added up; `both`: int8 products want the picture int8, too."""
     if kind in _UNCOUNTED:
         raise ValueError(f"{kind} is not counted")
@@ -175,7 +175,7 @@ def _operator(kind: str, inputs: list[Tensor], outputs: list[Tensor], depth: int
         raise ValueError(f"{kind} takes int16, and no peak was measured for that")
     factors = inputs[:2] if both else inputs[1:2]
     is_int8 = bool(depth) and all(tensor.data_type in NARROW for tensor in factors)
-    return Operator(
+    return OperatorWork(
         kind,
         macs=math.prod(outputs[0].shape) * depth,
         data_type="int8" if is_int8 else "float32",

@@ -38,7 +38,7 @@ TITLES = {
 
 
 @dataclass(frozen=True)
-class Seen:
+class ContenderResult:
     """One contender on one model: what ran, the class of each picture, the median call of each round in ns.
 
     One that does not run the model says so in `about`, and has no rounds.
@@ -99,7 +99,7 @@ class Contender:
         raise GaveUp(f"{self.model.path}: {self.library} gave up: {errors.one_line(said)}")
 
 
-def contest(models: Sequence[Artifact], pythons: dict[str, str], *, rounds: int, calls: int) -> list[Seen]:
+def contest(models: Sequence[Artifact], pythons: dict[str, str], *, rounds: int, calls: int) -> list[ContenderResult]:
     """All contenders on all of `models`, in turn, `rounds` times. The reference comes twice: the second shows the noise.
 
     Raises ModelError where a model carries no pictures, GaveUp where our own predictor does not run it.
@@ -119,7 +119,7 @@ def contest(models: Sequence[Artifact], pythons: dict[str, str], *, rounds: int,
                 except GaveUp as error:
                     if library not in pythons:
                         raise
-                    absent.append(Seen(model, TITLES[library], str(error), [], []))
+                    absent.append(ContenderResult(model, TITLES[library], str(error), [], []))
                     continue
                 stack.callback(contender.close)
                 entered.append(contender)
@@ -131,7 +131,9 @@ def contest(models: Sequence[Artifact], pythons: dict[str, str], *, rounds: int,
         key = contender.model.path, contender.library
         title = TITLES[contender.library] + (", again" if key in named else "")
         named.add(key)
-        seen.append(Seen(contender.model, title, contender.hello["about"], contender.hello["classes"], list(rounds_ns)))
+        seen.append(
+            ContenderResult(contender.model, title, contender.hello["about"], contender.hello["classes"], list(rounds_ns))
+        )
     return seen + absent
 
 
@@ -143,7 +145,7 @@ def libraries(kind: str, pythons: dict[str, str]) -> list[str]:
     return [ours, ours, "litert", "ai_edge_litert", *pythons]
 
 
-def table(seen: list[Seen]) -> str:
+def table(seen: list[ContenderResult]) -> str:
     """A row for each contender, models apart."""
     lines = ["| model | contender | version | µs, median of the rounds | × edgeproof (95 % interval) | same class |"]
     lines.append("|---|---|---|--:|--:|--:|")
@@ -157,7 +159,7 @@ def table(seen: list[Seen]) -> str:
     return "\n".join(lines)
 
 
-def precisions(seen: list[Seen]) -> list[str]:
+def precisions(seen: list[ContenderResult]) -> list[str]:
     """A sentence for each format that is there in float32 and in int8: which of the two this machine runs faster."""
     ours = {each.precision: each for first, each in _with_reference(seen) if each is first}
     sentences = []
@@ -172,8 +174,8 @@ def precisions(seen: list[Seen]) -> list[str]:
     return sentences
 
 
-def _with_reference(seen: list[Seen]) -> list[tuple[Seen, Seen]]:
-    first: dict[str, Seen] = {}
+def _with_reference(seen: list[ContenderResult]) -> list[tuple[ContenderResult, ContenderResult]]:
+    first: dict[str, ContenderResult] = {}
     return [(first.setdefault(each.model.path, each), each) for each in seen]
 
 

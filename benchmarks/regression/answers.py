@@ -19,7 +19,7 @@ from train import datasets
 
 
 @dataclass(frozen=True)
-class Answers:
+class AnswersVerdict:
     """The verdict, and how a table shows it."""
 
     verdict: str
@@ -28,7 +28,7 @@ class Answers:
     change: str
 
 
-def compare(base: Side, now: Side, *, model: str, picture: str, data_dir: str | None) -> Answers:
+def compare(base: Side, now: Side, *, model: str, picture: str, data_dir: str | None) -> AnswersVerdict:
     """Ask both sides about every picture. Raises ToolchainError where a side fails."""
     with base.start(model, picture) as one, now.start(model, picture) as other:
         held = [artifact.read(worker.ask("model")) for worker in (one, other)]
@@ -36,7 +36,7 @@ def compare(base: Side, now: Side, *, model: str, picture: str, data_dir: str | 
         assert contract and held[1].contract
         images, truth, data = _pictures(held[0], data_dir)
         if why := not_comparable(*held, judged=truth is not None):
-            return Answers("not comparable", contract.name, held[1].contract.name, why)
+            return AnswersVerdict("not comparable", contract.name, held[1].contract.name, why)
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder, "pictures")
             file.write_bytes(images.tobytes())
@@ -61,7 +61,7 @@ def not_comparable(base: Artifact, now: Artifact, *, judged: bool) -> str:
     return ""
 
 
-def judge(base: np.ndarray, now: np.ndarray, *, truth: np.ndarray | None, data: str) -> Answers:
+def judge(base: np.ndarray, now: np.ndarray, *, truth: np.ndarray | None, data: str) -> AnswersVerdict:
     """The verdict on classes, int [N]; with no `truth` the base counts as right, and one difference is one too many.
 
     Answers have no noise: where none differs they are the same, however few. What differs goes through the gate, and where
@@ -70,7 +70,7 @@ def judge(base: np.ndarray, now: np.ndarray, *, truth: np.ndarray | None, data: 
     n, differ = len(base), int(np.sum(base != now))
     if truth is None:
         shown = f"{differ} of {n:,} carried pictures differ"
-        return Answers("worse" if differ else "same", f"n = {n:,}", f"n = {n:,}", shown)
+        return AnswersVerdict("worse" if differ else "same", f"n = {n:,}", f"n = {n:,}", shown)
     was, now_right = base == truth, now == truth
     lost, gained = int(np.sum(was & ~now_right)), int(np.sum(~was & now_right))
     seen = Verification(n, lost, gained, n - differ, float(was.mean()), float(now_right.mean()))
@@ -82,7 +82,7 @@ def judge(base: np.ndarray, now: np.ndarray, *, truth: np.ndarray | None, data: 
     shown = f"{lost} lost, {gained} gained of {n:,}"
     if verdict == "not shown":
         shown += f": that this is within the limit of {gate.max_drop_points:.1f} points is not shown"
-    return Answers(verdict, f"{100 * was.mean():.2f} %", f"{100 * now_right.mean():.2f} %", shown)
+    return AnswersVerdict(verdict, f"{100 * was.mean():.2f} %", f"{100 * now_right.mean():.2f} %", shown)
 
 
 def _pictures(model: Artifact, data_dir: str | None) -> tuple[np.ndarray, np.ndarray | None, str]:

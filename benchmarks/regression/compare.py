@@ -47,7 +47,7 @@ class Settings:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Judged:
+class FigureVerdict:
     """One figure of both sides. `cells` is how a table shows it."""
 
     name: str
@@ -59,13 +59,13 @@ class Judged:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Comparison:
+class RevisionComparison:
     """Every figure, and one verdict with its reason."""
 
     base: str
     verdict: str
     why: str
-    figures: tuple[Judged, ...]
+    figures: tuple[FigureVerdict, ...]
 
     def as_dict(self) -> dict[str, object]:
         return asdict(self)
@@ -103,7 +103,7 @@ def check_rounds(n: int, *, n_models: int) -> None:
         raise UsageError(f"--rounds {n}: {n_models * len(TITLES)} times take at least {fewest} rounds to tell anything")
 
 
-def compare(given: Settings, *, tell: Callable[[str], None]) -> Comparison:
+def compare(given: Settings, *, tell: Callable[[str], None]) -> RevisionComparison:
     """Build both sides, measure and judge them. Raises ToolchainError where a side cannot be had."""
     with tempfile.TemporaryDirectory() as folder:
         built = []
@@ -114,7 +114,7 @@ def compare(given: Settings, *, tell: Callable[[str], None]) -> Comparison:
         return hold(*built, given, tell=tell)
 
 
-def hold(base: Side, now: Side, given: Settings, *, tell: Callable[[str], None], seed: int = 0) -> Comparison:
+def hold(base: Side, now: Side, given: Settings, *, tell: Callable[[str], None], seed: int = 0) -> RevisionComparison:
     """Two sides that are installed, measured and judged."""
     draw = random.Random(seed)
     judged = []
@@ -129,7 +129,7 @@ def hold(base: Side, now: Side, given: Settings, *, tell: Callable[[str], None],
 
 def _judge_times(
     title: str, base: Side, now: Side, model: str, given: Settings, *, draw: random.Random, tell: Callable[[str], None]
-) -> list[Judged]:
+) -> list[FigureVerdict]:
     found: dict[str, list[Round]] = {figure: [] for figure in TITLES}
     alpha = _alpha(1 + len(given.models))
     for look in range(LOOKS):
@@ -143,7 +143,7 @@ def _judge_times(
     return judged
 
 
-def judge_time(name: str, found: list[Round], max_slower: float, *, alpha: float) -> Judged:
+def judge_time(name: str, found: list[Round], max_slower: float, *, alpha: float) -> FigureVerdict:
     """The verdict on one time."""
     moved = signed_ranks.change([each.change for each in found], alpha=alpha)
     itself = signed_ranks.change([each.noise for each in found], alpha=alpha)
@@ -154,7 +154,7 @@ def judge_time(name: str, found: list[Round], max_slower: float, *, alpha: float
     change, noise = math.expm1(moved.estimate), math.expm1(noise)
     shown = f"{_percent(change)} ({_percent(interval[0])} to {_percent(interval[1])})"
     cells = (name, _time(base_ns), _time(now_ns), shown, f"±{100 * noise:.1f} %", verdict)
-    return Judged(name=name, verdict=verdict, cells=cells, change=change, interval=interval, noise=noise)
+    return FigureVerdict(name=name, verdict=verdict, cells=cells, change=change, interval=interval, noise=noise)
 
 
 def time_verdict(moved: Change, noise: float, limit: float) -> str:
@@ -169,20 +169,22 @@ def time_verdict(moved: Change, noise: float, limit: float) -> str:
     return "slower" if slower else "better" if faster else "same"
 
 
-def judge_bytes(name: str, base: int, now: int) -> Judged:
+def judge_bytes(name: str, base: int, now: int) -> FigureVerdict:
     """The verdict on a size, which has no noise."""
     change = now / base - 1 if base else 0.0  # there was none to compare with
     verdict = "worse" if base and now > base * (1 + MAX_MORE_BYTES) else "suspicious" if change < -BEYOND_BELIEF else "same"
     cells = (name, f"{base:,} B", f"{now:,} B", f"{100 * change:+.2f} %".replace("-", "−"), "none", verdict)
-    return Judged(name=name, verdict=verdict, cells=cells, change=change)
+    return FigureVerdict(name=name, verdict=verdict, cells=cells, change=change)
 
 
-def _judge_answers(name: str, base: Side, now: Side, model: str, data_dir: str | None) -> Judged:
+def _judge_answers(name: str, base: Side, now: Side, model: str, data_dir: str | None) -> FigureVerdict:
     found = answers.compare(base, now, model=model, picture=PICTURE, data_dir=data_dir)
-    return Judged(name=name, verdict=found.verdict, cells=(name, found.base, found.now, found.change, "none", found.verdict))
+    return FigureVerdict(
+        name=name, verdict=found.verdict, cells=(name, found.base, found.now, found.change, "none", found.verdict)
+    )
 
 
-def conclude(judged: Iterable[Judged], *, commit: str) -> Comparison:
+def conclude(judged: Iterable[FigureVerdict], *, commit: str) -> RevisionComparison:
     """The worst verdict, and the sentence that says why."""
     figures = tuple(judged)
     worst = next(word for word in VERDICTS if any(figure.verdict == word for figure in figures))
@@ -199,7 +201,7 @@ def conclude(judged: Iterable[Judged], *, commit: str) -> Comparison:
         **dict.fromkeys(WITHIN_LIMITS, within),
     }.get(worst, f"No worse than {commit[:12]}.")
     plain = worst in (*WITHIN_LIMITS, "better", "same")
-    return Comparison(base=commit, verdict="no worse" if plain else worst, why=why, figures=figures)
+    return RevisionComparison(base=commit, verdict="no worse" if plain else worst, why=why, figures=figures)
 
 
 def _fewest_rounds(n_models: int) -> int:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from benchmarks.report.row import Accuracy, LostPicture, Operation, Row, Speed
+from benchmarks.report.row import Accuracy, LostThumbnail, Operation, ReportRow, Speed
 from edge import artifact, engines
 from edge.artifact import Artifact
 from edge.bench.percentiles import Figure
@@ -34,7 +34,7 @@ def files(named: Iterable[str]) -> list[Path]:
     return list(dict.fromkeys(found))
 
 
-def rows(paths: Iterable[Path], *, short: bool, shared_machine: bool, tell: Callable[[str], None]) -> Iterator[Row]:
+def rows(paths: Iterable[Path], *, short: bool, shared_machine: bool, tell: Callable[[str], None]) -> Iterator[ReportRow]:
     """A row for each model and engine that runs it here; `short` keeps to the engine a prediction would take.
 
     `tell` hears of each model and engine left out, and why.
@@ -50,7 +50,7 @@ def rows(paths: Iterable[Path], *, short: bool, shared_machine: bool, tell: Call
             tell(f"left out: {error}")
 
 
-def _of_model(model: Artifact, *, short: bool, shared_machine: bool, tell: Callable[[str], None]) -> Iterator[Row]:
+def _of_model(model: Artifact, *, short: bool, shared_machine: bool, tell: Callable[[str], None]) -> Iterator[ReportRow]:
     manifest = model.manifest()
     able = [name for name, choice in engines.ENGINES.items() if choice.kind == model.kind]
     measured = 0
@@ -69,12 +69,12 @@ def _of_model(model: Artifact, *, short: bool, shared_machine: bool, tell: Calla
         yield replace(row, speed=speed, unsteady=unsteady)
 
 
-def described(model: Artifact, manifest: dict[str, object], ready: Predictor) -> Row:
+def described(model: Artifact, manifest: dict[str, object], ready: Predictor) -> ReportRow:
     """What a model says of itself, without a figure of speed."""
     provenance = _mapping(manifest.get("provenance"))
     precision = str(manifest.get("precision", "unknown"))
     network = str(provenance.get("network") or ready.contract.name.removesuffix(f"-{precision}"))
-    return Row(
+    return ReportRow(
         network=network,
         data=str(provenance.get("data", "unknown")),
         format=model.kind,
@@ -100,7 +100,7 @@ def _accuracy(seen: dict[str, object]) -> Accuracy | None:
     return Accuracy(**known, interval_points=(lower, upper), limit_points=seen.get("limit_points"))
 
 
-def _lost(model: Artifact) -> Iterator[LostPicture]:
+def _lost(model: Artifact) -> Iterator[LostThumbnail]:
     """The pictures lost, from the report.json `convert` put beside the model, if it is of this very model."""
     beside = Path(model.path).with_name("report.json")
     assert model.contract
@@ -112,7 +112,7 @@ def _lost(model: Artifact) -> Iterator[LostPicture]:
                 continue
             for picture in row["lost_pictures"]:
                 label, answer = model.labels[picture["label"]], model.labels[picture["answer"]]
-                yield LostPicture(index=picture["index"], label=label, answer=answer)
+                yield LostThumbnail(index=picture["index"], label=label, answer=answer)
     except (OSError, ValueError, KeyError, TypeError, IndexError, AttributeError):
         return  # there is none, or another program's
 

@@ -6,7 +6,7 @@ from html import escape
 from pathlib import Path
 
 from benchmarks.report import plots, words
-from benchmarks.report.row import Operation, Report, Row
+from benchmarks.report.row import Operation, Report, ReportRow
 
 STYLE = Path(__file__).with_name("style.css")
 # A browser asks the network for nothing, whatever a name in a model holds.
@@ -46,7 +46,7 @@ def _comparison(told: dict | None) -> str:
     )
 
 
-def _table(rows: Sequence[Row]) -> str:
+def _table(rows: Sequence[ReportRow]) -> str:
     notes = (note for row in rows for note in words.missing(row))
     said = (
         "Top-1 and the drop from the float model, with its paired 95 % interval, stand in each model's manifest. Cold is a "
@@ -58,7 +58,7 @@ def _table(rows: Sequence[Row]) -> str:
     return f"<h2>Every model, every engine</h2>\n<p>{said}</p>\n{table}{listed}"
 
 
-def _cells(row: Row) -> list[str]:
+def _cells(row: ReportRow) -> list[str]:
     where = f"{row.data}, in the wheel" if row.shipped else row.data
     top1 = words.top1(row)
     if row.recheck:
@@ -92,7 +92,7 @@ def _grid(head: Sequence[str], body: Sequence[Sequence[str]], *, words: int) -> 
     return f"<div class=box tabindex=0>{table}</div>\n"
 
 
-def _figures(rows: Sequence[Row]) -> str:
+def _figures(rows: Sequence[ReportRow]) -> str:
     parts = []
     if pairs := plots.trade_offs(rows):
         said = (
@@ -116,7 +116,7 @@ def _section(title: str, said: str, pairs: Sequence[tuple[str, str]]) -> str:
     return f"<h2>{title}</h2>\n<p>{said}</p>\n<div class=figures>{drawn}</div>\n"
 
 
-def _lost(rows: Sequence[Row]) -> str:
+def _lost(rows: Sequence[ReportRow]) -> str:
     parts = []
     for row in {row.digest: row for row in rows if row.lost}.values():
         shown = [_picture(picture.png, f"{picture.index}: {picture.label} → {picture.answer}") for picture in row.lost[:48]]

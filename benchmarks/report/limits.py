@@ -4,12 +4,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from benchmarks.limits import bounds, peaks, work
-from benchmarks.report.row import Row
+from benchmarks.report.row import ReportRow
 from edge import artifact
 from edge.errors import ModelError, ToolchainError
 
 
-def with_bounds(rows: Sequence[Row], tell: Callable[[str], None]) -> tuple[Row, ...]:
+def with_bounds(rows: Sequence[ReportRow], tell: Callable[[str], None]) -> tuple[ReportRow, ...]:
     """The rows with their ratio to the bound; without it, and `tell` hears why, where it cannot be had.
 
     The peaks are measured twice, right behind the rows, and the higher ones count.

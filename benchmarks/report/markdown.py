@@ -1,7 +1,7 @@
 """The report as a pull-request comment: the table, the comparison, and why a figure is missing."""
 
 from benchmarks.report import words
-from benchmarks.report.row import Report, Row
+from benchmarks.report.row import Report, ReportRow
 
 LIMIT = 65_536  # characters GitHub takes in a comment
 HEAD = ("network", "format", "engine", "bytes", "top-1", "drop (95 %), points", "cold", "p50", "p99", "memory", "× bound")
@@ -27,7 +27,7 @@ def _comparison(told: dict[str, object] | None) -> str:
     return f"\n{comparison(told)}\n"[: LIMIT // 4]
 
 
-def _fitted(rows: tuple[Row, ...], room: int) -> str:
+def _fitted(rows: tuple[ReportRow, ...], room: int) -> str:
     lines = ["", "| " + " | ".join(HEAD) + " |", "| --- | --- | --- |" + " --: |" * 8]
     notes = ["", "Cold: a whole `edge-predict`. p50, p99: the network alone, one thread. " + _legend(rows)]
     for shown, row in enumerate(rows):
@@ -41,7 +41,7 @@ def _fitted(rows: tuple[Row, ...], room: int) -> str:
     return "\n".join([*lines, *notes]) + "\n"
 
 
-def _cells(row: Row) -> tuple[str, ...]:
+def _cells(row: ReportRow) -> tuple[str, ...]:
     return (
         f"{row.network} ({row.data}{', in the wheel' if row.shipped else ''})",
         f"{row.format} {row.precision}",
@@ -57,13 +57,13 @@ def _cells(row: Row) -> tuple[str, ...]:
     )
 
 
-def _rechecked(row: Row) -> str:
+def _rechecked(row: ReportRow) -> str:
     if not row.recheck:
         return ""
     return " ✓" if row.recheck.agrees else f" (here {words.percent(row.recheck.top1)})"  # also where nothing was stated
 
 
-def _legend(rows: tuple[Row, ...]) -> str:
+def _legend(rows: tuple[ReportRow, ...]) -> str:
     n = sorted({row.accuracy.n_images for row in rows if row.accuracy})
     pictures = f" n = {' or '.join(f'{count:,}' for count in n)} test pictures." if n else ""
     return f"Drop: top-1 lost to the float model, paired; from each model's manifest.{pictures}"

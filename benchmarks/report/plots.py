@@ -3,13 +3,13 @@
 from collections.abc import Callable, Iterable, Sequence
 
 from benchmarks.report import svg, words
-from benchmarks.report.row import Row
+from benchmarks.report.row import ReportRow
 
 LEFT, RIGHT = 8, svg.WIDTH - 8
 LINE = 34  # height of a row with its name above
 
 
-def front(rows: Sequence[Row]) -> set[str]:
+def front(rows: Sequence[ReportRow]) -> set[str]:
     """The models no other is better than: smaller, faster or more accurate in nothing less. By digest.
 
     A time nobody measured is worse than any other. Rows without a top-1 are on no front.
@@ -22,14 +22,14 @@ def front(rows: Sequence[Row]) -> set[str]:
     }
 
 
-def _merits(row: Row, rows: Sequence[Row]) -> tuple[float, float, float]:
+def _merits(row: ReportRow, rows: Sequence[ReportRow]) -> tuple[float, float, float]:
     """Bytes, the least median time of any engine, and errors of a model: less is better in each."""
     times = [r.inference_us for r in rows if r.digest == row.digest and r.inference_us is not None]
     assert row.accuracy
     return row.model_bytes, min(times, default=float("inf")), 1 - row.accuracy.top1
 
 
-def trade_offs(rows: Sequence[Row]) -> list[tuple[str, str]]:
+def trade_offs(rows: Sequence[ReportRow]) -> list[tuple[str, str]]:
     """Top-1 over bytes and over time, for each data set with two models or more: a caption and a figure each."""
     found = []
     for data in dict.fromkeys(row.data for row in rows if row.accuracy):
@@ -46,7 +46,7 @@ def trade_offs(rows: Sequence[Row]) -> list[tuple[str, str]]:
     return found
 
 
-def _scatter(rows: Sequence[Row], of: Callable[[Row], float], said: Callable, axis: str) -> str:
+def _scatter(rows: Sequence[ReportRow], of: Callable[[ReportRow], float], said: Callable, axis: str) -> str:
     top, bottom, left, right = 16, 212, 52, RIGHT - 8
     x, x_ticks = svg.log_scale([of(row) for row in rows], left, right)
     ends = [limit for row in rows for limit in _top1_ends(row)]
@@ -71,14 +71,14 @@ def _scatter(rows: Sequence[Row], of: Callable[[Row], float], said: Callable, ax
     return svg.figure(marks, height=bottom + 44, title=f"top-1 against {axis}")
 
 
-def _top1_ends(row: Row) -> tuple[float, float]:
+def _top1_ends(row: ReportRow) -> tuple[float, float]:
     """The paired interval around the float model's top-1, in per cent."""
     assert row.accuracy
     lower, upper = row.accuracy.interval_points
     return 100 * row.accuracy.float_top1 - upper, min(100 * row.accuracy.float_top1 - lower, 100.0)
 
 
-def _label(here: tuple[float, float], row: Row, placed: list[tuple[float, float]], right: float) -> list[str]:
+def _label(here: tuple[float, float], row: ReportRow, placed: list[tuple[float, float]], right: float) -> list[str]:
     # A name where no other stands within a line's height and a name's width; crowded points keep their tooltip.
     x, y = here
     if any(abs(x - other_x) < 110 and abs(y - other_y) < 13 for other_x, other_y in placed):
@@ -88,7 +88,7 @@ def _label(here: tuple[float, float], row: Row, placed: list[tuple[float, float]
     return [svg.text(x + shift, y - 7, f"{row.network} {row.precision}", anchor=anchor, kind="name")]
 
 
-def spreads(rows: Sequence[Row]) -> str:
+def spreads(rows: Sequence[ReportRow]) -> str:
     """A line a row for the network's calls, logarithmic: from the least to p99, thick from p50 to p90, a dot at p50."""
     shown = [(row, found) for row in rows if row.speed and (found := row.speed.figure("pixels", "inference"))]
     if not shown:
@@ -112,7 +112,7 @@ def spreads(rows: Sequence[Row]) -> str:
     return svg.figure(marks, height=bottom + 20, title="how the times of single calls spread")
 
 
-def cold_starts(rows: Sequence[Row]) -> str:
+def cold_starts(rows: Sequence[ReportRow]) -> str:
     """A bar a row: Python and its imports, loading the model, the first answer, as parts of a whole edge-predict."""
     shown = [(row, parts) for row in rows if (parts := cold_parts(row))]
     if not shown:
@@ -137,7 +137,7 @@ def cold_starts(rows: Sequence[Row]) -> str:
 PARTS = ("Python's start and the rest", "load the engine and the model", "first answer")
 
 
-def cold_parts(row: Row) -> tuple[float, float, float] | None:
+def cold_parts(row: ReportRow) -> tuple[float, float, float] | None:
     """µs of each of PARTS, medians; None where a part was not measured."""
     whole, load, first = _medians(row, (("edge-predict", "whole"), ("start", "load"), ("start", "first call")))
     if whole is None or load is None or first is None:
@@ -145,10 +145,10 @@ def cold_parts(row: Row) -> tuple[float, float, float] | None:
     return max(whole - load - first, 0.0), load, first
 
 
-def _medians(row: Row, wanted: Iterable[tuple[str, str]]) -> list[float | None]:
+def _medians(row: ReportRow, wanted: Iterable[tuple[str, str]]) -> list[float | None]:
     found = [row.speed.figure(*name) if row.speed else None for name in wanted]
     return [figure.p50_us if figure else None for figure in found]
 
 
-def _title(row: Row) -> str:
+def _title(row: ReportRow) -> str:
     return f"{row.network} {row.data} {row.precision}, {row.engine}{' (wheel)' if row.shipped else ''}"

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 from PIL import Image
 
-from benchmarks.report.row import Accuracy, Recheck, Row
+from benchmarks.report.row import Accuracy, Recheck, ReportRow
 from convert.gate import gate_for
 from edge import predictor
 from edge.errors import InputError, ToolchainError, one_line
@@ -15,7 +15,7 @@ from train import datasets
 from train.datasets import Split
 
 
-def recheck(rows: Iterable[Row], data_dir: str | None, failed: Callable[[ToolchainError], object]) -> Iterator[Row]:
+def recheck(rows: Iterable[ReportRow], data_dir: str | None, failed: Callable[[ToolchainError], object]) -> Iterator[ReportRow]:
     """Each row with what its test split says now, and its lost pictures drawn.
 
     A row whose model or data cannot be had says why instead, `failed` hears of it, and the others go on.
@@ -28,7 +28,7 @@ def recheck(rows: Iterable[Row], data_dir: str | None, failed: Callable[[Toolcha
             yield replace(row, not_rechecked=one_line(str(error)))
 
 
-def _again(row: Row, data_dir: str | None) -> Row:
+def _again(row: ReportRow, data_dir: str | None) -> ReportRow:
     """Raises what `load_again` raises, and InputError where the manifest names no data set."""
     ready = predictor.load(row.path, engine_name=row.engine, trusted=True)
     manifest = ready.artifact.manifest()
@@ -41,7 +41,7 @@ def _again(row: Row, data_dir: str | None) -> Row:
     return judged(row, found.test, answers, exact=isinstance(judge, dict) and judge | here == judge)
 
 
-def judged(row: Row, test: Split, answers: np.ndarray, *, exact: bool) -> Row:
+def judged(row: ReportRow, test: Split, answers: np.ndarray, *, exact: bool) -> ReportRow:
     """`row` with `answers`, int [N], held against the split's labels and the manifest.
 
     `exact`: by the engine and version the manifest names, so that just as many must be right; else the gate's limit, both ways.
@@ -58,7 +58,7 @@ def judged(row: Row, test: Split, answers: np.ndarray, *, exact: bool) -> Row:
     return replace(row, recheck=checked, lost=drawn)
 
 
-def disagreement(row: Row) -> str:
+def disagreement(row: ReportRow) -> str:
     """One line for a row whose manifest does not hold here."""
     assert row.recheck and row.accuracy
     if row.recheck.exact:
@@ -75,7 +75,7 @@ def _right(seen: Accuracy | Recheck) -> int:
     return round(seen.top1 * seen.n_images)
 
 
-def _limit(row: Row, stated: Accuracy) -> float:
+def _limit(row: ReportRow, stated: Accuracy) -> float:
     return gate_for(row.data, stated.limit_points).max_drop_points
 
 

@@ -33,7 +33,7 @@ class Recheck:
 
 
 @dataclass(frozen=True, kw_only=True)
-class LostPicture:
+class LostThumbnail:
     """A test picture the float model answers right and this one wrong; `png` is empty without the data set."""
 
     index: int
@@ -54,7 +54,7 @@ class Speed:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Row:
+class ReportRow:
     """One model and one engine.
 
     `unsteady` says why figures of `speed` are missing, `not_rechecked` why there is no `recheck` that was asked for; both are
@@ -78,7 +78,7 @@ class Row:
     speed: Speed | None = None
     unsteady: str = ""
     bound_ratio: float | None = None
-    lost: tuple[LostPicture, ...] = ()
+    lost: tuple[LostThumbnail, ...] = ()
 
     @property
     def name(self) -> str:
@@ -108,7 +108,7 @@ class Report:
     version: str
     commit: str
     machine: dict[str, object]
-    rows: tuple[Row, ...]
+    rows: tuple[ReportRow, ...]
     operations: tuple[Operation, ...] = ()
     left_out: tuple[str, ...] = ()
     comparison: dict[str, object] | None = None

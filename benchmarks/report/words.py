@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from benchmarks.report.row import Row
+from benchmarks.report.row import ReportRow
 
 DASH = "–"
 
@@ -31,18 +31,18 @@ def percent(share: float) -> str:
     return f"{100 * share:.2f} %"
 
 
-def top1(row: Row) -> str:
+def top1(row: ReportRow) -> str:
     """What the manifest states."""
     return percent(row.accuracy.top1) if row.accuracy else "not stated"
 
 
-def missing(row: Row) -> list[str]:
+def missing(row: ReportRow) -> list[str]:
     """A line for each thing that was asked for and could not be had."""
     named = {"unsteady": row.unsteady, "not re-checked": row.not_rechecked}
     return [f"{what}, {row.name} ({row.engine}): {why}" for what, why in named.items() if why]
 
 
-def drop(row: Row) -> str:
+def drop(row: ReportRow) -> str:
     """Points of top-1 lost with the paired 95 % interval."""
     if not row.accuracy:
         return DASH
@@ -58,7 +58,7 @@ def ratio(value: float | None) -> str:
     return DASH if value is None else f"{value:.1f}×"
 
 
-def stage(row: Row, chain: str, percentile: int = 50, *, stage: str = "whole") -> str:
+def stage(row: ReportRow, chain: str, percentile: int = 50, *, stage: str = "whole") -> str:
     """One figure of a row's, `unsteady` where it was refused."""
     found = row.speed.figure(chain, stage) if row.speed else None
     if not found:

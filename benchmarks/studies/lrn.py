@@ -61,7 +61,7 @@ class AllInIntegersOnnx(to_onnx.Converter):
 
 
 @dataclass(eq=False)
-class Form:
+class TimedModel:
     """One model in one engine: `invoke` is what is timed, `logits` answers a picture, uint8 [H, W, C]."""
 
     engine: str
@@ -73,7 +73,7 @@ class Form:
     microseconds: float = 0.0
 
 
-def in_litert(what: str, precision: str, model: bytes) -> Form:
+def in_litert(what: str, precision: str, model: bytes) -> TimedModel:
     """`model`, a .tflite, in LiteRT on one thread."""
     interpreter = Interpreter(model_content=model, num_threads=1)
     interpreter.allocate_tensors()
@@ -87,10 +87,10 @@ def in_litert(what: str, precision: str, model: bytes) -> Form:
         scale, zero_point = end["quantization"]
         return scale * (answer - zero_point) if scale else answer
 
-    return Form("LiteRT", what, precision, len(model), interpreter.invoke, logits)
+    return TimedModel("LiteRT", what, precision, len(model), interpreter.invoke, logits)
 
 
-def in_onnx_runtime(what: str, precision: str, model: bytes) -> Form:
+def in_onnx_runtime(what: str, precision: str, model: bytes) -> TimedModel:
     """`model`, an .onnx, in ONNX Runtime on one thread."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.log_severity_level = 1, 3
@@ -101,7 +101,7 @@ def in_onnx_runtime(what: str, precision: str, model: bytes) -> Form:
     def logits(picture: np.ndarray) -> np.ndarray:
         return session.run(None, {entry.name: picture[None]})[0][0]
 
-    return Form("ONNX Runtime", what, precision, len(model), lambda: session.run(None, feed), logits)
+    return TimedModel("ONNX Runtime", what, precision, len(model), lambda: session.run(None, feed), logits)
 
 
 def with_layers(model: keras.Model, replaced: Callable[[keras.layers.Layer], list[keras.layers.Layer]]) -> keras.Model:
@@ -119,7 +119,7 @@ def by_tensorflow(model: keras.Model, calibration: CalibrationSet) -> bytes:
     return bytes(tf_converter.convert())
 
 
-def forms(model: keras.Model, calibration: CalibrationSet) -> list[Form]:
+def forms(model: keras.Model, calibration: CalibrationSet) -> list[TimedModel]:
     """Every form in both engines."""
     without = with_layers(model, lambda layer: [])
     native = with_layers(model, lambda layer: [NativeNormalization(name=layer.name)])
@@ -140,7 +140,7 @@ def forms(model: keras.Model, calibration: CalibrationSet) -> list[Form]:
     return made
 
 
-def measure(made: list[Form]) -> None:
+def measure(made: list[TimedModel]) -> None:
     """Set each form's `microseconds`: the least of N_ROUNDS medians of N_CALLS calls, the forms taking turns."""
     medians: dict[int, list[float]] = {}
     for _ in range(N_ROUNDS):

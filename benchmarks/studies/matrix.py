@@ -1,9 +1,9 @@
-"""Convert every network at every precision in both formats and write the table: `make matrix`.
+"""Convert every network at every precision to both formats, and write the table: `make matrix`.
 
     python -m benchmarks.studies.matrix [--only NETWORK…] [--table]
 
-Converts what `make results` trained (runs/results/), the modern recipe where it is finished, else the documented one, seed 0.
-Each network's figures are kept in docs/matrix/ with the run they are of; of the same run, none is measured again.
+It converts what `make results` trained (runs/results/): the modern recipe if it is finished, else the documented one, seed 0.
+Each network's figures are stored in docs/matrix/ with the name of their run, and are not measured again for the same run.
 """
 
 import argparse
@@ -16,11 +16,12 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import pages
-from benchmarks.studies.training import LINES, Line
+from benchmarks.studies.training import EXPERIMENTS, Experiment
 from convert.calibration.ranges import METHODS
 from edge import errors
 from edge.errors import InputMissing, ToolchainError
 from edge.files import write_atomic
+from train import markdown
 from train.architectures import ARCHITECTURES
 from train.checkpoint import FILE
 
@@ -42,122 +43,122 @@ def main() -> int:
 
 
 def refresh(network: str) -> None:
-    """Measure what docs/matrix/ lacks of the network's finished run, or all of it where the figures are of another run.
+    """Measure what docs/matrix/ lacks for the network's finished run, or everything if the stored figures are of another run.
 
-    Where no run is at hand the figures stay as they are. Raises InputMissing where there are none either, ToolchainError.
+    Without a finished run the stored figures stay. Raises InputMissing if there are none either, ToolchainError if `convert`
+    fails.
     """
     path = FIGURES / f"{network}.json"
     kept = json.loads(path.read_text()) if path.exists() else {}
-    line = _trained(network)
-    if line is None:
+    experiment = _trained(network)
+    if experiment is None:
         if not kept:
             raise InputMissing(f"{network}: no finished run in runs/results; train it first: make results")
         print(f"{network}: no finished run in runs/results; the figures are of {kept['run']}", file=sys.stderr)
         return
-    run = line.folder(0).name
+    run = experiment.folder(0).name
     if kept.get("run") != run:
         kept = {"run": run}
     for part, measured in (("rows", measure), ("methods", methods)):
         if part not in kept:
             print(f"{network}: {part} of {run}", file=sys.stderr)
-            kept |= measured(line)
+            kept |= measured(experiment)
             write_atomic(str(path), json.dumps(kept, indent=1).encode() + b"\n")
 
 
-def measure(line: Line) -> dict[str, Any]:
+def measure(experiment: Experiment) -> dict[str, Any]:
     """What `convert --all` reports, and the seconds `convert --int8` takes. Raises ToolchainError."""
-    out = ARTIFACTS / line.network
+    out = ARTIFACTS / experiment.network
     start = time.perf_counter()
-    _convert(line, "--int8", out)
+    _convert(experiment, "--int8", out)
     seconds = time.perf_counter() - start
-    _convert(line, "--all", out)
+    _convert(experiment, "--all", out)
     report = _report(out)
     rows = [{name: row[name] for name in _KEPT if name in row} for row in report["rows"]]
     return {"seconds_int8": round(seconds, 1), "machine": report["machine"], "rows": rows, "agreements": report["agreements"]}
 
 
-def methods(line: Line) -> dict[str, Any]:
-    """The int8 rows by each way to set activation ranges. Raises as `measure` does."""
-    found = {}
+def methods(experiment: Experiment) -> dict[str, Any]:
+    """The int8 rows of each `--method` of setting activation ranges. Raises ToolchainError."""
+    by_method = {}
     for method in METHODS:
-        out = ARTIFACTS / f"{line.network}-{method}"
-        _convert(line, "--int8", out, "--method", method, "--no-repair")
-        found[method] = [{name: row[name] for name in _KEPT if name in row} for row in _report(out)["rows"]]
-    return {"methods": found}
+        out = ARTIFACTS / f"{experiment.network}-{method}"
+        _convert(experiment, "--int8", out, "--method", method, "--no-repair")
+        by_method[method] = [{name: row[name] for name in _KEPT if name in row} for row in _report(out)["rows"]]
+    return {"methods": by_method}
 
 
 def table() -> str:
-    """Every cell of every network there are figures for, with the networks that are missing before it, and what was repaired or
-    refused behind; then what `--int8` takes and how the formats agree."""
+    """Every row of every network with figures, then the repairs, the refusals, the seconds of `--int8`, the agreement of the
+    formats and the methods. Networks without figures are listed first."""
     head = ("network", "format", "precision", "bytes", "float top-1 %", "top-1 %", "lost", "gained",
             "drop (95 % interval), points", "n", "µs", "what ran", "verdict")  # fmt: skip
-    rows = [head, tuple("---" if i in (0, 1, 2, 8, 11, 12) else "--:" for i in range(len(head)))]
-    found = {name: json.loads(path.read_text()) for name in ARCHITECTURES if (path := FIGURES / f"{name}.json").exists()}
-    for network, kept in found.items():
-        rows += [(f"`{network}`", *_cells(row)) for row in kept["rows"]]
-    grid = _missing(found) + "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    networks = {name: json.loads(path.read_text()) for name in ARCHITECTURES if (path := FIGURES / f"{name}.json").exists()}
+    rows = [(f"`{network}`", *_cells(row)) for network, kept in networks.items() for row in kept["rows"]]
+    grid = _missing(networks) + markdown.table(head, rows, align="lllrrrrrlrrl")
     if remedies := [f"- `{network}` {row['format']} {row['precision']}: {'; '.join(_remedies(row))}"
-                    for network, kept in found.items() for row in kept["rows"] if _repaired(row)]:  # fmt: skip
+                    for network, kept in networks.items() for row in kept["rows"] if _repaired(row)]:  # fmt: skip
         grid += "\n\nRepaired by:\n\n" + "\n".join(remedies)
     refusals = sorted({f"- {row['format']} {row['precision']}: {'; '.join(row['reasons'])}"
-                       for kept in found.values() for row in kept["rows"] if row["verdict"] == "refused"})  # fmt: skip
-    times = ", ".join(f"`{network}` {kept['seconds_int8']:.0f} s" for network, kept in found.items())
-    agreements = "\n".join(f"- {line}" for kept in found.values() for line in kept["agreements"])
-    compared = _methods_table({network: kept["methods"] for network, kept in found.items() if "methods" in kept})
+                       for kept in networks.values() for row in kept["rows"] if row["verdict"] == "refused"})  # fmt: skip
+    times = ", ".join(f"`{network}` {kept['seconds_int8']:.0f} s" for network, kept in networks.items())
+    agreements = "\n".join(f"- {line}" for kept in networks.values() for line in kept["agreements"])
+    compared = _methods_table({network: kept["methods"] for network, kept in networks.items() if "methods" in kept})
     return (
         f"{grid}\n\nRefused:\n\n" + "\n".join(refusals) + f"\n\n`convert --int8`, both formats, the whole process: {times}.\n\n"
         f"The formats against each other:\n\n{agreements}\n\n{compared}"
     )
 
 
-def _missing(found: Container[str]) -> str:
-    names = [f"`{name}`" for name in ARCHITECTURES if name not in found]
+def _missing(measured: Container[str]) -> str:
+    names = [f"`{name}`" for name in ARCHITECTURES if name not in measured]
     if not names:
         return ""
-    here = f"{len(ARCHITECTURES) - len(names)} of {len(ARCHITECTURES)} networks so far"
-    return f"{here}: {', '.join(names)} {'is' if len(names) == 1 else 'are'} missing.\n\n"
+    so_far = f"{len(ARCHITECTURES) - len(names)} of {len(ARCHITECTURES)} networks so far"
+    return f"{so_far}: {', '.join(names)} {'is' if len(names) == 1 else 'are'} missing.\n\n"
 
 
 def _repaired(row: dict[str, Any]) -> bool:
-    """Whether the row is that of a repaired candidate, and not of one for which no repair was enough."""
+    """Whether the row is of a repaired candidate; False if no repair was enough."""
     return bool(row.get("repair") and row["repair"]["before"])
 
 
 def _outcome(row: dict[str, Any]) -> str:
-    """The verdict, and whether a repair came before it, in the words of convert's own table."""
+    """The verdict, and whether a repair came before it, as convert's own table words it."""
     repaired = ", repaired" if row["verdict"] == "passed" else ", after a repair"
     return str(row["verdict"]) + repaired * _repaired(row)
 
 
 def _remedies(row: dict[str, Any]) -> list[str]:
-    """What was done; the first step is the model as it was."""
+    """The remedies that were kept; the first step is the candidate without any."""
     return [step["remedy"] for step in row["repair"]["steps"][1:] if step["kept"]]
 
 
-def _methods_table(found: dict[str, dict[str, list[dict[str, Any]]]]) -> str:
-    """Points of top-1 that int8 loses by each way to set ranges, and on how many pictures it answers otherwise.
+def _methods_table(networks: dict[str, dict[str, list[dict[str, Any]]]]) -> str:
+    """For each method of setting ranges, the points of top-1 that int8 loses and the number of answers that change.
 
-    The means are over the models that no way was refused for, so that they are of the same models.
+    The means leave out models for which a method was refused, so that all means are of the same models.
     """
-    if not found:
+    if not networks:
         return ""
-    lines = [f"| network | format | {' | '.join(METHODS)} |", f"| --- | --- | {' | '.join('--:' for _ in METHODS)} |"]
+    lines: list[tuple[str, ...]] = []
     drops: dict[str, list[float]] = {method: [] for method in METHODS}
     changed, n_answers = dict.fromkeys(METHODS, 0), 0
-    for network, by_method in found.items():
+    for network, by_method in networks.items():
         for rows in zip(*by_method.values(), strict=True):
-            lines.append(f"| `{network}` | {rows[0]['format']} | {' | '.join(map(_method_cell, rows))} |")
+            lines.append((f"`{network}`", rows[0]["format"], *map(_method_cell, rows)))
             if all("drop_points" in row for row in rows):
                 for method, row in zip(by_method, rows, strict=True):
                     drops[method].append(row["drop_points"])
                     changed[method] += row["n_images"] - row["agreeing"]
                 n_answers += rows[0]["n_images"]
-    n_rows, n_whole = len(lines) - 2, len(drops[METHODS[0]])
-    if n_whole:
-        of = "" if n_whole == n_rows else f" of the {n_whole} without a refusal"
-        lines.append(f"| mean{of} | | {' | '.join(f'{sum(drops[method]) / n_whole:.3f}' for method in METHODS)} |")
-        lines.append(f"| differ, of {n_answers:,} | | {' | '.join(f'{changed[method]:,}' for method in METHODS)} |")
-    return "int8 by each way to set activation ranges (`--method`), points of top-1 lost:\n\n" + "\n".join(lines)
+    n_rows, n_complete = len(lines), len(drops[METHODS[0]])
+    if n_complete:
+        of = "" if n_complete == n_rows else f" of the {n_complete} without a refusal"
+        lines.append((f"mean{of}", "", *(f"{sum(drops[method]) / n_complete:.3f}" for method in METHODS)))
+        lines.append((f"differ, of {n_answers:,}", "", *(f"{changed[method]:,}" for method in METHODS)))
+    grid = markdown.table(("network", "format", *METHODS), lines, align="llr")
+    return f"int8 by each way to set activation ranges (`--method`), points of top-1 lost:\n\n{grid}"
 
 
 def _method_cell(row: dict[str, Any]) -> str:
@@ -180,9 +181,10 @@ def _cells(row: dict[str, Any]) -> tuple[str, ...]:
     )  # fmt: skip
 
 
-def _trained(network: str) -> Line | None:
-    lines = [line for line in LINES if line.network == network and not line.label and (line.folder(0) / FILE).exists()]
-    return next((line for line in lines if line.recipe == "modern"), lines[0] if lines else None)
+def _trained(network: str) -> Experiment | None:
+    plain = [each for each in EXPERIMENTS if each.network == network and not each.label]
+    finished = [each for each in plain if (each.folder(0) / FILE).exists()]
+    return next((each for each in finished if each.recipe == "modern"), finished[0] if finished else None)
 
 
 def _report(out: Path) -> dict[str, Any]:
@@ -190,17 +192,17 @@ def _report(out: Path) -> dict[str, Any]:
     return report
 
 
-def _convert(line: Line, precision: str, out: Path, *flags: str) -> None:
-    command = [sys.executable, "-m", "convert", precision, "--checkpoint", str(line.folder(0)), "--out", str(out), *flags]
+def _convert(experiment: Experiment, precision: str, out: Path, *flags: str) -> None:
+    command = [sys.executable, "-m", "convert", precision, "--checkpoint", str(experiment.folder(0)), "--out", str(out), *flags]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode not in (0, 1):  # 1: the gate said no, which is a figure too
-        raise ToolchainError(f"{line.name}: {' '.join(command[1:])} ended with {done.returncode}: {done.stderr[-300:]}")
+        raise ToolchainError(f"{experiment.name}: {' '.join(command[1:])} ended with {done.returncode}: {done.stderr[-300:]}")
 
 
 def _flags() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.studies.matrix", description=__doc__.splitlines()[0])
     parser.add_argument("--only", nargs="+", choices=list(ARCHITECTURES), metavar="NETWORK", help="default: all")
-    parser.add_argument("--table", action="store_true", help="write the table from the figures there are; convert nothing")
+    parser.add_argument("--table", action="store_true", help="write the table from the stored figures; convert nothing")
     return parser.parse_args()
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks import pages
-from benchmarks.studies.lrn import Form, by_tensorflow, in_litert, in_onnx_runtime, measure
+from benchmarks.studies.lrn import TimedModel, by_tensorflow, in_litert, in_onnx_runtime, measure
 from convert import to_onnx, to_tflite
 from convert.calibration.images import CalibrationSet, draw_calibration_set
 from convert.plan import Plan
@@ -23,7 +23,7 @@ from edge.silence import silence_native_output
 from train import checkpoint, datasets
 
 
-def forms(trained: checkpoint.Checkpoint, calibration: CalibrationSet) -> list[Form]:
+def forms(trained: checkpoint.Checkpoint, calibration: CalibrationSet) -> list[TimedModel]:
     """The float model and the int8 files, each in its engine."""
     model, plan = trained.build(batch_size=1), Plan("int8")
     tflite, onnx = to_tflite.Converter(model, calibration), to_onnx.Converter(model, calibration)

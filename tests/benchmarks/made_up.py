@@ -4,7 +4,7 @@ import struct
 import zlib
 from dataclasses import replace
 
-from benchmarks.report.row import Accuracy, LostPicture, Operation, Report, Row, Speed
+from benchmarks.report.row import Accuracy, LostThumbnail, Operation, Report, ReportRow, Speed
 from edge.bench.percentiles import Figure
 
 
@@ -37,8 +37,8 @@ def speed(p50_us: float, *, cold_ms: float = 25.0) -> Speed:
     )
 
 
-def row(network: str = "lenet5-relu", **changes: object) -> Row:
-    made = Row(
+def row(network: str = "lenet5-relu", **changes: object) -> ReportRow:
+    made = ReportRow(
         network=network,
         data="mnist",
         format="tflite",
@@ -60,7 +60,7 @@ def row(network: str = "lenet5-relu", **changes: object) -> Row:
     return replace(made, **changes)
 
 
-def report(*rows: Row, **changes: object) -> Report:
+def report(*rows: ReportRow, **changes: object) -> Report:
     machine = {"machine": "x86_64", "cpu_model": "Made-up Processor", "n_cpus": 2, "governor": None, "board": None}
     return replace(Report(version="0.1.0", commit="c0ffee" * 6 + "c0ff", machine=machine, rows=rows or (row(),)), **changes)
 
@@ -97,7 +97,10 @@ def everything() -> Report:
             limit_points=0.5, lost=lost, gained=gained, n_images=10_000,
         )  # fmt: skip
 
-    lost = (LostPicture(index=1226, label="7", answer="2", png=png()), LostPicture(index=92, label="9", answer="4", png=png()))
+    lost = (
+        LostThumbnail(index=1226, label="7", answer="2", png=png()),
+        LostThumbnail(index=92, label="9", answer="4", png=png()),
+    )
     rows = (
         row(shipped=True, lost=lost, digest="a" * 64),
         row(engine="litert", shipped=True, lost=lost, digest="a" * 64, speed=speed(14.1, cold_ms=96)),

@@ -8,9 +8,9 @@ import pytest
 
 from benchmarks.limits import boards, bounds, breakdown, peaks, work
 from benchmarks.limits.boards import BOARDS
-from benchmarks.limits.bounds import Bound, Row, bound
+from benchmarks.limits.bounds import Bound, MeasuredNetwork, bound
 from benchmarks.limits.peaks import Peaks
-from benchmarks.limits.work import Operator, Work
+from benchmarks.limits.work import OperatorWork, Work
 from benchmarks.pages import BEGIN, END
 from edge import predictor
 from edge.bench.percentiles import figure
@@ -21,8 +21,8 @@ from edge.errors import InputMissing
 RATES = {"float32_gmacs": 2.0, "int8_gmacs": 8.0, "read_gbs": 4.0}
 
 
-def operator(macs: int, data_type: str, weight_bytes: int) -> Operator:
-    return Operator("CONV_2D", macs, data_type, weight_bytes, 100, (1, 4, 4, 8), depth=9, input_channels=1)
+def operator(macs: int, data_type: str, weight_bytes: int) -> OperatorWork:
+    return OperatorWork("CONV_2D", macs, data_type, weight_bytes, 100, (1, 4, 4, 8), depth=9, input_channels=1)
 
 
 def machine(**rates: float) -> Peaks:
@@ -99,13 +99,13 @@ def test_a_convolution_can_be_timed_with_other_channels(tflite):
 
 
 @pytest.fixture
-def row(tflite) -> Row:
+def row(tflite) -> MeasuredNetwork:
     """LeNet-5 with a bound of 10 µs and a median of 45."""
     ready = predictor.load(str(tflite))
-    return Row(ready, work.count(ready.artifact), Bound(2.0, 10.0), figure([[45_000]] * 5, [45_000]))
+    return MeasuredNetwork(ready, work.count(ready.artifact), Bound(2.0, 10.0), figure([[45_000]] * 5, [45_000]))
 
 
-def known(row: Row) -> Peaks:
+def known(row: MeasuredNetwork) -> Peaks:
     return machine(bandwidth_gbs={row.work.least_bytes: 4.0})
 
 
@@ -145,7 +145,7 @@ def test_a_refused_latency_is_no_ratio(row, monkeypatch):
     def refuse(*_):
         raise Refusal("unsteady", "the machine is busy")
 
-    monkeypatch.setattr(bounds.latency, "measure", refuse)
+    monkeypatch.setattr(bounds.protocol, "measure", refuse)
     assert bounds._latency(row.ready, Plan(percentile=50), calls=5) == (None, "the machine is busy")
     silent = dataclasses.replace(row, figure=None, refused="the machine is busy")
     text = bounds.page([silent], known(row), Plan(percentile=50))

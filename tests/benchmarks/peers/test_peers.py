@@ -6,7 +6,7 @@ import pytest
 
 from benchmarks.pages import BEGIN, END
 from benchmarks.peers import __main__ as peers
-from benchmarks.peers.__main__ import Contender, GaveUp, Seen
+from benchmarks.peers.__main__ import Contender, ContenderResult, GaveUp
 from benchmarks.signed_ranks import ratio
 from edge import artifact
 from edge.errors import InputMissing, UsageError
@@ -34,8 +34,8 @@ def models(tflite, onnx):
     return [artifact.read(str(path)) for path in (tflite, onnx)]
 
 
-def seen(model, title: str, us: list[float], classes: list[int]) -> Seen:
-    return Seen(model, title, "1.0", classes, [1e3 * each for each in us])
+def seen(model, title: str, us: list[float], classes: list[int]) -> ContenderResult:
+    return ContenderResult(model, title, "1.0", classes, [1e3 * each for each in us])
 
 
 def test_a_row_stands_beside_the_first_of_its_own_model(models):
@@ -50,7 +50,7 @@ def test_a_row_stands_beside_the_first_of_its_own_model(models):
 
 
 def test_one_that_does_not_run_the_model_has_a_row_without_figures(models):
-    rows = [seen(models[0], "ours", [10] * 6, [1]), Seen(models[0], "bare", "it is too old", [], [])]
+    rows = [seen(models[0], "ours", [10] * 6, [1]), ContenderResult(models[0], "bare", "it is too old", [], [])]
     assert peers.table(rows).splitlines()[3] == "| int8 tflite | bare | it is too old | does not run it |  |  |"
 
 
@@ -66,10 +66,10 @@ def test_one_that_does_not_run_the_model_has_a_row_without_figures(models):
     ],
 )
 def test_the_page_says_which_of_int8_and_float32_takes_longer_and_by_how_much(models, monkeypatch, float32_us, told):
-    monkeypatch.setattr(Seen, "precision", property(lambda self: self.about))
+    monkeypatch.setattr(ContenderResult, "precision", property(lambda self: self.about))
     rows = [
-        Seen(models[0], "ours", "int8 tflite", [1], [10] * 6),
-        Seen(models[1], "ours", "float32 tflite", [1], float32_us),
+        ContenderResult(models[0], "ours", "int8 tflite", [1], [10] * 6),
+        ContenderResult(models[1], "ours", "float32 tflite", [1], float32_us),
     ]
     assert peers.precisions(rows) == [f"As .tflite, int8 is {told}"]
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.regression import answers, compare, experiment, sides
+from benchmarks.regression import answers, compare, false_alarms, sides
 from benchmarks.regression.compare import Settings, conclude, judge_bytes, judge_time
 from benchmarks.regression.rounds import FIGURES, Round, measure
 from benchmarks.regression.sides import Side
@@ -153,7 +153,9 @@ def test_a_test_split_judges_another_network_of_the_same_task(tmp_path):
 
 
 def test_what_cannot_be_compared_is_said_instead_of_undecided():
-    other = compare.Judged(name="answers", verdict="not comparable", cells=("answers", "a", "b", "another task: …", "none", ""))
+    other = compare.FigureVerdict(
+        name="answers", verdict="not comparable", cells=("answers", "a", "b", "another task: …", "none", "")
+    )
     found = conclude([judge_bytes("model: bytes", 100, 100), other], commit="0123456789abcdef")
     assert (found.verdict, found.why) == (
         "not comparable",
@@ -184,9 +186,9 @@ def after_losing(lost: int, n: int = 10_000) -> tuple[np.ndarray, np.ndarray, np
     return np.where(np.arange(n) < 50, 1, truth), np.where(np.arange(n) < 50 + lost, 1, truth), truth
 
 
-def told(found: answers.Answers) -> compare.Comparison:
+def told(found: answers.AnswersVerdict) -> compare.RevisionComparison:
     cells = ("answers", found.base, found.now, found.change, "none", found.verdict)
-    figure = compare.Judged(name="answers", verdict=found.verdict, cells=cells)
+    figure = compare.FigureVerdict(name="answers", verdict=found.verdict, cells=cells)
     return conclude([judge_bytes("model: bytes", 100, 100), figure], commit="0123456789abcdef")
 
 
@@ -281,7 +283,7 @@ def test_the_working_tree_is_exported_and_a_slower_predictor_answers_the_same(tm
     tree = sides.export(None, tmp_path / "tree")
     assert (tree / "edge" / "predictor.py").read_bytes() == (ROOT / "edge" / "predictor.py").read_bytes()
     assert not (tree / ".git").exists()
-    experiment.plant(tree, 0.15)
+    false_alarms.plant(tree, 0.15)
     ask = (
         "import sys; from edge import predictor as p; print(p.__file__); print(p.load(sys.argv[1]).predict(sys.argv[2]).label)"
     )
@@ -308,7 +310,7 @@ def test_a_planted_slowdown_lasts_that_share_of_a_usual_answer_whatever_its_own_
         return now() - started
 
     space = {"Predictor": type("Predictor", (), {"answer": plain})}
-    source = experiment.SLOWER.format(share=share).replace("from time import perf_counter_ns as _now", "")
+    source = false_alarms.SLOWER.format(share=share).replace("from time import perf_counter_ns as _now", "")
     exec(source, space | {"_now": now})
     ready = space["Predictor"]()
     for _ in range(150):
@@ -318,12 +320,12 @@ def test_a_planted_slowdown_lasts_that_share_of_a_usual_answer_whatever_its_own_
 
 
 def test_the_experiment_counts_alarms_and_what_was_noticed():
-    def trial(planted: float, ratio: float) -> experiment.Trial:
-        return experiment.Trial(
+    def trial(planted: float, ratio: float) -> false_alarms.PlantedComparison:
+        return false_alarms.PlantedComparison(
             planted=planted, found=conclude([judge_time("pixels", made_up(ratio), 0.10, alpha=ALPHA)], commit="itself")
         )
 
-    text = experiment.page([trial(0.0, 1.0), trial(0.15, 1.15), trial(0.05, 1.05)], command="made up", rounds=15)
+    text = false_alarms.page([trial(0.0, 1.0), trial(0.15, 1.15), trial(0.05, 1.05)], command="made up", rounds=15)
     assert "| 0 % | 1 | 0 | 0 | +0.0 to +0.0 % | ±0.1 % |" in text
     assert "| 15 % | 1 | 1 | 1 | +15.0 to +15.0 % | ±0.1 % |" in text
     assert "| 5 % | 1 | 0 | 1 | +5.0 to +5.0 % | ±0.1 % |" in text

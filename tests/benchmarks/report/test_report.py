@@ -13,7 +13,7 @@ import pytest
 from benchmarks import __main__ as command
 from benchmarks.report import collect, html, markdown, words
 from benchmarks.report.recheck import disagreement, judged, recheck
-from benchmarks.report.row import SCHEMA, LostPicture
+from benchmarks.report.row import SCHEMA, LostThumbnail
 from convert import git_commit, publish
 from edge import artifact
 from edge.errors import InputMissing, ModelError, ToolchainError
@@ -89,7 +89,7 @@ def test_lost_pictures_are_those_of_this_very_model(tmp_path):
     same, other = beside(model.data[: model.contract.model_bytes], 1226), beside(with_other_weights(model), 92)
     assert same["bytes"] == other["bytes"]
     (tmp_path / "report.json").write_text(json.dumps({"rows": [refused, other, same]}))
-    assert list(collect._lost(model)) == [LostPicture(index=1226, label="7", answer="2")]
+    assert list(collect._lost(model)) == [LostThumbnail(index=1226, label="7", answer="2")]
     undigested = {name: value for name, value in same.items() if name != "model_sha256"}
     for text in (json.dumps({"rows": [undigested]}), json.dumps({"rows": ["odd"]}), "not JSON"):
         (tmp_path / "report.json").write_text(text)
@@ -104,7 +104,7 @@ def test_a_conversions_report_names_the_models_it_published_by_digest(tflite, on
         told["lost_pictures"] = [{"index": 5, "label": 0, "answer": 1}]
     (tmp_path / "report.json").write_text(json.dumps({"rows": rows}))
     copied = artifact.read(str(shutil.copy(tflite, tmp_path)))
-    assert list(collect._lost(copied)) == [LostPicture(index=5, label="0", answer="1")]
+    assert list(collect._lost(copied)) == [LostThumbnail(index=5, label="0", answer="1")]
 
 
 def test_bench_that_fails_is_an_error_of_one_line():
@@ -184,7 +184,7 @@ def test_a_recheck_that_finds_what_the_manifest_says_agrees_and_draws_the_lost_p
     test = split()
     wrong = test.labels.astype(int)
     wrong[7] = 0
-    stated = row(accuracy=replace(row().accuracy, top1=0.99), lost=(LostPicture(index=7, label="7", answer="0"),))
+    stated = row(accuracy=replace(row().accuracy, top1=0.99), lost=(LostThumbnail(index=7, label="7", answer="0"),))
     found = judged(stated, test, wrong, exact=False)
     assert (found.recheck.top1, found.recheck.lost_again, found.recheck.agrees) == (0.99, 1, True)
     assert found.lost[0].png.startswith(b"\x89PNG")

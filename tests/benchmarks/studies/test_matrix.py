@@ -5,7 +5,7 @@ import json
 import pytest
 
 from benchmarks.studies import matrix
-from benchmarks.studies.training import LINES
+from benchmarks.studies.training import EXPERIMENTS
 from conftest import ROOT
 from edge.errors import InputMissing
 from train.architectures import ARCHITECTURES
@@ -90,7 +90,7 @@ def test_a_refused_model_is_told_among_the_ways_to_set_ranges_and_left_out_of_th
     (tmp_path / "resnet8.json").write_text(json.dumps(json.loads(kept(row())) | {"methods": by_method}))
     lines = matrix.table().splitlines()
     assert lines[-3] == "| `resnet8` | onnx | 0.90 (0 differ) | refused | 0.70 (0 differ) |"
-    assert lines[-2] == "| mean of the 1 without a refusal | | 0.500 | 0.200 | 0.100 |"
+    assert lines[-2] == "| mean of the 1 without a refusal |  | 0.500 | 0.200 | 0.100 |"
     all_refused = {method: [refused] for method in by_method}
     (tmp_path / "resnet8.json").write_text(json.dumps(json.loads(kept(row())) | {"methods": all_refused}))
     assert matrix.table().splitlines()[-1] == "| `resnet8` | onnx | refused | refused | refused |"
@@ -108,16 +108,16 @@ def test_the_ways_to_set_ranges_stand_side_by_side_with_their_mean(tmp_path, mon
     (tmp_path / "resnet8.json").write_text(json.dumps(json.loads(kept(row())) | {"methods": by_method}))
     lines = matrix.table().splitlines()
     assert lines[-4] == "| `resnet8` | tflite | 0.50 (10 differ) | 0.20 (10 differ) | 0.00 (10 differ) |"
-    assert lines[-2:] == ["| mean | | 0.300 | 0.150 | 0.050 |", "| differ, of 20,000 | | 20 | 20 | 20 |"]
+    assert lines[-2:] == ["| mean |  | 0.300 | 0.150 | 0.050 |", "| differ, of 20,000 |  | 20 | 20 | 20 |"]
 
 
 @pytest.fixture
 def resnet8_run(tmp_path, monkeypatch):
     """The folder of a finished run, in a repository that counts what is measured of it."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(matrix, "measure", lambda line: {"rows": [line.recipe], "seconds_int8": 14.4})
-    monkeypatch.setattr(matrix, "methods", lambda line: {"methods": {}})
-    run = next(line for line in LINES if line.name == "resnet8-modern").folder(0)
+    monkeypatch.setattr(matrix, "measure", lambda experiment: {"rows": [experiment.recipe], "seconds_int8": 14.4})
+    monkeypatch.setattr(matrix, "methods", lambda experiment: {"methods": {}})
+    run = next(each for each in EXPERIMENTS if each.name == "resnet8-modern").folder(0)
     run.mkdir(parents=True)
     (run / FILE).touch()
     return run
@@ -143,15 +143,15 @@ def test_without_a_run_the_figures_stay_and_without_figures_it_is_said(resnet8_r
     capsys.readouterr()
     matrix.refresh("resnet8")
     assert (tmp_path / "docs/matrix/resnet8.json").read_bytes() == figures
-    said = f"resnet8: no finished run in runs/results; the figures are of {resnet8_run.name}\n"
-    assert capsys.readouterr().err == said
+    message = f"resnet8: no finished run in runs/results; the figures are of {resnet8_run.name}\n"
+    assert capsys.readouterr().err == message
     with pytest.raises(InputMissing, match=r"^keras-cnn: no finished run in runs/results; train it first: make results$"):
         matrix.refresh("keras-cnn")
 
 
 def test_the_figures_in_the_repository_are_of_the_runs_the_results_page_is_about():
     for network in ARCHITECTURES:
-        modern = next(line for line in LINES if (line.network, line.recipe, line.label) == (network, "modern", ""))
+        modern = next(each for each in EXPERIMENTS if (each.network, each.recipe, each.label) == (network, "modern", ""))
         assert json.loads((ROOT / f"docs/matrix/{network}.json").read_text())["run"] == modern.folder(0).name
 
 

@@ -13,7 +13,7 @@ import time
 import pytest
 
 from benchmarks.studies import training
-from benchmarks.studies.training import LINES, Line
+from benchmarks.studies.training import EXPERIMENTS, Experiment
 from conftest import ROOT
 from edge.errors import InputMissing
 from train.recipe_book import MEASURED, RECIPES
@@ -28,19 +28,19 @@ def elsewhere(tmp_path, monkeypatch, own_mnist):
     return tmp_path
 
 
-SMALL = Line("lenet5-relu", "modern", seeds=(4, 5), changes={"steps": 2, "epochs": 0}, label="small", goal="50")
+SMALL = Experiment("lenet5-relu", "modern", seeds=(4, 5), changes={"steps": 2, "epochs": 0}, label="small", goal="50")
 
 
-def test_a_line_is_trained_once_a_seed_and_its_figures_kept_with_their_circumstances(elsewhere, monkeypatch):
+def test_an_experiment_is_trained_once_a_seed_and_its_figures_kept_with_their_circumstances(elsewhere, monkeypatch):
     monkeypatch.setattr(training, "DATA", ("custom",))
-    line = dataclasses.replace(SMALL, changes={"steps": 2})
-    assert training.train([(line, 4)], lanes=1) == []
+    experiment = dataclasses.replace(SMALL, changes={"steps": 2})
+    assert training.train([(experiment, 4)], lanes=1) == []
     kept = json.loads((elsewhere / "docs/results/lenet5-relu-modern-small-4.json").read_text())
     assert (kept["network"], kept["seed"], kept["steps"], kept["threads"]) == ("lenet5-relu", 4, 2, os.cpu_count())
     assert {"top1", "n_images", "seconds", "epochs", "versions", "machine", "data", "recipe"} <= kept.keys()
-    assert training.figures(line, 4) == kept and training.figures(line, 5) is None
-    another = dataclasses.replace(line, changes={"steps": 3})
-    assert training.figures(another, 4) is None and another.folder(4) != line.folder(4)
+    assert training.figures(experiment, 4) == kept and training.figures(experiment, 5) is None
+    another = dataclasses.replace(experiment, changes={"steps": 3})
+    assert training.figures(another, 4) is None and another.folder(4) != experiment.folder(4)
 
 
 def test_other_pictures_than_the_table_is_about_are_refused_before_anything_is_trained(elsewhere):
@@ -55,28 +55,28 @@ def test_a_run_that_fails_stops_no_other_and_ends_with_its_code(elsewhere, monke
     broken = dataclasses.replace(SMALL, changes={"batch": 0}, label="broken")
     (failed,) = training.train([(broken, 4), (dataclasses.replace(SMALL, changes={"steps": 2}), 5)], lanes=1)
     assert failed.exit_code == 2
-    said = r"^benchmarks\.training: lenet5-relu-modern-broken, seed 4: ended with 2; runs/.*\.log says why$"
-    assert re.search(said, capsys.readouterr().err, re.MULTILINE)
+    message = r"^benchmarks\.studies\.training: lenet5-relu-modern-broken, seed 4: ended with 2; runs/.*\.log says why$"
+    assert re.search(message, capsys.readouterr().err, re.MULTILINE)
     assert not (elsewhere / "docs/results/lenet5-relu-modern-broken-4.json").exists()
     assert (elsewhere / "docs/results/lenet5-relu-modern-small-5.json").exists()
 
 
 TWELVE_RUNS = """
 import signal, sys
-from benchmarks import training
+from benchmarks.studies import training
 
 wait = "import signal; signal.signal(signal.SIGINT, lambda *_: exit()); print('begun', flush=True); signal.pause()"
 signal.signal(signal.SIGINT, signal.default_int_handler)
-training.Line.command = lambda line, seed: [sys.executable, "-c", wait]
+training.Experiment.command = lambda experiment, seed: [sys.executable, "-c", wait]
 training.check_data = lambda networks: None
-training.train([(training.LINES[0], seed) for seed in range(12)], lanes=2)
+training.train([(training.EXPERIMENTS[0], seed) for seed in range(12)], lanes=2)
 """
 
 
 def test_ctrl_c_ends_what_runs_and_begins_no_further_run(elsewhere):
     command = [sys.executable, "-c", TWELVE_RUNS]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
-    logs = [LINES[0].folder(seed).with_suffix(".log") for seed in range(12)]
+    logs = [EXPERIMENTS[0].folder(seed).with_suffix(".log") for seed in range(12)]
     while not all(log.exists() and log.read_text() == "begun\n" for log in logs[:2]):
         assert process.poll() is None
         time.sleep(0.05)
@@ -86,7 +86,9 @@ def test_ctrl_c_ends_what_runs_and_begins_no_further_run(elsewhere):
 
 
 def test_a_run_that_was_killed_says_so_and_ends_with_a_promised_code(elsewhere, monkeypatch):
-    monkeypatch.setattr(Line, "command", lambda line, seed: [sys.executable, "-c", "import os; os.kill(os.getpid(), 9)"])
+    monkeypatch.setattr(
+        Experiment, "command", lambda experiment, seed: [sys.executable, "-c", "import os; os.kill(os.getpid(), 9)"]
+    )
     monkeypatch.setattr(training, "DATA", ("custom",))
     (failed,) = training.train([(SMALL, 4)], lanes=1)
     assert re.match(r"lenet5-relu-modern-small, seed 4: killed: Killed; runs/.*\.log says why$", str(failed))
@@ -111,23 +113,23 @@ def test_a_row_has_the_mean_over_its_seeds_and_says_how_many_there_are(elsewhere
     )
 
 
-def test_every_recipe_of_the_book_has_a_line():
-    lines = {(line.network, line.recipe) for line in LINES}
-    missing = {(network, recipe) for network in RECIPES for recipe in RECIPES[network]} - lines
+def test_every_recipe_of_the_book_has_an_experiment():
+    planned = {(experiment.network, experiment.recipe) for experiment in EXPERIMENTS}
+    missing = {(network, recipe) for network in RECIPES for recipe in RECIPES[network]} - planned
     assert not missing
-    assert len({line.name for line in LINES}) == len(LINES)
+    assert len({experiment.name for experiment in EXPERIMENTS}) == len(EXPERIMENTS)
 
 
 def test_the_figures_a_user_is_shown_are_those_that_were_measured(monkeypatch):
     monkeypatch.chdir(ROOT)
-    found = {}
-    for line in LINES:
-        top1 = [100 * kept["top1"] for seed in line.seeds if (kept := training.figures(line, seed))]
-        if len(top1) == len(line.seeds) and not line.label:
-            found[line.network, line.recipe] = round(statistics.mean(top1), 2)
-    assert found == MEASURED
+    measured = {}
+    for experiment in EXPERIMENTS:
+        top1 = [100 * kept["top1"] for seed in experiment.seeds if (kept := training.figures(experiment, seed))]
+        if len(top1) == len(experiment.seeds) and not experiment.label:
+            measured[experiment.network, experiment.recipe] = round(statistics.mean(top1), 2)
+    assert measured == MEASURED
 
 
 def test_the_page_in_the_repository_is_made_from_the_figures_in_the_repository(monkeypatch):
     monkeypatch.chdir(ROOT)
-    assert training.table(LINES) in (ROOT / "docs/results.md").read_text()
+    assert training.table(EXPERIMENTS) in (ROOT / "docs/results.md").read_text()

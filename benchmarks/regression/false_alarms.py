@@ -1,6 +1,6 @@
 """Does the comparison find what it should? Equal code again and again, then code made slower on purpose.
 
-    python -m benchmarks.regression.experiment [--equal 20] [--planted 10] [--rounds N] [--write docs/regression.md]
+    python -m benchmarks.regression.false_alarms [--equal 20] [--planted 10] [--rounds N] [--write docs/regression.md]
 
 The slower code is this tree with a busy loop behind every answer, until it has lasted what it usually does and a share more:
 the same share on any machine. Every comparison is the one that `python -m benchmarks --compare` makes, in another random order.
@@ -15,7 +15,7 @@ from pathlib import Path
 
 from benchmarks import pages
 from benchmarks.regression import compare, sides
-from benchmarks.regression.compare import Comparison, Settings
+from benchmarks.regression.compare import RevisionComparison, Settings
 from benchmarks.regression.sides import Side
 from edge import errors
 from edge.device import host
@@ -78,11 +78,11 @@ Predictor.answer = _measured
 
 
 @dataclass(frozen=True, kw_only=True)
-class Trial:
+class PlantedComparison:
     """One comparison: what was planted, and what came of it."""
 
     planted: float
-    found: Comparison
+    found: RevisionComparison
 
     @property
     def alarmed(self) -> bool:
@@ -105,24 +105,26 @@ def build(folder: Path) -> dict[float, Side]:
     """This tree installed: as it is (0.0), and with each of PLANTED."""
     built = {}
     for share in (0.0, *PLANTED):
-        errors.say("experiment", f"building this tree, {100 * share:.0f} % slower")
+        errors.say("false_alarms", f"building this tree, {100 * share:.0f} % slower")
         source = sides.export(None, folder / f"source-{share}")
         built[share] = sides.install(plant(source, share) if share else source, folder / f"env-{share}", name=f"+{share:.0%}")
     return built
 
 
-def trials(built: dict[float, Side], *, equal: int, planted: int, rounds: int) -> Iterator[Trial]:
+def trials(built: dict[float, Side], *, equal: int, planted: int, rounds: int) -> Iterator[PlantedComparison]:
     """`equal` comparisons of the tree with itself, `planted` of each slower one with it."""
     given = Settings(base="itself", rounds=rounds)
     wanted = [0.0] * equal + [share for share in PLANTED for _ in range(planted)]
     for seed, share in enumerate(wanted):
         found = compare.hold(built[0.0], built[share], given, tell=lambda _: None, seed=seed)
         first = found.figures[0]
-        errors.say("experiment", f"{seed + 1} of {len(wanted)}, {share:.0%} planted: {found.verdict}; {' '.join(first.cells)}")
-        yield Trial(planted=share, found=found)
+        errors.say(
+            "false_alarms", f"{seed + 1} of {len(wanted)}, {share:.0%} planted: {found.verdict}; {' '.join(first.cells)}"
+        )
+        yield PlantedComparison(planted=share, found=found)
 
 
-def page(found: list[Trial], *, command: str, rounds: int) -> str:
+def page(found: list[PlantedComparison], *, command: str, rounds: int) -> str:
     """The tables, as Markdown."""
     here = host.read()
     machine = f"{here.machine}, {here.cpu_model or 'processor unknown'}, {here.n_cpus} cores"
@@ -141,7 +143,7 @@ def page(found: list[Trial], *, command: str, rounds: int) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _line(share: float, of_share: list[Trial]) -> tuple[str, ...]:
+def _line(share: float, of_share: list[PlantedComparison]) -> tuple[str, ...]:
     changes = [trial.found.figures[0].change or 0.0 for trial in of_share]
     noises = [trial.found.figures[0].noise or 0.0 for trial in of_share]
     return (
@@ -156,7 +158,7 @@ def _line(share: float, of_share: list[Trial]) -> tuple[str, ...]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.regression.experiment", description=(__doc__ or "").split("\n\n")[0]
+        prog="python -m benchmarks.regression.false_alarms", description=(__doc__ or "").split("\n\n")[0]
     )
     parser.add_argument("--equal", type=int, default=20, metavar="N", help="comparisons of equal code (default: 20)")
     parser.add_argument("--planted", type=int, default=10, metavar="N", help="of each slowdown (default: 10)")
@@ -168,7 +170,7 @@ def main() -> int:
     compare.check_rounds(flags.rounds, n_models=1)
     with tempfile.TemporaryDirectory() as folder:
         found = list(trials(build(Path(folder)), equal=flags.equal, planted=flags.planted, rounds=flags.rounds))
-    command = " ".join(["python -m benchmarks.regression.experiment", *sys.argv[1:]])
+    command = " ".join(["python -m benchmarks.regression.false_alarms", *sys.argv[1:]])
     text = page(found, command=command, rounds=flags.rounds)
     print(text, end="")
     if flags.write:
@@ -177,4 +179,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(errors.run(main, "benchmarks.regression.experiment"))
+    sys.exit(errors.run(main, "benchmarks.regression.false_alarms"))
