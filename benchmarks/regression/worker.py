@@ -1,21 +1,21 @@
-"""One side of a comparison, run by that side's own Python: times predictions when told to, and says the median.
+"""One side of a comparison, run by that side's own Python: times predictions on request and prints the median.
 
     python -I benchmarks/regression/worker.py MODEL-or-nothing PICTURE
 
-Reads a line, writes a line: `pixels N` or `file N` gives the median ns of N predictions; `answers FILE` takes as many uint8
-pictures as the file holds and gives their classes; `model` gives the path of the model. It must run under older versions
-of edgeproof, so it uses little: load, predict, answer.
+Each line on stdin gets a line on stdout: `pixels N` and `file N` the median ns of N predictions; `answers FILE` the classes of
+all uint8 images in the file; `model` the path of the model. It also runs under older versions of edgeproof, so it uses only
+names that all versions have: `edge.predictor.load`, and the one model in `edge/models`.
 """
 
 import gc
 import statistics
 import sys
 import time
+from pathlib import Path
 
 from edge import predictor
-from edge.locate import shipped_model
 
-model, picture = sys.argv[1] or shipped_model(), sys.argv[2]
+model, picture = sys.argv[1] or str(next(Path(predictor.__file__).parent.glob("models/*.tflite"))), sys.argv[2]
 ready = predictor.load(model, trusted=True)
 size = ready.contract.input.height * ready.contract.input.width * ready.contract.input.channels
 pixels = ready.artifact.goldens()[0][0]
