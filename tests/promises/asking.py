@@ -7,6 +7,7 @@ its parent held when it was started.
 
 import argparse
 import concurrent.futures
+import contextlib
 import os
 import select
 import signal
@@ -14,6 +15,7 @@ import sys
 import tempfile
 import threading
 import time
+import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -30,13 +32,15 @@ MAX_SHOWN = 100
 
 @dataclass(frozen=True)
 class Ended:
-    """How a process ended. `code` is negative for a signal; `cpu_s` is processor time, user and system."""
+    """How a process ended. `code` is negative for a signal; `cpu_s` is processor time, user and system; `survivors` are the
+    processes it left behind, which promise to be none."""
 
     code: int
     out: str
     err: str
     cpu_s: float
     peak_mib: float
+    survivors: tuple[str, ...] = ()
 
     @property
     def refused(self) -> bool:
@@ -51,6 +55,8 @@ def environment(scratch: str) -> dict[str, str]:
 
 def ask(argv: list[str], surroundings: dict[str, str]) -> Ended:
     """Run `argv` to its end; one that hangs is killed, which shows as a signal."""
+    mark = f"EDGEPROOF_CASE={uuid.uuid4()}"
+    surroundings = surroundings | dict([mark.split("=")])
     with os.fdopen(os.memfd_create("out"), "rb") as out, os.fdopen(os.memfd_create("err"), "rb") as err:
         streams = [(os.POSIX_SPAWN_DUP2, out.fileno(), 1), (os.POSIX_SPAWN_DUP2, err.fileno(), 2)]
         child = os.posix_spawn(argv[0], argv, surroundings, file_actions=streams)
@@ -63,8 +69,21 @@ def ask(argv: list[str], surroundings: dict[str, str]) -> Ended:
         for stream in (out, err):
             stream.seek(0)
             texts.append(stream.read().decode("utf-8", "backslashreplace"))
-    code = os.waitstatus_to_exitcode(status)
-    return Ended(code, *texts, cpu_s=usage.ru_utime + usage.ru_stime, peak_mib=usage.ru_maxrss / 1024)
+    code, cpu_s = os.waitstatus_to_exitcode(status), usage.ru_utime + usage.ru_stime
+    return Ended(code, *texts, cpu_s=cpu_s, peak_mib=usage.ru_maxrss / 1024, survivors=_marked(mark.encode()))
+
+
+def _marked(mark: bytes) -> tuple[str, ...]:
+    """The command lines of the living processes that have `mark` in their environment."""
+    commands = []
+    for number in filter(str.isdecimal, os.listdir("/proc")):
+        with contextlib.suppress(OSError):  # it has ended, or is another user's
+            with open(f"/proc/{number}/environ", "rb") as file:
+                marked = mark in file.read()
+            if marked:
+                with open(f"/proc/{number}/cmdline", "rb") as file:
+                    commands.append(file.read().replace(b"\0", b" ").decode(errors="replace"))
+    return tuple(commands)
 
 
 def flags(name: str, text: str | None, *, count: int, seed: int | None = 0) -> argparse.ArgumentParser:
@@ -91,6 +110,7 @@ class Tally:
         """Count one more of this `kind`, and remember the largest cost; from any lane."""
         with self._one_lane:
             self.seen[kind] += 1
+            self.broken += [f"{kind}: left behind: {command}" for command in ended.survivors]
             self.cpu_s, self.peak_mib = max(self.cpu_s, ended.cpu_s), max(self.peak_mib, ended.peak_mib)
 
     def tell(self, said: str) -> int:

@@ -5,13 +5,13 @@
     python -m tests.promises.faults start
 
 strace fails the k-th openat, read, write, fsync, rename … of the process with ENOSPC, EIO, EROFS and ENOMEM (the errors take
-turns where the call does not touch the store; there each k meets all four; `--all`: everywhere). No run may be killed by
-a signal, or answer wrongly. From where the program is in hand, a failure ends it in one line with an exit code of ours. An
-install that fails leaves the model that was current current (where only the last flush of the folder failed it may be the
-new one, as edge/store/lifecycle.py says), and one that succeeds has changed it; no file is half written under a final name. A
-start finds a sound model that failed once before: whatever fails, that model stays current. While Python starts and loads
-our modules, it speaks for itself: there any exit code but 0 will do, and a traceback. Not failed are reads of /sys and
-/proc, and calls of the child process, which tries the model.
+turns where the call does not touch the store; there each k meets all four; `--all`: everywhere). No run may be killed by a
+signal, answer wrongly, or leave a process behind. From where the program is in hand, a failure ends it in one line with an
+exit code of ours. An install that fails leaves the model that was current current (where only the last flush of the folder
+failed it may be the new one, as edge/store/lifecycle.py says), and one that succeeds has changed it; no file is half written
+under a final name. A start finds a sound model that failed once before: whatever fails, that model stays current. While
+Python starts and loads our modules, it speaks for itself: there any exit code but 0 will do, and a traceback. Not failed are
+reads of /sys and /proc, and calls of the child process, which tries the model.
 """
 
 import argparse
@@ -128,7 +128,9 @@ class Bench:
         injected = "(INJECTED)" in trace
         starting = injected and self._marker() not in trace[: trace.index("(INJECTED)")]
         fault = ""
-        if ended.code < 0:
+        if ended.survivors:
+            fault = f"left behind: {ended.survivors}"
+        elif ended.code < 0:
             fault = "a signal"
         elif self.what == "predict" and ended.code == 0 and not ended.out.startswith(f"{SEVEN}: 7 ("):
             fault = "another answer"

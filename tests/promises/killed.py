@@ -106,6 +106,7 @@ def _faults(store: str, surroundings: dict[str, str]) -> dict[str, object]:
     answered = ask([COMMAND, SEVEN], surroundings | {"EDGEPROOF_STORE": store})
     if answered.code or not answered.out.startswith(f"{SEVEN}: 7 (") or answered.err:
         faults["edge-predict"] = answered
+    faults |= dict.fromkeys(answered.survivors, "left behind")
     start = ask([*EDGE, "start", "--store", store], surroundings)
     if start.code or start.err:
         faults["edge start"] = start

@@ -1,5 +1,7 @@
 """Each promise's command on a small sample: nothing is broken. `make check-full` runs them whole."""
 
+import os
+import signal
 import sys
 import time
 
@@ -7,7 +9,7 @@ import pytest
 
 from conftest import run
 from tests.promises import __main__ as promises
-from tests.promises.asking import Ended, Tally, in_lanes
+from tests.promises.asking import Ended, Tally, ask, in_lanes
 from tests.promises.marks import needs_strace
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the promises are measured on Linux")
@@ -66,6 +68,13 @@ def test_an_update_killed_at_any_moment_leaves_one_whole_model():
 @pytest.mark.parametrize(("what", "every"), [("predict", "15"), ("install", "70"), ("start", "60")])
 def test_a_failing_system_call_ends_cleanly(what, every):
     assert "in hand, refused" in kept("tests.promises.faults", what, "--every", every)
+
+
+def test_a_process_left_behind_is_seen():
+    ended = ask(["/bin/sh", "-c", "sleep 20 & echo $!"], {"PATH": os.defpath})
+    os.kill(int(ended.out), signal.SIGKILL)
+    assert ended.survivors == ("sleep 20 ",)
+    assert ask(["/bin/sh", "-c", "sleep 0"], {"PATH": os.defpath}).survivors == ()
 
 
 def test_no_lane_loses_anothers_count():
