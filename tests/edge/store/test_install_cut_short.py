@@ -1,16 +1,16 @@
 """Installs that are killed, meet a full disk, another command or a store that may not be written leave one whole model."""
 
+import itertools
 import os
 import shutil
 import signal
 import subprocess
 import sys
-import time
 
 import pytest
 
-from conftest import without_roots_privilege
-from edge import artifact, errors
+from conftest import run, without_roots_privilege
+from edge import errors
 from edge.store import lifecycle, models, sandbox
 from tests.edge.on_device import COMMAND, SEVEN, current, done, file_of, place, predict, tree
 
@@ -44,25 +44,46 @@ def test_a_first_install_that_was_killed_leaves_nothing_after_a_start(model_file
     assert tree(store) == {}
 
 
-@pytest.mark.parametrize("moment", [0, 0.0005, 0.001, 0.002, 0.004, 0.008])
-def test_an_install_killed_at_any_moment_leaves_the_old_or_the_new_model(moment, model_files, store):
-    place(model_files["first"], store=store)
-    arriving = store / "models" / artifact.read(str(model_files["second"])).digest
-    process = subprocess.Popen(
-        [sys.executable, "-m", "edge", "install", model_files["second"], "--store", store], stdout=subprocess.DEVNULL
-    )
-    while not arriving.exists() and process.poll() is None:
-        time.sleep(0.0002)
-    time.sleep(moment)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    named = current(store)
-    assert named in ("first", "second")
-    assert predict(store).stderr.startswith(f"edge-predict: {file_of(named, store)}: litert-c")
-    lifecycle.start(store=str(store))
-    assert {path.parent.parent.name for path in store.glob("models/*/*")} == {"models"}
-    assert {path.stem for path in store.glob("models/*/*")} == {"first", named}
-    assert not list(store.rglob(".*"))
+# Installs the model sys.argv[2] in the store sys.argv[3], and is killed before it changes or flushes anything once more
+# than sys.argv[1] - 1 times.
+KILLED = """
+import os, signal, sys
+from edge.store import lifecycle, sandbox
+
+def counted(call):
+    def last(*arguments, **keywords):
+        global left
+        left -= 1
+        if not left:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return call(*arguments, **keywords)
+    return last
+
+sandbox.hold, left = lambda model: "tried", int(sys.argv[1])  # the trial comes before all that is written
+for name in ("mkdir", "open", "fsync", "replace", "unlink", "rmdir"):
+    setattr(os, name, counted(getattr(os, name)))
+lifecycle.install(sys.argv[2], store=sys.argv[3])
+"""
+
+
+def test_an_install_killed_before_any_step_leaves_the_old_or_the_new_model(model_files, store, monkeypatch):
+    monkeypatch.setattr(sandbox, "hold", lambda model: "tried")
+    left = []
+    for step in itertools.count(1):
+        shutil.rmtree(store, ignore_errors=True)
+        place(model_files["first"], store=store)
+        ended = run(sys.executable, "-c", KILLED, str(step), model_files["second"], store)
+        if ended.returncode == 0:  # it has no such step
+            break
+        assert ended.returncode == -signal.SIGKILL, ended.stderr
+        left.append(current(store))
+        assert predict(store).stderr.startswith(f"edge-predict: {file_of(left[-1], store)}: litert-c")
+        lifecycle.start(store=str(store))
+        assert {path.parent.parent.name for path in store.glob("models/*/*")} == {"models"}
+        assert {path.stem for path in store.glob("models/*/*")} == {"first", left[-1]}
+        assert not list(store.rglob(".*"))
+    assert len(left) > 8 and set(left) == {"first", "second"}
+    assert left == sorted(left)  # the new one from some step on
 
 
 @pytest.mark.parametrize("call", ["open", "fsync", "replace", "makedirs"])
