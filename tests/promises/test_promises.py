@@ -73,7 +73,7 @@ def test_a_failing_system_call_ends_cleanly(what, every):
 def test_a_process_left_behind_is_seen():
     ended = ask(["/bin/sh", "-c", "sleep 20 & echo $!"], {"PATH": os.defpath})
     os.kill(int(ended.out), signal.SIGKILL)
-    assert ended.survivors == ("sleep 20 ",)
+    assert len(ended.survivors) == 1
     assert ask(["/bin/sh", "-c", "sleep 0"], {"PATH": os.defpath}).survivors == ()
 
 
