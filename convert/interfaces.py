@@ -104,7 +104,7 @@ def convert(converter: Converter, plan: Plan, *, name: str) -> Candidate:
     """The candidate called `<name>-<precision>`. Raises Refused where this network cannot be had so, and why."""
     with quietly():
         converted = converter.convert(plan)
-    return Candidate(f"{name}-{plan.precision}", converter.kind, plan, artifact.mark(converted, converter.kind))
+    return Candidate(f"{name}-{plan.precision}", converter.kind, plan, artifact.embed_magic(converted, converter.kind))
 
 
 @contextlib.contextmanager

@@ -11,7 +11,7 @@ import sys
 from edge.contract import ModelContract
 from edge.errors import InputMissing, ModelError, SealError, missing, one_line
 
-MARK = b"edgeproof"
+MAGIC = b"edgeproof"
 MEMBERS = ("contract.txt", "labels.txt", "goldens.bin", "manifest.json", "report.md")
 MAX_BYTES = 1 << 30
 
@@ -25,7 +25,7 @@ _GOLDENS = struct.Struct("<3L")
 # An ONNX file is a protobuf message: the archive is the payload of field 20000, which no ONNX reader knows.
 _ONNX_TAG = b"\x82\xe2\x09"
 # A TFLite file is a flatbuffer: after the root offset and "TFL3", 32 bytes that nothing points at.
-_TFLITE_MARK = MARK + b" 1\n" + bytes(20)
+_TFLITE_MAGIC = MAGIC + b" 1\n" + bytes(20)
 
 
 class Artifact:
@@ -104,7 +104,7 @@ def parse(path: str, data: bytes, *, allow_unverified: bool = False) -> Artifact
     if found.encode() == wanted:
         return Artifact(shown, data, found, _members(shown, data))
     # The mark stands near the front and in the archive, so a file that lost one end still shows it was ours.
-    if MARK in data:
+    if MAGIC in data:
         seal = wanted[:12].decode() if _is_hex(wanted) else "nothing"
         raise SealError(f"{shown}: damaged: the seal reads {seal}, the bytes hash to {found[:12]}; copy the file again")
     if not allow_unverified:
@@ -116,7 +116,7 @@ def seal(
     model: bytes, contract: ModelContract, *, labels: tuple[str, ...], goldens: list[tuple[bytes, bytes]],
     manifest: dict[str, object], report: str,
 ) -> bytes:  # fmt: skip
-    """The bytes of an artifact around `model` (as `mark` returned it). Equal arguments give equal bytes.
+    """The bytes of an artifact around `model` (as `embed_magic` returned it). Equal arguments give equal bytes.
 
     `goldens` are pictures and raw outputs as in `Artifact.goldens`. Raises ValueError for labels that no line can hold.
     """
@@ -124,8 +124,8 @@ def seal(
     import json
     import zipfile
 
-    if len(model) != contract.model_bytes or MARK not in model[:64]:
-        raise ValueError("the model part must be what mark() returned, and as long as the contract says")
+    if len(model) != contract.model_bytes or MAGIC not in model[:64]:
+        raise ValueError("the model part must be what embed_magic() returned, and as long as the contract says")
     if any(label != one_line(label) or not label for label in labels) or len(labels) != contract.n_classes:
         raise ValueError(f"labels {labels} are not {contract.n_classes} lines of text")
     lengths = contract.input.n_values, contract.n_output_bytes
@@ -158,20 +158,20 @@ def seal(
     return unsealed + _sha256(unsealed).encode()
 
 
-def mark(model: bytes, kind: str) -> bytes:
+def embed_magic(model: bytes, kind: str) -> bytes:
     """`model` with the mark near its front that tells a truncated artifact from a foreign model; it runs as before.
 
     ONNX models carry it as `producer_name`, set by the converter; TFLite files get 32 bytes behind the identifier,
     a multiple of 16 so that every tensor keeps its alignment, and the root offset moved by as much.
     """
     if kind == "onnx":
-        if MARK not in model[:64]:
+        if MAGIC not in model[:64]:
             raise ValueError("an ONNX model is marked by its producer_name")
         return model
     if model[4:8] != b"TFL3":
         raise ValueError("not a TFLite flatbuffer")
-    root = int.from_bytes(model[:4], "little") + len(_TFLITE_MARK)
-    return root.to_bytes(4, "little") + model[4:8] + _TFLITE_MARK + model[8:]
+    root = int.from_bytes(model[:4], "little") + len(_TFLITE_MAGIC)
+    return root.to_bytes(4, "little") + model[4:8] + _TFLITE_MAGIC + model[8:]
 
 
 def _bytes(path: str) -> bytes:

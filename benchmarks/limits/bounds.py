@@ -19,8 +19,8 @@ from benchmarks.limits.peaks import Peaks
 from benchmarks.limits.work import OperatorWork, Work
 from edge import errors, predictor
 from edge.bench import pipelines, protocol, samples
-from edge.bench.percentiles import Figure
-from edge.bench.protocol import Machine, Plan, Refusal
+from edge.bench.percentiles import LatencySummary
+from edge.bench.protocol import Machine, Refusal, TimingPlan
 from edge.device import host
 from edge.predictor import Predictor
 
@@ -52,7 +52,7 @@ class MeasuredNetwork:
     ready: Predictor
     work: Work
     bound: Bound
-    figure: Figure | None
+    figure: LatencySummary | None
     refused: str = ""
 
     @property
@@ -75,7 +75,7 @@ def bound(work: Work, *, float32_gmacs: float, int8_gmacs: float, read_gbs: floa
     return Bound(work.least_bytes / read_gbs / 1e3, products_ns / 1e3)
 
 
-def rows(models: list[Predictor], plan: Plan, *, calls: int) -> tuple[list[MeasuredNetwork], Peaks]:
+def rows(models: list[Predictor], plan: TimingPlan, *, calls: int) -> tuple[list[MeasuredNetwork], Peaks]:
     """Measure the peaks and every model, in turn; the peaks are the best of the run."""
     works = [work.count(ready.artifact) for ready in models]
     sizes = sorted({each.least_bytes for each in works})
@@ -90,18 +90,18 @@ def rows(models: list[Predictor], plan: Plan, *, calls: int) -> tuple[list[Measu
     return [MeasuredNetwork(*row, *found) for *row, found in zip(models, works, bounds, measured, strict=True)], best
 
 
-def _latency(ready: Predictor, plan: Plan, *, calls: int) -> tuple[Figure | None, str]:
+def _latency(ready: Predictor, plan: TimingPlan, *, calls: int) -> tuple[LatencySummary | None, str]:
     """From decoded pixels to the raw answer, by the protocol of `edge bench`."""
     machine = Machine()
     with tempfile.TemporaryDirectory() as folder:
-        chain = pipelines.in_this_process(ready, samples.write(ready.artifact, folder), calls=calls, clock=machine.clock)[0]
+        pipeline = pipelines.in_this_process(ready, samples.write(ready.artifact, folder), calls=calls, clock=machine.clock)[0]
     try:
-        return protocol.measure([chain], plan, machine).figures[chain.name]["inference"], ""
+        return protocol.measure([pipeline], plan, machine).figures[pipeline.name]["inference"], ""
     except Refusal as refusal:
         return None, refusal.why
 
 
-def page(found: list[MeasuredNetwork], best: Peaks, plan: Plan) -> str:
+def page(found: list[MeasuredNetwork], best: Peaks, plan: TimingPlan) -> str:
     """Peaks, networks, reasons and predictions, as Markdown."""
     here, engines = host.read(), sorted({f"{row.ready.engine.name} {row.ready.engine.version}" for row in found})
     peak_lines = [
@@ -204,7 +204,7 @@ def _table(lines: list[tuple[str, ...]]) -> str:
 
 def main() -> int:
     flags = _flags()
-    plan = Plan(percentile=50, shared_machine=flags.shared_machine)
+    plan = TimingPlan(percentile=50, shared_machine=flags.shared_machine)
     models = [predictor.load(path, trusted=flags.trust) for path in flags.models]
     found, best = rows(models, plan, calls=flags.calls)
     text = page(found, best, plan)

@@ -11,7 +11,7 @@ from pathlib import Path
 from benchmarks.report.row import Accuracy, LostThumbnail, Operation, ReportRow, Speed
 from edge import artifact, engines
 from edge.artifact import Artifact
-from edge.bench.percentiles import Figure
+from edge.bench.percentiles import LatencySummary
 from edge.errors import EngineMissing, InputMissing, ModelError, ToolchainError, one_line
 from edge.locate import shipped_model
 from edge.predictor import Predictor
@@ -129,7 +129,7 @@ def _bench(path: str, engine_name: str, *, short: bool, shared_machine: bool) ->
         why = "; ".join(filter(None, (why, str(answer.get("refused", {}).get("why", "")))))
     if "figures" not in answer:
         return None, why
-    figures = {chain: {name: Figure(**f) for name, f in stages.items()} for chain, stages in answer["figures"].items()}
+    figures = {chain: {name: LatencySummary(**f) for name, f in stages.items()} for chain, stages in answer["figures"].items()}
     return Speed(figures=figures, peak_mib=answer["peak_mib"]), why
 
 

@@ -2,7 +2,7 @@
 
 from dataclasses import asdict, dataclass, field
 
-from edge.bench.percentiles import Figure
+from edge.bench.percentiles import LatencySummary
 
 SCHEMA = 1
 
@@ -46,10 +46,10 @@ class LostThumbnail:
 class Speed:
     """What `python -m edge bench` measured: chain by chain, stage by stage."""
 
-    figures: dict[str, dict[str, Figure]]
+    figures: dict[str, dict[str, LatencySummary]]
     peak_mib: float | None
 
-    def figure(self, chain: str, stage: str = "whole") -> Figure | None:
+    def figure(self, chain: str, stage: str = "whole") -> LatencySummary | None:
         return self.figures.get(chain, {}).get(stage)
 
 

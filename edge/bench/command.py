@@ -12,8 +12,8 @@ from dataclasses import asdict, dataclass, replace
 
 from edge import errors, predictor
 from edge.bench import footprint, pipelines, protocol, samples
-from edge.bench.percentiles import CONFIDENCE, PERCENTILES, Figure
-from edge.bench.protocol import LatencyReport, Machine, Plan, Refusal
+from edge.bench.percentiles import CONFIDENCE, PERCENTILES, LatencySummary
+from edge.bench.protocol import LatencyReport, Machine, Refusal, TimingPlan
 from edge.predictor import Predictor
 
 SCHEMA = 1
@@ -59,7 +59,9 @@ def main(flags: argparse.Namespace, machine: Machine | None = None) -> int:
     if min(flags.calls, flags.windows, flags.threads) < 1 or flags.processes < 0:
         raise errors.UsageError("--calls, --windows and --threads want 1 or more, --processes 0 or more")
     every_ns = cadence_ns(flags.every)
-    plan = Plan(windows=flags.windows, percentile=flags.percentile, every_ns=every_ns, shared_machine=flags.shared_machine)
+    plan = TimingPlan(
+        windows=flags.windows, percentile=flags.percentile, every_ns=every_ns, shared_machine=flags.shared_machine
+    )
     try:
         with tempfile.TemporaryDirectory() as folder:
             answer, lines = (advise if flags.advise else bench)(flags, plan, folder, machine or Machine())
@@ -79,14 +81,14 @@ def cadence_ns(text: str) -> int:
     return round(float(found[1]) * UNITS_NS[found[2]]) if found else 0
 
 
-def bench(flags: argparse.Namespace, plan: Plan, folder: str, machine: Machine) -> tuple[dict[str, object], list[str]]:
+def bench(flags: argparse.Namespace, plan: TimingPlan, folder: str, machine: Machine) -> tuple[dict[str, object], list[str]]:
     """One model's report, as JSON takes it and as lines."""
     ready = _load(flags.models[0], flags)
     pictures = samples.write(ready.artifact, folder)
     measured = pipelines.in_this_process(ready, pictures, calls=flags.calls, clock=machine.clock)
     if plan.every_ns:
         # At a cadence there is one way, a camera's: a file comes, an answer goes.
-        measured = [chain for chain in measured if chain.name == "file"]
+        measured = [pipeline for pipeline in measured if pipeline.name == "file"]
         errors.say("edge", f"{plan.windows * flags.calls * plan.every_ns / 1e9:,.0f} s at this cadence, and the warm-up")
     peaks_mib: list[float] = []
     if flags.processes:
@@ -99,7 +101,7 @@ def bench(flags: argparse.Namespace, plan: Plan, folder: str, machine: Machine) 
     return answer, [*_circumstances([about], report), *_table(report), *_footprint(about, peak_mib, installed)]
 
 
-def advise(flags: argparse.Namespace, plan: Plan, folder: str, machine: Machine) -> tuple[dict[str, object], list[str]]:
+def advise(flags: argparse.Namespace, plan: TimingPlan, folder: str, machine: Machine) -> tuple[dict[str, object], list[str]]:
     """The precisions of one network, in turn in every window, and which of them is this device's."""
     loaded = [_load(path, flags) for path in flags.models]
     networks = {ready.contract.name.rpartition("-")[0] for ready in loaded}
@@ -111,7 +113,7 @@ def advise(flags: argparse.Namespace, plan: Plan, folder: str, machine: Machine)
         written = samples.write(ready.artifact, inside)
         first = pipelines.in_this_process(ready, written, calls=flags.calls, clock=machine.clock)[0]
         measured.append(replace(first, name=_title(ready)))
-    if len({chain.name for chain in measured}) < len(measured):
+    if len({pipeline.name for pipeline in measured}) < len(measured):
         raise errors.UsageError("two of the models are of one precision and format; name each once")
     report = protocol.measure(measured, plan, machine, tell=lambda line: errors.say("edge", line))
     abouts = [_subject(ready, flags.threads) for ready in loaded]
@@ -120,7 +122,7 @@ def advise(flags: argparse.Namespace, plan: Plan, folder: str, machine: Machine)
     return {"best": best, "models": [asdict(about) for about in abouts]} | report.as_dict(), lines
 
 
-def choose(figures: dict[str, Figure]) -> tuple[str | None, str]:
+def choose(figures: dict[str, LatencySummary]) -> tuple[str | None, str]:
     """The fastest by its median window, and a sentence; None where its windows overlap with those of another."""
     order = sorted(figures, key=lambda name: figures[name].p50_us)
     first, second = (figures[name] for name in order[:2])
@@ -174,27 +176,27 @@ def _said(value: object) -> str:
 
 def _table(report: LatencyReport) -> list[str]:
     rows: list[tuple[str, ...]] = [("", "least", "p50", "p90", "p99", "p50 of the windows", "calls")]
-    for chain, stages in report.figures.items():
+    for pipeline, stages in report.figures.items():
         shown = {stage: figure for stage, figure in stages.items() if len(stages) > 2 or stage != "whole"}
         for stage, figure in shown.items():
             times = (_time(t) for t in (figure.least_us, figure.p50_us, figure.p90_us, figure.p99_us))
             spread = f"{_time(figure.p50_lowest_us)} to {_time(figure.p50_highest_us)}"
-            rows.append((f"{chain}: {stage}", *times, spread, f"{figure.windows} × {figure.calls:,}"))
+            rows.append((f"{pipeline}: {stage}", *times, spread, f"{figure.windows} × {figure.calls:,}"))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ["  ".join((row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:]))) for row in rows]
     again = f"{report.measured_again} windows measured again for drift"
     said = f"The median of {report.plan.windows} windows, {_pace(report)}"
     lines += ["", f"{said}; a dash where a window has too few calls; {again}."]
-    for chain, stages in report.figures.items():
+    for pipeline, stages in report.figures.items():
         if (bound := stages["whole"].p99_bound_us) is not None:
             n = stages["whole"].windows * stages["whole"].calls
-            lines.append(f"{chain}: 99 of 100 take at most {_time(bound)} ({CONFIDENCE:.0%} confidence, {n:,} calls).")
+            lines.append(f"{pipeline}: 99 of 100 take at most {_time(bound)} ({CONFIDENCE:.0%} confidence, {n:,} calls).")
     return lines
 
 
 def _pace(report: LatencyReport) -> str:
     """How the calls of each row followed one another."""
-    unpaced = [chain for chain in report.figures if chain not in report.paced]
+    unpaced = [pipeline for pipeline in report.figures if pipeline not in report.paced]
     parts = [f"{' and '.join(report.paced)} one every {_time(report.plan.every_ns / 1e3)}"] if report.paced else []
     return ", ".join(parts + ([f"{' and '.join(unpaced)} back to back"] if parts and unpaced else [])) or "back to back"
 

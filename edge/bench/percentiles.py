@@ -11,7 +11,7 @@ PERCENTILES = (50, 90, 99)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Figure:
+class LatencySummary:
     """One stage in µs: the median window's figures, the windows' lowest and highest median, and a bound.
 
     A percentile is None where a window has too few calls for it. `p99_bound_us` is MLPerf's early-stopping estimate over
@@ -64,11 +64,11 @@ def nearest_rank(samples: Sequence[int], percentile: float) -> int:
     return sorted(samples)[max(math.ceil(percentile / 100 * len(samples)), 1) - 1]
 
 
-def figure(windows: list[list[int]], shown: list[int]) -> Figure:
+def summarize(windows: list[list[int]], shown: list[int]) -> LatencySummary:
     """The figure of one stage: ns by window, and the window to be shown."""
     told = {p: nearest_rank(shown, p) if len(shown) >= fewest_calls(p) else None for p in PERCENTILES}
     medians = [nearest_rank(window, 50) for window in windows]
-    return Figure(
+    return LatencySummary(
         calls=len(shown),
         windows=len(windows),
         least_us=min(map(min, windows)) / 1e3,

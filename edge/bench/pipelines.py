@@ -9,7 +9,7 @@ from typing import Any
 
 from edge import child, errors, pictures
 from edge.bench import process
-from edge.bench.protocol import Chain
+from edge.bench.protocol import TimedPipeline
 from edge.bench.samples import Samples
 from edge.predictor import Prediction, Predictor
 
@@ -36,7 +36,7 @@ Clock = Callable[[], int]  # ns
 HERE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 
-def in_this_process(ready: Predictor, samples: Samples, *, calls: int, clock: Clock) -> list[Chain]:
+def in_this_process(ready: Predictor, samples: Samples, *, calls: int, clock: Clock) -> list[TimedPipeline]:
     """From decoded pixels (`pixels`), from a PNG as the model takes it (`file`), from one to be fitted (`page`)."""
     from edge.pictures import decode  # brings Pillow
 
@@ -55,13 +55,13 @@ def in_this_process(ready: Predictor, samples: Samples, *, calls: int, clock: Cl
         "file": (samples.files, {"decode": lambda path: pictures.read_pixels(path, takes)} | end),
         "page": (samples.pages, {"decode": opened, "fit": lambda picture: decode.fit(picture, takes)} | end),
     }
-    return [chain(name, starts, stages, calls=calls, clock=clock) for name, (starts, stages) in ways.items() if starts]
+    return [timed(name, starts, stages, calls=calls, clock=clock) for name, (starts, stages) in ways.items() if starts]
 
 
-def chain(
+def timed(
     name: str, starts: Sequence[object], stages: dict[str, Callable[[Any], object]], *, calls: int, clock: Clock
-) -> Chain:
-    """A chain that takes each of `starts` in turn through all `stages`, what one gives being what the next takes."""
+) -> TimedPipeline:
+    """A pipeline that takes each of `starts` in turn through all `stages`, what one gives being what the next takes."""
     steps = tuple(stages.values())
 
     def call(number: int) -> tuple[int, ...]:
@@ -72,12 +72,12 @@ def chain(
             stamps.append(clock())
         return tuple(after - before for before, after in pairwise(stamps))
 
-    return Chain(name=name, stages=tuple(stages), call=call, calls=calls)
+    return TimedPipeline(name=name, stages=tuple(stages), call=call, calls=calls)
 
 
 def whole_processes(
     model: str, samples: Samples, *, calls: int, engine: str | None, threads: int, trusted: bool, peaks_mib: list[float]
-) -> list[Chain]:
+) -> list[TimedPipeline]:
     """`edge-predict` from start to end, its peak memory added to `peaks_mib`; and a process that loads and answers once."""
     script = os.path.join(os.path.dirname(sys.executable), "edge-predict")
     predict = [script] if os.path.exists(script) else [sys.executable, "-c", CONSOLE, HERE]
@@ -102,8 +102,8 @@ def whole_processes(
         return load_ns, first_ns
 
     return [
-        Chain(name="edge-predict", stages=("process",), call=cold_process, calls=calls, warm_up=1, settles=False),
-        Chain(name="start", stages=("load", "first call"), call=start, calls=calls, warm_up=1, settles=False),
+        TimedPipeline(name="edge-predict", stages=("process",), call=cold_process, calls=calls, warm_up=1, settles=False),
+        TimedPipeline(name="start", stages=("load", "first call"), call=start, calls=calls, warm_up=1, settles=False),
     ]
 
 

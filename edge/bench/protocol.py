@@ -1,6 +1,6 @@
 """The protocol behind every latency we print: when a figure may be given, and when it is refused.
 
-A chain of stages is called again and again in windows, chains taking turns. A window between two runs of a fixed
+A pipeline of stages is called again and again in windows, pipelines taking turns. A window between two runs of a fixed
 calibration loop that differ is measured again. What stays unsteady, was throttled, disagrees with itself or has too few
 calls is refused: no figure rather than a wrong one. The clock, the sleep and the device are handed in.
 """
@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 
 from edge import errors
-from edge.bench.percentiles import CONFIDENCE, PERCENTILES, Figure, fewest_calls, figure, nearest_rank
+from edge.bench.percentiles import CONFIDENCE, PERCENTILES, LatencySummary, fewest_calls, nearest_rank, summarize
 from edge.device import doctor, host
 from edge.device.host import Host
 
@@ -20,7 +20,7 @@ MIN_WINDOWS = 5
 AGAIN = 5  # times a window that drifted is measured again
 LOOK_NS = 1_000_000_000  # within a window the device is looked at so often
 SETTLE_S = 2.1  # after which what happened has reached the throttle word
-MAX_BLOCKS = 40  # of warm-up calls, before a chain that does not settle is given up
+MAX_BLOCKS = 40  # of warm-up calls, before a pipeline that does not settle is given up
 
 
 class Refusal(errors.Refused):
@@ -50,10 +50,10 @@ class Machine:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Chain:
+class TimedPipeline:
     """Stages that follow one another. `call(number)` goes through them once and returns the ns of each.
 
-    `calls` make a window. Warm-up comes in blocks of `warm_up` calls: until three in a row agree where the chain
+    `calls` make a window. Warm-up comes in blocks of `warm_up` calls: until three in a row agree where the pipeline
     `settles` (one in this process), else one block (a process of its own: its files are in memory from then on).
     """
 
@@ -66,7 +66,7 @@ class Chain:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Plan:
+class TimingPlan:
     """How much is measured, and what is let pass. The limits are fractions; `every_ns` is 0 for back to back."""
 
     windows: int = MIN_WINDOWS
@@ -81,17 +81,17 @@ class Plan:
 
     @property
     def disagreement_limit(self) -> float:
-        """How far the medians of a chain's windows may lie apart."""
+        """How far the medians of a pipeline's windows may lie apart."""
         return 0.20 if self.shared_machine else 0.10
 
 
 @dataclass(frozen=True, kw_only=True)
 class LatencyReport:
-    """The figures of each chain by stage, `whole` for all of its stages together, and what they were measured under."""
+    """The figures of each pipeline by stage, `whole` for all of its stages together, and what they were measured under."""
 
-    figures: dict[str, dict[str, Figure]]
-    plan: Plan
-    paced: tuple[str, ...]  # the chains whose calls began `plan.every_ns` apart; the others ran back to back
+    figures: dict[str, dict[str, LatencySummary]]
+    plan: TimingPlan
+    paced: tuple[str, ...]  # the pipelines whose calls began `plan.every_ns` apart; the others ran back to back
     measured_again: int  # windows thrown away for drift
     host: Host  # before the first window; what is None is unknown
     temperature_c_after: float | None
@@ -105,48 +105,48 @@ class LatencyReport:
 
 
 def measure(
-    chains: Sequence[Chain], plan: Plan, machine: Machine, tell: Callable[[str], None] = lambda line: None
+    pipelines: Sequence[TimedPipeline], plan: TimingPlan, machine: Machine, tell: Callable[[str], None] = lambda line: None
 ) -> LatencyReport:
-    """Warm every chain up, measure its windows in turn with the others', and judge them. Raises Refusal.
+    """Warm every pipeline up, measure its windows in turn with the others', and judge them. Raises Refusal.
 
     `tell` hears of each window that is measured again.
     """
     if plan.windows < MIN_WINDOWS:
         raise Refusal("too few calls", f"{plan.windows} windows have no spread to speak of: {MIN_WINDOWS} or more do")
-    for chain in chains:
-        _check_calls(chain, plan)
-    watch = Watch(machine)
-    for chain in chains:
-        _settle(chain, plan, watch)
-    kept: dict[str, list[list[tuple[int, ...]]]] = {chain.name: [] for chain in chains}
+    for pipeline in pipelines:
+        _check_calls(pipeline, plan)
+    monitor = ThrottleMonitor(machine)
+    for pipeline in pipelines:
+        _settle(pipeline, plan, monitor)
+    kept: dict[str, list[list[tuple[int, ...]]]] = {pipeline.name: [] for pipeline in pipelines}
     again = 0
     for number in range(1, plan.windows + 1):
-        for chain in chains:
-            for window, drift in _attempts(chain, plan, watch):
-                watch.look()
+        for pipeline in pipelines:
+            for window, drift in _attempts(pipeline, plan, monitor):
+                monitor.look()
                 if drift <= plan.drift_limit:
-                    kept[chain.name].append(window)
+                    kept[pipeline.name].append(window)
                     break
                 again += 1
-                tell(f"{chain.name}: window {number} is measured again: the calibration loop drifted by {drift:.1%}")
+                tell(f"{pipeline.name}: window {number} is measured again: the calibration loop drifted by {drift:.1%}")
             else:
                 found = f"window {number} was measured {AGAIN + 1} times, the calibration loop drifted by more than"
-                raise Refusal("unsteady", f"{chain.name}: {found} {plan.drift_limit:.0%} each time; {_advice(plan)}")
-    after = watch.last
-    watch.settle()
+                raise Refusal("unsteady", f"{pipeline.name}: {found} {plan.drift_limit:.0%} each time; {_advice(plan)}")
+    after = monitor.last
+    monitor.settle()
     return LatencyReport(
-        figures={chain.name: _judged(chain, kept[chain.name], plan) for chain in chains},
+        figures={pipeline.name: _judged(pipeline, kept[pipeline.name], plan) for pipeline in pipelines},
         plan=plan,
-        paced=tuple(chain.name for chain in chains if _paced(chain, plan)),
+        paced=tuple(pipeline.name for pipeline in pipelines if _paced(pipeline, plan)),
         measured_again=again,
-        host=watch.first,
+        host=monitor.first,
         temperature_c_after=after.temperature_c,
         frequency_mhz_after=after.frequency_mhz,
-        throttled=watch.said,
+        throttled=monitor.said,
     )
 
 
-class Watch:
+class ThrottleMonitor:
     """Looks at the device again and again, and raises Refusal when it holds its clock down or did since the last look.
 
     Bits 0 to 3 of the throttle word say what is so now, bits 16 to 19 what was so earlier: since boot in `vcgencmd
@@ -191,45 +191,47 @@ class Watch:
             raise Refusal("throttled", f"the device held its clock down, {check.found}: {check.advice}")
 
 
-def _check_calls(chain: Chain, plan: Plan) -> None:
-    """Raise Refusal where windows of the chain cannot tell the percentile that is asked for."""
+def _check_calls(pipeline: TimedPipeline, plan: TimingPlan) -> None:
+    """Raise Refusal where windows of the pipeline cannot tell the percentile that is asked for."""
     wanted = fewest_calls(plan.percentile)
-    if chain.settles and chain.calls < wanted:
-        found = f"{chain.calls} calls cannot tell a p{plan.percentile}: it wants at least {wanted}"
-        able = [p for p in PERCENTILES if chain.calls >= fewest_calls(p)]
+    if pipeline.settles and pipeline.calls < wanted:
+        found = f"{pipeline.calls} calls cannot tell a p{plan.percentile}: it wants at least {wanted}"
+        able = [p for p in PERCENTILES if pipeline.calls >= fewest_calls(p)]
         advice = f"; --percentile {max(able)} can be had" if able else ""
         raise Refusal("too few calls", f"{found} (MLPerf's bound, {CONFIDENCE:.0%} confidence){advice}")
 
 
-def _settle(chain: Chain, plan: Plan, watch: Watch) -> None:
+def _settle(pipeline: TimedPipeline, plan: TimingPlan, monitor: ThrottleMonitor) -> None:
     medians: list[float] = []
-    for _ in range(MAX_BLOCKS if chain.settles else 1):
-        block = _calls(chain, chain.warm_up, plan, watch)
+    for _ in range(MAX_BLOCKS if pipeline.settles else 1):
+        block = _calls(pipeline, pipeline.warm_up, plan, monitor)
         medians.append(statistics.median(map(sum, block)))
-        if not chain.settles or (len(medians) >= 3 and _apart(medians[-3:]) <= plan.drift_limit):
+        if not pipeline.settles or (len(medians) >= 3 and _apart(medians[-3:]) <= plan.drift_limit):
             return
-    found = f"{MAX_BLOCKS * chain.warm_up:,} warm-up calls, and no three blocks in a row within {plan.drift_limit:.0%}"
-    raise Refusal("unsteady", f"{chain.name}: {found}; {_advice(plan)}")
+    found = f"{MAX_BLOCKS * pipeline.warm_up:,} warm-up calls, and no three blocks in a row within {plan.drift_limit:.0%}"
+    raise Refusal("unsteady", f"{pipeline.name}: {found}; {_advice(plan)}")
 
 
-def _attempts(chain: Chain, plan: Plan, watch: Watch) -> Iterator[tuple[list[tuple[int, ...]], float]]:
+def _attempts(
+    pipeline: TimedPipeline, plan: TimingPlan, monitor: ThrottleMonitor
+) -> Iterator[tuple[list[tuple[int, ...]], float]]:
     """A window, and how far the calibration loop moved from before it to after it; so often as it may be tried."""
     for _ in range(1 + AGAIN):
-        if chain.settles:  # other chains ran meanwhile
-            _calls(chain, chain.warm_up, plan, watch)
-        before = _calibrate(watch.machine)
-        window = _calls(chain, chain.calls, plan, watch)
-        yield window, abs(_calibrate(watch.machine) / before - 1)
+        if pipeline.settles:  # other pipelines ran meanwhile
+            _calls(pipeline, pipeline.warm_up, plan, monitor)
+        before = _calibrate(monitor.machine)
+        window = _calls(pipeline, pipeline.calls, plan, monitor)
+        yield window, abs(_calibrate(monitor.machine) / before - 1)
 
 
-def _paced(chain: Chain, plan: Plan) -> bool:
+def _paced(pipeline: TimedPipeline, plan: TimingPlan) -> bool:
     """Whether calls begin `every_ns` apart: a process of its own is started when the one before has ended."""
-    return chain.settles and bool(plan.every_ns)
+    return pipeline.settles and bool(plan.every_ns)
 
 
-def _calls(chain: Chain, n: int, plan: Plan, watch: Watch) -> list[tuple[int, ...]]:
-    """The ns of each stage of `n` calls, begun `every_ns` apart where the chain is paced."""
-    machine, results = watch.machine, []
+def _calls(pipeline: TimedPipeline, n: int, plan: TimingPlan, monitor: ThrottleMonitor) -> list[tuple[int, ...]]:
+    """The ns of each stage of `n` calls, begun `every_ns` apart where the pipeline is paced."""
+    machine, results = monitor.machine, []
     # As timeit does: collecting the garbage of the measurement itself is not the model's latency.
     collecting = gc.isenabled()
     gc.disable()
@@ -238,12 +240,12 @@ def _calls(chain: Chain, n: int, plan: Plan, watch: Watch) -> list[tuple[int, ..
         look = due + LOOK_NS
         for number in range(n):
             if (now := machine.clock()) >= look:  # a long window, in which a live bit may come and go
-                watch.look()
+                monitor.look()
                 look = now + LOOK_NS
-            if _paced(chain, plan):
+            if _paced(pipeline, plan):
                 machine.sleep(max(due - machine.clock(), 0) / 1e9)
                 due += plan.every_ns
-            results.append(chain.call(number))
+            results.append(pipeline.call(number))
     finally:
         if collecting:
             gc.enable()
@@ -260,25 +262,25 @@ def _calibrate(machine: Machine) -> float:
     return statistics.median(times)
 
 
-def _judged(chain: Chain, windows: list[list[tuple[int, ...]]], plan: Plan) -> dict[str, Figure]:
-    """Each stage's figure, and the `whole`. Raises Refusal where the windows disagree or the calls overran their cadence."""
-    columns = {stage: [[call[at] for call in window] for window in windows] for at, stage in enumerate(chain.stages)}
+def _judged(pipeline: TimedPipeline, windows: list[list[tuple[int, ...]]], plan: TimingPlan) -> dict[str, LatencySummary]:
+    """Each stage's summarize, and the `whole`. Raises Refusal where the windows disagree or the calls overran their cadence."""
+    columns = {stage: [[call[at] for call in window] for window in windows] for at, stage in enumerate(pipeline.stages)}
     whole = [[sum(call) for call in window] for window in windows]
     medians = [nearest_rank(window, 50) for window in whole]
     if (apart := _apart(medians)) > plan.disagreement_limit:
         found = f"the medians of its windows, {min(medians) / 1e3:,.1f} to {max(medians) / 1e3:,.1f} µs, lie {apart:.0%} apart"
-        raise Refusal("disagreeing", f"{chain.name}: {found}, wanted {plan.disagreement_limit:.0%}; {_advice(plan)}")
+        raise Refusal("disagreeing", f"{pipeline.name}: {found}, wanted {plan.disagreement_limit:.0%}; {_advice(plan)}")
     typical = statistics.median_low(medians)
-    if _paced(chain, plan) and typical >= plan.every_ns:
+    if _paced(pipeline, plan) and typical >= plan.every_ns:
         found = f"a call takes {typical / 1e3:,.1f} µs and one was asked for every {plan.every_ns / 1e3:,.1f}"
-        raise Refusal("overrun", f"{chain.name}: {found}; give --every more time")
+        raise Refusal("overrun", f"{pipeline.name}: {found}; give --every more time")
     shown = medians.index(typical)
-    return {stage: figure(windows, windows[shown]) for stage, windows in (columns | {"whole": whole}).items()}
+    return {stage: summarize(windows, windows[shown]) for stage, windows in (columns | {"whole": whole}).items()}
 
 
 def _apart(values: Sequence[float]) -> float:
     return max(values) / min(values) - 1
 
 
-def _advice(plan: Plan) -> str:
+def _advice(plan: TimingPlan) -> str:
     return "try again when the machine is idle" if plan.shared_machine else "stop other programs, or allow --shared-machine"

@@ -107,9 +107,9 @@ def _check_parts(kind: str, content: bytes) -> None:
             at += 12 + int.from_bytes(content[at : at + 4], "big")
         raise InputError(f"a PNG of over {MAX_PNG_CHUNKS} chunks; save the picture again")
     if kind == "JPEG":
-        from edge.pictures.jpeg import survey
+        from edge.pictures.jpeg import decode_cost
 
-        n_held, n_scans = survey(content)
+        n_held, n_scans = decode_cost(content)
         if n_held and n_held + len(content) > MAX_HELD_MIB << 20:
             needed = f"a progressive JPEG that takes {n_held + len(content) >> 20} MiB to decode"
             raise InputError(f"{needed}; at most {MAX_HELD_MIB} are taken: make the picture smaller")

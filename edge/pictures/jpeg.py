@@ -13,7 +13,7 @@ _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _PROGRESSIVE = frozenset((0xC2, 0xC6, 0xCA, 0xCE))
 
 
-def survey(data: bytes) -> tuple[int, int]:
+def decode_cost(data: bytes) -> tuple[int, int]:
     """Bytes of coefficients that a decoder holds of the file `data`, and how often it goes through them: 0 and 1 where it
     decodes row by row.
 

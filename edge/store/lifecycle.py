@@ -28,24 +28,24 @@ def install(path: str, *, store: str, key: str | None = None) -> str:
     """Make the model in the file `path` the current one of the folder `store`; what happened, in one line.
 
     With `key`, a public key's file, only if it is signed with the private half. Raises what `artifact.read`,
-    `signature.verify`, `trial.hold`, `installed.put` and `installed.switch` raise; the model before is then still current.
+    `signature.verify`, `sandbox.run_in_child`, `models.put` and `models.set_current` raise; the model before is then still current.
     """
     model = artifact.read(path)
     if key:
         from edge.store import signature
 
         signature.verify(path, model.data, key=key)
-    shown = sandbox.hold(model)
+    shown = sandbox.run_in_child(model)
     new = Entry.of(model)
-    with models.held(store):
-        models.clear(store)
-        before = models.known(store)
+    with models.locked(store):
+        models.collect_garbage(store)
+        before = models.known_models(store)
         try:
             if not _is_whole(new, store):
                 models.put(store, new, model.data)
-            models.switch(store, [new, *(entry for entry in before if entry != new)])
+            models.set_current(store, [new, *(entry for entry in before if entry != new)])
         finally:
-            models.clear(store)
+            models.collect_garbage(store)
     if before[:1] == [new]:
         return f"{new}: was current already: {shown}"
     return f"{new}: installed, and current: {shown}; before it: {before[0] if before else _shipped_name()}"
@@ -59,7 +59,7 @@ def rollback(*, store: str) -> str:
     """
     if not _has_current(store):
         raise Refused(f"nothing to go back to: nothing is installed in {one_line(store)}")
-    with models.held(store):
+    with models.locked(store):
         failing = None
         with contextlib.suppress(ModelError):  # `current` is damaged
             failing = _current(store)
@@ -78,15 +78,15 @@ def start(*, store: str, after: int = 3) -> str:
         uncounted, current = "", None
         try:
             if os.path.isdir(store):  # or it would be made
-                stack.enter_context(models.held(store))
-                models.clear(store)
+                stack.enter_context(models.locked(store))
+                models.collect_garbage(store)
         except StorageError as error:
             uncounted = str(error)
         if not _has_current(store):
-            return f"nothing is installed; {_shipped_name()}: passed: {sandbox.hold(models.shipped())}"
+            return f"nothing is installed; {_shipped_name()}: passed: {sandbox.run_in_child(models.shipped())}"
         try:
             current = _current(store)
-            shown = sandbox.hold(current.read(store))
+            shown = sandbox.run_in_child(current.read(store))
         except (EngineMissing, InputMissing, OutOfMemory, StorageError):
             raise  # the device or a permission is at fault, and going back would not mend it
         except ToolchainError as error:
@@ -96,7 +96,7 @@ def start(*, store: str, after: int = 3) -> str:
                 counted = f"failure {count} of {after}, then the model before takes over"
                 raise type(error)(f"{error}; {_not_counted(uncounted) if uncounted else counted}") from None
             errors.say("edge", f"{error}; failure {count}, going back")
-            meant = current or next(iter(models.known(store)), None)
+            meant = current or next(iter(models.known_models(store)), None)
             return _go_back(store, current, labels=meant.labels if meant else "")
         uncounted = uncounted or _remember(store, 0)
         if uncounted:
@@ -112,27 +112,27 @@ def listing(*, store: str) -> list[str]:
         named, lines = models.history(store), []
     except ModelError as error:
         named, lines = [], [f"current   {error}"]
-    rest = models.others(store, named)
+    rest = models.rollback_candidates(store, named)
     roles = ["current", "previous", *["earlier"] * len(named)][: len(named)] + ["unused"] * len(rest)
     return lines + [f"{role:<8}  {_described(entry, store)}" for role, entry in zip(roles, named + rest, strict=True)]
 
 
 def _go_back(store: str, failing: Entry | None, *, labels: str | None) -> str:
     """Switch to the newest good model before `failing`, of those with `labels` if any are given."""
-    before = [entry for entry in models.known(store) if entry != failing]
+    before = [entry for entry in models.known_models(store) if entry != failing]
     # Each with what it would have behind it; with nothing before it stands the model that came with edgeproof.
     for entries in (before[n:] for n in range(len(before) + 1)):
         try:
             model = entries[0].read(store) if entries else models.shipped()
             if labels is not None and Entry.of(model).labels != labels:
                 raise ModelError(f"{model.path}: has other labels than the model it would stand in for")
-            shown = sandbox.hold(model)
+            shown = sandbox.run_in_child(model)
         except (InputMissing, StorageError):
             raise  # it may be good
         except ToolchainError as error:
             errors.say("edge", f"passed over: {error}")
             continue
-        models.switch(store, entries)
+        models.set_current(store, entries)
         return f"{entries[0] if entries else _shipped_name()}: current again: {shown}"
     raise ModelError(f"no model before {failing or 'it'} is good: install one; python -m edge doctor examines the device")
 

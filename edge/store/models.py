@@ -58,7 +58,7 @@ def history(store: str) -> list[Entry]:
     return [Entry(*row) for row in locate.read_current(store)]
 
 
-def known(store: str) -> list[Entry]:
+def known_models(store: str) -> list[Entry]:
     """The models that `current` names and that are there, newest first; what one can go back to.
 
     Where `current` is damaged, or names a model that is gone, every other whole model in the store stands before them.
@@ -67,12 +67,12 @@ def known(store: str) -> list[Entry]:
     try:
         named = history(store)
     except ModelError:
-        return others(store, [])
+        return rollback_candidates(store, [])
     there = [entry for entry in named if not _is_gone(entry.path(store))]
-    return there if there[:1] == named[:1] else [*others(store, named), *there]
+    return there if there[:1] == named[:1] else [*rollback_candidates(store, named), *there]
 
 
-def others(store: str, named: list[Entry]) -> list[Entry]:
+def rollback_candidates(store: str, named: list[Entry]) -> list[Entry]:
     """The whole models in the store that are not among `named`, newest first."""
     found = []
     for digest in set(_digests(store)) - {entry.digest for entry in named}:
@@ -85,7 +85,7 @@ def others(store: str, named: list[Entry]) -> list[Entry]:
 
 
 @contextlib.contextmanager
-def held(store: str) -> Iterator[None]:
+def locked(store: str) -> Iterator[None]:
     """The store for ourselves; waits for another process that changes it. Raises StorageError where it cannot be written."""
     try:
         os.makedirs(store, exist_ok=True)
@@ -116,7 +116,7 @@ def put(store: str, entry: Entry, data: bytes) -> None:
         raise unwritable(store, error) from None
 
 
-def switch(store: str, entries: list[Entry]) -> None:
+def set_current(store: str, entries: list[Entry]) -> None:
     """Make the first of `entries` current and the others what to go back to; of none, the model that came with edgeproof.
 
     Raises StorageError; what was current is again then.
@@ -135,7 +135,7 @@ def switch(store: str, entries: list[Entry]) -> None:
         raise
 
 
-def clear(store: str) -> None:
+def collect_garbage(store: str) -> None:
     """Remove what killed commands left, and the models that `current` does not name. Call it with the store held."""
     _remove_partials(store, of=(".current.", ".failures."))
     for digest in _digests(store):

@@ -22,7 +22,7 @@ _VERDICTS: dict[int, type[errors.ToolchainError]] = {
 }
 
 
-def hold(model: Artifact) -> str:
+def run_in_child(model: Artifact) -> str:
     """Try `model` in a child process; what it showed, in words.
 
     Raises ModelError where it crashes, hangs, or is not what its contract says, Refused where an answer is wrong, and

@@ -5,11 +5,11 @@ import zlib
 from dataclasses import replace
 
 from benchmarks.report.row import Accuracy, LostThumbnail, Operation, Report, ReportRow, Speed
-from edge.bench.percentiles import Figure
+from edge.bench.percentiles import LatencySummary
 
 
-def figure(p50_us: float, *, calls: int = 1000) -> Figure:
-    return Figure(
+def figure(p50_us: float, *, calls: int = 1000) -> LatencySummary:
+    return LatencySummary(
         calls=calls,
         windows=5,
         least_us=0.9 * p50_us,

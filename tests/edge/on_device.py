@@ -35,12 +35,12 @@ def resealed(path: Path, *, name: str, model: bytes | None = None, alter=lambda 
 
 def place(*paths: Path, store: Path) -> None:
     """Put good models into the store, the last of them current, without the seconds that trying each would take."""
-    with models.held(str(store)):
+    with models.locked(str(store)):
         for path in paths:
             model = artifact.read(str(path))
             new = models.Entry.of(model)
             models.put(str(store), new, model.data)
-            models.switch(str(store), [new, *models.known(str(store))])
+            models.set_current(str(store), [new, *models.known_models(str(store))])
 
 
 def edge(*arguments, store: Path, **environment) -> subprocess.CompletedProcess[str]:

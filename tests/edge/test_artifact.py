@@ -19,7 +19,7 @@ MODEL = struct.pack("<I4s", 8, b"TFL3") + bytes(range(8))
 
 
 def example() -> bytes:
-    model = artifact.mark(MODEL, "tflite")
+    model = artifact.embed_magic(MODEL, "tflite")
     contract = ModelContract(
         name="example-none-int8",
         kind="tflite",
@@ -106,7 +106,7 @@ def test_one_flipped_bit_anywhere_is_refused_whatever_the_flags(allow_unverified
 
 def test_a_truncated_artifact_is_refused_whatever_the_flags():
     whole = example()
-    end_of_mark = whole.index(artifact.MARK) + len(artifact.MARK)
+    end_of_mark = whole.index(artifact.MAGIC) + len(artifact.MAGIC)
     for length in range(end_of_mark, len(whole)):
         with pytest.raises(SealError):
             artifact.parse("example", whole[:length], allow_unverified=True)
@@ -158,5 +158,5 @@ def test_labels_that_would_forge_a_line_are_not_sealed():
     good = artifact.parse("x", example())
     with pytest.raises(ValueError, match="are not 2 lines of text"):
         artifact.seal(
-            artifact.mark(MODEL, "tflite"), good.contract, labels=("cat", "d\nog"), goldens=[], manifest={}, report=""
+            artifact.embed_magic(MODEL, "tflite"), good.contract, labels=("cat", "d\nog"), goldens=[], manifest={}, report=""
         )

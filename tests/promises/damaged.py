@@ -135,7 +135,7 @@ def sealed_onnx() -> bytes:
         [shape, numpy_helper.from_array(weights, "weights")],
     )
     made = helper.make_model(graph, producer_name="edgeproof", opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-    model = artifact.mark(made.SerializeToString(), "onnx")
+    model = artifact.embed_magic(made.SerializeToString(), "onnx")
     contract = ModelContract(
         name="dense", kind="onnx", model_bytes=len(model), n_classes=10, input=DIGIT, input_dtype="uint8",
         output_dtype="float32",

@@ -13,8 +13,8 @@ from benchmarks.limits.peaks import Peaks
 from benchmarks.limits.work import OperatorWork, Work
 from benchmarks.pages import BEGIN, END
 from edge import predictor
-from edge.bench.percentiles import figure
-from edge.bench.protocol import Plan, Refusal
+from edge.bench.percentiles import summarize
+from edge.bench.protocol import Refusal, TimingPlan
 from edge.errors import InputMissing
 
 # 2 G float32 and 8 G int8 multiply-adds a second, 4 GB/s.
@@ -102,7 +102,7 @@ def test_a_convolution_can_be_timed_with_other_channels(tflite):
 def row(tflite) -> MeasuredNetwork:
     """LeNet-5 with a bound of 10 µs and a median of 45."""
     ready = predictor.load(str(tflite))
-    return MeasuredNetwork(ready, work.count(ready.artifact), Bound(2.0, 10.0), figure([[45_000]] * 5, [45_000]))
+    return MeasuredNetwork(ready, work.count(ready.artifact), Bound(2.0, 10.0), summarize([[45_000]] * 5, [45_000]))
 
 
 def known(row: MeasuredNetwork) -> Peaks:
@@ -111,7 +111,7 @@ def known(row: MeasuredNetwork) -> Peaks:
 
 def test_a_network_further_off_than_its_goal_gets_a_sentence(row):
     assert (row.ratio, row.misses_goal) == (4.5, True)
-    text = bounds.page([row], known(row), Plan(percentile=50))
+    text = bounds.page([row], known(row), TimingPlan(percentile=50))
     assert "int8 tflite** takes 4.5 times its bound, wanted at most 4. Its " in text
     assert "a call with no operator at all" in text
     assert "| 10.0 (multiply-adds) | 45.0 | 4.50 | ≤ 4 |" in text
@@ -130,14 +130,14 @@ def test_idle_lanes_are_named_where_more_channels_cost_hardly_more(row, monkeypa
 def test_a_network_within_its_goal_gets_none(row):
     near = dataclasses.replace(row, bound=Bound(30.0, 20.0))
     assert (near.ratio, near.misses_goal) == (1.5, False)
-    text = bounds.page([near], known(row), Plan(percentile=50))
+    text = bounds.page([near], known(row), TimingPlan(percentile=50))
     assert "times its bound" not in text and "| 30.0 (bytes) | 45.0 | 1.50 | ≤ 2 |" in text
 
 
 def test_a_network_faster_than_its_bound_is_flagged(row):
     beaten = dataclasses.replace(row, bound=Bound(50.0, 20.0))
     assert "is faster than its bound: the peak behind it was measured too low" in bounds.page(
-        [beaten], known(row), Plan(percentile=50)
+        [beaten], known(row), TimingPlan(percentile=50)
     )
 
 
@@ -146,9 +146,9 @@ def test_a_refused_latency_is_no_ratio(row, monkeypatch):
         raise Refusal("unsteady", "the machine is busy")
 
     monkeypatch.setattr(bounds.protocol, "measure", refuse)
-    assert bounds._latency(row.ready, Plan(percentile=50), calls=5) == (None, "the machine is busy")
+    assert bounds._latency(row.ready, TimingPlan(percentile=50), calls=5) == (None, "the machine is busy")
     silent = dataclasses.replace(row, figure=None, refused="the machine is busy")
-    text = bounds.page([silent], known(row), Plan(percentile=50))
+    text = bounds.page([silent], known(row), TimingPlan(percentile=50))
     assert "- lenet5-relu-digits-int8 tflite: refused: the machine is busy" in text
     assert "| refused |  | ≤ 4 |" in text
 

@@ -12,8 +12,8 @@ import pytest
 from conftest import ROOT, run
 from edge import artifact, errors, predictor
 from edge.bench import command, footprint, pipelines, process, samples
-from edge.bench.percentiles import Figure
-from edge.bench.protocol import LatencyReport, Machine, Plan
+from edge.bench.percentiles import LatencySummary
+from edge.bench.protocol import LatencyReport, Machine, TimingPlan
 from edge.contract import ModelContract
 from edge.device import host
 from edge.errors import ModelError, UsageError
@@ -122,7 +122,7 @@ def test_at_a_cadence_files_come_and_answers_go(capsys):
 def test_only_the_rows_that_keep_the_cadence_are_said_to(every_ns, paced, said):
     figures = {name: {"whole": figure(8.0, 0.5)} for name in ("edge-predict", "start", "file")}
     report = LatencyReport(
-        figures=figures, plan=Plan(every_ns=every_ns), paced=paced, measured_again=0, host=host.read("nowhere"),
+        figures=figures, plan=TimingPlan(every_ns=every_ns), paced=paced, measured_again=0, host=host.read("nowhere"),
         temperature_c_after=None, frequency_mhz_after=None, throttled="no",
     )  # fmt: skip
     assert said in "\n".join(command._table(report))
@@ -151,10 +151,10 @@ def test_a_model_without_pictures_is_not_measured_with_zeros(shipped, tmp_path):
         samples.write(bare, str(tmp_path))
 
 
-def test_a_chain_hands_on_what_each_stage_gives():
+def test_a_pipeline_hands_on_what_each_stage_gives():
     seen: list[object] = []
     stages = {"double": lambda n: 2 * n, "note": seen.append}
-    made = pipelines.chain("c", [1, 10], stages, calls=2, clock=count(0, 7).__next__)
+    made = pipelines.timed("c", [1, 10], stages, calls=2, clock=count(0, 7).__next__)
     assert [made.call(number) for number in range(3)] == [(7, 7)] * 3
     assert seen == [2, 20, 2]
 
@@ -163,7 +163,7 @@ def test_whole_processes_answer_and_tell_their_memory(shipped, tmp_path):
     peaks: list[float] = []
     pictures = samples.write(shipped.artifact, str(tmp_path))
     made = pipelines.whole_processes(shipped_model(), pictures, calls=1, engine=None, threads=1, trusted=True, peaks_mib=peaks)
-    (whole,), (load, first) = (chain.call(0) for chain in made)
+    (whole,), (load, first) = (pipeline.call(0) for pipeline in made)
     assert min(whole, load, first) > 0
     assert 5 < peaks[0] < 100
 
@@ -236,8 +236,8 @@ def test_a_package_that_is_not_installed_has_no_size():
     assert footprint.installed_bytes("no-such-package-anywhere") is None
 
 
-def figure(p50_us: float, spread_us: float) -> Figure:
-    return Figure(
+def figure(p50_us: float, spread_us: float) -> LatencySummary:
+    return LatencySummary(
         calls=1000, windows=5, least_us=1.0, p50_us=p50_us, p90_us=None, p99_us=None, p99_bound_us=None,
         p50_lowest_us=p50_us - spread_us, p50_highest_us=p50_us + spread_us,
     )  # fmt: skip

@@ -2,7 +2,7 @@
 
 import pytest
 
-from edge.bench.percentiles import bound, fewest_calls, figure, may_exceed, nearest_rank
+from edge.bench.percentiles import bound, fewest_calls, may_exceed, nearest_rank, summarize
 
 
 def test_the_fewest_calls_are_those_loadgen_asks_for():
@@ -37,7 +37,7 @@ def test_nearest_rank_takes_a_call_that_happened():
     assert nearest_rank([7], 50) == 7
 
 
-def test_a_figure_says_nothing_its_window_is_too_small_for():
-    small = figure([[1000, 2000, 3000]] * 5, [1000, 2000, 3000])
+def test_a_summary_says_nothing_its_window_is_too_small_for():
+    small = summarize([[1000, 2000, 3000]] * 5, [1000, 2000, 3000])
     assert (small.least_us, small.p50_us, small.p90_us, small.p99_us, small.p99_bound_us) == (1.0, 2.0, None, None, None)
-    assert figure([list(range(1000, 65_000, 1000))], list(range(1000, 65_000, 1000))).p90_us == 58.0
+    assert summarize([list(range(1000, 65_000, 1000))], list(range(1000, 65_000, 1000))).p90_us == 58.0

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import pytest
 
-from edge.bench.protocol import AGAIN, MAX_BLOCKS, Chain, LatencyReport, Machine, Plan, Refusal, measure
+from edge.bench.protocol import AGAIN, MAX_BLOCKS, LatencyReport, Machine, Refusal, TimedPipeline, TimingPlan, measure
 from edge.device import host
 
 THROTTLED = "sys/devices/platform/soc/soc:firmware/get_throttled"
@@ -47,27 +47,27 @@ class Device:
         (self.root / name).write_text(text)
 
 
-def chain(times: Callable[[int], tuple[int, ...]] = lambda number: (10_000, 2_000), **changed: object) -> Chain:
-    """Two stages; `times` are given the number of the call since the chain was made, warm-up included."""
+def pipeline(times: Callable[[int], tuple[int, ...]] = lambda number: (10_000, 2_000), **changed: object) -> TimedPipeline:
+    """Two stages; `times` are given the number of the call since the pipeline was made, warm-up included."""
     seen = iter(range(10**9))
     made = {"name": "pixels", "stages": ("inference", "decision"), "calls": 662, "warm_up": 10}
-    return Chain(**(made | {"call": lambda _: times(next(seen))} | changed))
+    return TimedPipeline(**(made | {"call": lambda _: times(next(seen))} | changed))
 
 
-def refused(chains: list[Chain], plan: Plan, device: Device) -> Refusal:
+def refused(pipelines: list[TimedPipeline], plan: TimingPlan, device: Device) -> Refusal:
     with pytest.raises(Refusal) as caught:
-        measure(chains, plan, device.machine())
+        measure(pipelines, plan, device.machine())
     assert str(caught.value).startswith("refused: ") and caught.value.exit_code == 1
     return caught.value
 
 
 def window_of(number: int) -> int:
-    """The window, from 0, in which a chain's call falls when it settles at once: 30 calls, then 10 + 662 a window."""
+    """The window, from 0, in which a pipeline's call falls when it settles at once: 30 calls, then 10 + 662 a window."""
     return (number - 30) // 672
 
 
 def test_a_steady_machine_gives_each_stage_and_the_whole(tmp_path):
-    report = measure([chain()], Plan(), Device(tmp_path).machine())
+    report = measure([pipeline()], TimingPlan(), Device(tmp_path).machine())
     stages = report.figures["pixels"]
     assert {name: stage.p50_us for name, stage in stages.items()} == {"inference": 10.0, "decision": 2.0, "whole": 12.0}
     whole = stages["whole"]
@@ -77,8 +77,8 @@ def test_a_steady_machine_gives_each_stage_and_the_whole(tmp_path):
 
 def test_the_median_window_is_shown_with_the_lowest_and_the_highest(tmp_path):
     windows_ns = (10_300, 10_100, 10_400, 10_000, 10_200)
-    slow = chain(lambda number: (windows_ns[max(window_of(number), 0)], 0))
-    shown = measure([slow], Plan(), Device(tmp_path).machine()).figures["pixels"]["inference"]
+    slow = pipeline(lambda number: (windows_ns[max(window_of(number), 0)], 0))
+    shown = measure([slow], TimingPlan(), Device(tmp_path).machine()).figures["pixels"]["inference"]
     assert (shown.p50_us, shown.p50_lowest_us, shown.p50_highest_us, shown.least_us) == (10.2, 10.0, 10.4, 10.0)
 
 
@@ -87,7 +87,7 @@ def test_too_few_calls_for_the_percentile_are_refused_before_any_is_made(tmp_pat
     def never(number: int) -> tuple[int, ...]:
         raise AssertionError("called")
 
-    refusal = refused([chain(never, calls=calls)], Plan(percentile=percentile), Device(tmp_path))
+    refusal = refused([pipeline(never, calls=calls)], TimingPlan(percentile=percentile), Device(tmp_path))
     assert refusal.kind == "too few calls"
     assert refusal.why == (
         f"{calls} calls cannot tell a p{percentile}: it wants at least {wanted} (MLPerf's bound, 99% confidence); "
@@ -96,12 +96,12 @@ def test_too_few_calls_for_the_percentile_are_refused_before_any_is_made(tmp_pat
 
 
 def test_fifty_calls_do_for_a_median_and_leave_the_others_out(tmp_path):
-    whole = measure([chain(calls=50)], Plan(percentile=50), Device(tmp_path).machine()).figures["pixels"]["whole"]
+    whole = measure([pipeline(calls=50)], TimingPlan(percentile=50), Device(tmp_path).machine()).figures["pixels"]["whole"]
     assert (whole.p50_us, whole.p90_us, whole.p99_us) == (12.0, None, None)
 
 
 def test_four_windows_are_refused(tmp_path):
-    refusal = refused([chain()], Plan(windows=4), Device(tmp_path))
+    refusal = refused([pipeline()], TimingPlan(windows=4), Device(tmp_path))
     assert refusal.why == "4 windows have no spread to speak of: 5 or more do"
 
 
@@ -109,21 +109,21 @@ def test_a_window_whose_calibration_drifts_is_thrown_away_and_measured_again(tmp
     heard: list[str] = []
     # Before and after the first window 1,000 and 1,021 ns; in that window the calls took ten times as long.
     drifting = Device(tmp_path, (1000, 1021))
-    odd = chain(lambda number: (100_000 if number >= 30 and window_of(number) == 0 else 10_000, 2_000))
-    report = measure([odd], Plan(), drifting.machine(), tell=heard.append)
+    odd = pipeline(lambda number: (100_000 if number >= 30 and window_of(number) == 0 else 10_000, 2_000))
+    report = measure([odd], TimingPlan(), drifting.machine(), tell=heard.append)
     assert report.measured_again == 1
     assert report.figures["pixels"]["inference"].p50_highest_us == 10.0
     assert heard == ["pixels: window 1 is measured again: the calibration loop drifted by 2.1%"]
 
 
 def test_a_slower_clock_after_the_window_counts_like_a_faster_one(tmp_path):
-    assert measure([chain()], Plan(), Device(tmp_path, (1000, 970)).machine()).measured_again == 1
+    assert measure([pipeline()], TimingPlan(), Device(tmp_path, (1000, 970)).machine()).measured_again == 1
 
 
 def test_a_shared_machine_may_drift_by_five_per_cent_and_no_more(tmp_path):
-    plan = Plan(shared_machine=True)
-    assert measure([chain()], plan, Device(tmp_path, (1000, 1049)).machine()).measured_again == 0
-    assert measure([chain()], plan, Device(tmp_path, (1000, 1051)).machine()).measured_again == 1
+    plan = TimingPlan(shared_machine=True)
+    assert measure([pipeline()], plan, Device(tmp_path, (1000, 1049)).machine()).measured_again == 0
+    assert measure([pipeline()], plan, Device(tmp_path, (1000, 1051)).machine()).measured_again == 1
 
 
 def test_a_window_that_drifts_five_times_again_is_given_up(tmp_path):
@@ -133,7 +133,7 @@ def test_a_window_that_drifts_five_times_again_is_given_up(tmp_path):
         calls.append(number)
         return 10_000, 2_000
 
-    refusal = refused([chain(counted)], Plan(), Device(tmp_path, (1000, 1030) * 6))
+    refusal = refused([pipeline(counted)], TimingPlan(), Device(tmp_path, (1000, 1030) * 6))
     assert refusal.kind == "unsteady"
     assert refusal.why == (
         "pixels: window 1 was measured 6 times, the calibration loop drifted by more than 2% each time; "
@@ -143,7 +143,7 @@ def test_a_window_that_drifts_five_times_again_is_given_up(tmp_path):
 
 
 def test_five_bad_windows_and_then_a_good_one_will_do(tmp_path):
-    report = measure([chain()], Plan(), Device(tmp_path, (1000, 1030) * 5).machine())
+    report = measure([pipeline()], TimingPlan(), Device(tmp_path, (1000, 1030) * 5).machine())
     assert report.measured_again == 5
 
 
@@ -151,27 +151,27 @@ def test_what_never_settles_is_refused(tmp_path):
     def restless(number: int) -> tuple[int, ...]:
         return (10_000 if number // 10 % 2 else 11_000, 0)
 
-    refusal = refused([chain(restless)], Plan(), Device(tmp_path))
+    refusal = refused([pipeline(restless)], TimingPlan(), Device(tmp_path))
     assert refusal.kind == "unsteady"
     assert f"{MAX_BLOCKS * 10} warm-up calls, and no three blocks in a row within 2%" in refusal.why
 
 
 def test_warm_up_lasts_until_three_blocks_agree_and_is_not_counted(tmp_path):
     # Two slow blocks, then steady: 50 calls of warm-up, none of which may be the report's.
-    cold = chain(lambda number: (90_000 - 40_000 * (number // 10) if number < 20 else 10_000, 0))
-    assert measure([cold], Plan(), Device(tmp_path).machine()).figures["pixels"]["whole"].p50_highest_us == 10.0
+    cold = pipeline(lambda number: (90_000 - 40_000 * (number // 10) if number < 20 else 10_000, 0))
+    assert measure([cold], TimingPlan(), Device(tmp_path).machine()).figures["pixels"]["whole"].p50_highest_us == 10.0
 
 
 def test_windows_that_disagree_are_refused(tmp_path):
-    slower = chain(lambda number: (11_100 if window_of(number) == 4 else 10_000, 0))
-    refusal = refused([slower], Plan(), Device(tmp_path))
+    slower = pipeline(lambda number: (11_100 if window_of(number) == 4 else 10_000, 0))
+    refusal = refused([slower], TimingPlan(), Device(tmp_path))
     assert refusal.kind == "disagreeing"
     assert "the medians of its windows, 10.0 to 11.1 µs, lie 11% apart, wanted 10%" in refusal.why
 
 
 def test_windows_of_a_shared_machine_may_disagree_by_twice_as_much(tmp_path):
-    slower = chain(lambda number: (11_100 if window_of(number) == 4 else 10_000, 0))
-    shown = measure([slower], Plan(shared_machine=True), Device(tmp_path).machine()).figures["pixels"]["whole"]
+    slower = pipeline(lambda number: (11_100 if window_of(number) == 4 else 10_000, 0))
+    shown = measure([slower], TimingPlan(shared_machine=True), Device(tmp_path).machine()).figures["pixels"]["whole"]
     assert (shown.p50_us, shown.p50_highest_us) == (10.0, 11.1)
 
 
@@ -182,20 +182,20 @@ def test_windows_of_a_shared_machine_may_disagree_by_twice_as_much(tmp_path):
 )  # fmt: skip
 def test_a_device_that_holds_its_clock_down_during_the_run_is_refused(tmp_path, word, said):
     device = Device(tmp_path, happens=lambda reading: device.write(THROTTLED, word if reading == 3 else "0"))
-    refusal = refused([chain()], Plan(), device)
+    refusal = refused([pipeline()], TimingPlan(), device)
     assert refusal.kind == "throttled"
     assert refusal.why.startswith(f"the device held its clock down, now: {said} (0x")
 
 
 def test_a_device_that_is_throttled_at_the_start_is_refused_at_once(tmp_path):
     device = Device(tmp_path, happens=lambda reading: device.write(THROTTLED, "4"))
-    assert refused([chain()], Plan(), device).kind == "throttled"
+    assert refused([pipeline()], TimingPlan(), device).kind == "throttled"
     assert device.readings == 1
 
 
 def test_what_the_word_remembers_of_before_the_run_makes_it_unknown(tmp_path):
     device = Device(tmp_path, happens=lambda reading: device.write(THROTTLED, "50000"))
-    report = measure([chain()], Plan(), device.machine())
+    report = measure([pipeline()], TimingPlan(), device.machine())
     assert report.host.throttle_word == 0x50000
     assert report.throttled == (
         "unknown: under-voltage, throttled before the run began may hide more of it; run again, or after a reboot, to know"
@@ -217,12 +217,12 @@ def test_what_a_device_can_tell_of_throttling_is_said_and_no_more(tmp_path, file
     device = Device(tmp_path)
     for name, text in files.items():
         device.write(name, text)
-    assert measure([chain()], Plan(), device.machine()).throttled == said
+    assert measure([pipeline()], TimingPlan(), device.machine()).throttled == said
 
 
 def test_a_word_that_cannot_be_read_to_the_end_leaves_it_unknown(tmp_path):
     device = Device(tmp_path, happens=lambda reading: device.write(THROTTLED, "" if reading == 3 else "0"))
-    assert measure([chain()], Plan(), device.machine()).throttled == "unknown"
+    assert measure([pipeline()], TimingPlan(), device.machine()).throttled == "unknown"
 
 
 def test_a_dip_within_a_long_window_is_seen_though_its_bit_was_remembered_before(tmp_path):
@@ -233,27 +233,29 @@ def test_a_dip_within_a_long_window_is_seen_though_its_bit_was_remembered_before
         device.now += 50_000_000
         return 50_000_000, 0
 
-    assert refused([chain(call)], Plan(), device).why.startswith("the device held its clock down, now: throttled (0x4)")
+    assert refused([pipeline(call)], TimingPlan(), device).why.startswith(
+        "the device held its clock down, now: throttled (0x4)"
+    )
     assert device.now < 13e9
 
 
 def test_a_bit_that_the_kernel_let_fall_and_that_is_set_again_is_news(tmp_path):
     words = {0: "10000", 1: "0", 2: "10000"}
     device = Device(tmp_path, happens=lambda reading: device.write(THROTTLED, words.get(reading, "0")))
-    assert "under-voltage" in refused([chain()], Plan(), device).why
+    assert "under-voltage" in refused([pipeline()], TimingPlan(), device).why
 
 
 def test_what_happens_in_the_last_window_is_waited_for(tmp_path):
     # Before, and after each of five windows; the kernel hears of it up to 2 s later.
     device = Device(tmp_path, happens=lambda reading: device.write(THROTTLED, "40000" if device.now > 2e9 else "0"))
-    assert "throttled" in refused([chain()], Plan(), device).why
+    assert "throttled" in refused([pipeline()], TimingPlan(), device).why
     assert device.readings == 7
 
 
 def test_the_voltage_alarm_of_a_pi_5_is_heeded(tmp_path):
     device = Device(tmp_path, happens=lambda reading: device.write(ALARM, "1" if reading == 2 else "0"))
     device.write("sys/class/hwmon/hwmon0/name", "rpi_volt")
-    assert "under-voltage" in refused([chain()], Plan(), device).why
+    assert "under-voltage" in refused([pipeline()], TimingPlan(), device).why
 
 
 def test_pictures_come_at_their_cadence(tmp_path):
@@ -265,20 +267,20 @@ def test_pictures_come_at_their_cadence(tmp_path):
         device.now += 10_000
         return 10_000, 0
 
-    assert measure([chain(call)], Plan(every_ns=1_000_000), device.machine()).paced == ("pixels",)
+    assert measure([pipeline(call)], TimingPlan(every_ns=1_000_000), device.machine()).paced == ("pixels",)
     last_window = begun[-662:]
     assert {after - before for before, after in pairwise(last_window)} == {1_000_000}
 
 
 def test_calls_longer_than_their_cadence_are_refused(tmp_path):
-    refusal = refused([chain()], Plan(every_ns=12_000), Device(tmp_path))
+    refusal = refused([pipeline()], TimingPlan(every_ns=12_000), Device(tmp_path))
     assert (refusal.kind, refusal.why) == (
         "overrun",
         "pixels: a call takes 12.0 µs and one was asked for every 12.0; give --every more time",
     )
 
 
-def test_chains_take_turns_and_processes_are_neither_warmed_long_nor_paced(tmp_path):
+def test_pipelines_take_turns_and_processes_are_neither_warmed_long_nor_paced(tmp_path):
     order: list[str] = []
 
     def noted(name: str) -> Callable[[int], tuple[int, ...]]:
@@ -288,10 +290,10 @@ def test_chains_take_turns_and_processes_are_neither_warmed_long_nor_paced(tmp_p
 
         return times
 
-    first = chain(noted("a"), name="a", calls=10, warm_up=1, settles=False)
-    second = chain(noted("b"), name="b", calls=10, warm_up=1, settles=False)
+    first = pipeline(noted("a"), name="a", calls=10, warm_up=1, settles=False)
+    second = pipeline(noted("b"), name="b", calls=10, warm_up=1, settles=False)
     device = Device(tmp_path)
-    report = measure([first, second], Plan(every_ns=10**9), device.machine())
+    report = measure([first, second], TimingPlan(every_ns=10**9), device.machine())
     assert "".join(order) == "ab" + ("a" * 10 + "b" * 10) * 5
     assert report.figures["a"]["whole"].p90_us is None
     assert report.paced == ()
@@ -299,7 +301,7 @@ def test_chains_take_turns_and_processes_are_neither_warmed_long_nor_paced(tmp_p
 
 
 def test_an_unknown_device_is_reported_as_unknown(tmp_path):
-    said = json.loads(json.dumps(measure([chain()], Plan(), Device(tmp_path).machine()).as_dict()))
+    said = json.loads(json.dumps(measure([pipeline()], TimingPlan(), Device(tmp_path).machine()).as_dict()))
     assert (said["host"]["governor"], said["host"]["throttle_word"], said["temperature_c_after"]) == (None, None, None)
     assert (said["plan"]["drift_limit"], said["plan"]["percentile"]) == (0.02, 99)
 
@@ -310,17 +312,17 @@ def test_temperature_and_frequency_are_told_before_and_after(tmp_path):
         device.write("sys/devices/system/cpu/cpu0/cpufreq/scaling_cur_freq", str(1_800_000 - 100_000 * reading))
 
     device = Device(tmp_path, happens=warmer)
-    report: LatencyReport = measure([chain()], Plan(), device.machine())
+    report: LatencyReport = measure([pipeline()], TimingPlan(), device.machine())
     # Read before, and after each of five windows.
     assert (report.host.temperature_c, report.temperature_c_after) == (50.0, 55.0)
     assert (report.host.frequency_mhz, report.frequency_mhz_after) == (1800, 1300)
 
 
-def test_the_garbage_collector_is_at_work_again_after_a_chain_that_fails(tmp_path):
+def test_the_garbage_collector_is_at_work_again_after_a_pipeline_that_fails(tmp_path):
     def broken(number: int) -> tuple[int, ...]:
         assert not gc.isenabled()
         raise OSError("camera gone")
 
     with pytest.raises(OSError, match="camera gone"):
-        measure([chain(broken)], Plan(), Device(tmp_path).machine())
+        measure([pipeline(broken)], TimingPlan(), Device(tmp_path).machine())
     assert gc.isenabled()

@@ -66,7 +66,7 @@ def dense(input_dtype: str, *, weights_enter: bool = False) -> artifact.Artifact
     )
     builder = flatbuffers.Builder()
     builder.Finish(whole.Pack(builder), b"TFL3")
-    model = artifact.mark(bytes(builder.Output()), "tflite")
+    model = artifact.embed_magic(bytes(builder.Output()), "tflite")
     contract = ModelContract(
         name="dense", kind="tflite", model_bytes=len(model), n_classes=10,
         input=DIGIT, input_dtype=input_dtype, output_dtype="float32",

@@ -9,7 +9,7 @@ from PIL import Image
 from edge.contract import InputContract
 from edge.errors import InputError
 from edge.pictures import decode
-from edge.pictures.jpeg import survey
+from edge.pictures.jpeg import decode_cost
 
 SMALL = InputContract(height=16, width=8, channels=3, fit="resize")
 
@@ -27,8 +27,8 @@ def refusal(data: bytes) -> str:
 
 
 def test_a_plain_jpeg_is_held_row_by_row():
-    assert survey(jpeg()) == (0, 1)
-    assert survey(jpeg("CMYK")) == (0, 1)
+    assert decode_cost(jpeg()) == (0, 1)
+    assert decode_cost(jpeg("CMYK")) == (0, 1)
 
 
 @pytest.mark.parametrize(
@@ -38,7 +38,7 @@ def test_a_plain_jpeg_is_held_row_by_row():
 )
 def test_a_progressive_jpeg_is_held_whole(mode, subsampling, held):
     data = jpeg(mode, progressive=True, subsampling=subsampling)
-    assert survey(data) == (held, data.count(b"\xff\xda"))
+    assert decode_cost(data) == (held, data.count(b"\xff\xda"))
 
 
 def test_a_jpeg_whose_scans_hold_one_component_each_is_held_whole_too():
@@ -46,7 +46,7 @@ def test_a_jpeg_whose_scans_hold_one_component_each_is_held_whole_too():
     at = data.index(b"\xff\xda")
     # Its first scan says it holds one component of the three.
     parted = data[:at] + b"\xff\xda" + struct.pack(">H6B", 8, 1, 1, 0, 0, 63, 0) + data[at:]
-    assert survey(parted) == (6 * 64 * 48, 2)
+    assert decode_cost(parted) == (6 * 64 * 48, 2)
 
 
 def test_a_progressive_jpeg_too_large_to_hold_is_refused_and_says_so():

@@ -130,7 +130,7 @@ def test_two_installs_at_once_end_with_one_of_the_two_and_both_in_the_history(mo
 
 
 def test_a_second_command_waits_for_the_first_and_says_so(model_files, store):
-    with models.held(str(store)):
+    with models.locked(str(store)):
         waiting = subprocess.Popen(
             [sys.executable, "-m", "edge", "install", model_files["first"], "--store", store], stderr=subprocess.PIPE, text=True
         )

@@ -116,14 +116,14 @@ def test_a_model_that_hangs_is_given_up(model_files, tmp_path, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     monkeypatch.setattr(sandbox, "TIMEOUT_S", 0.2)
     with pytest.raises(errors.ModelError, match=r"first\.tflite: gave no answer within 0 s when tried"):
-        sandbox.hold(artifact.read(str(model_files["first"])))
+        sandbox.run_in_child(artifact.read(str(model_files["first"])))
 
 
 def test_a_child_that_does_not_come_up_is_no_verdict_on_the_model(model_files, tmp_path, monkeypatch):
     (tmp_path / "sitecustomize.py").write_text("import os; os.write(2, b'no room'); os._exit(1)")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     with pytest.raises(errors.StorageError, match=r"first\.tflite: cannot be tried: no room"):
-        sandbox.hold(artifact.read(str(model_files["first"])))
+        sandbox.run_in_child(artifact.read(str(model_files["first"])))
 
 
 def test_what_is_installed_is_what_was_tried_though_the_file_changes_meanwhile(model_files, tmp_path, store):

@@ -129,7 +129,7 @@ def test_a_current_that_cannot_be_read_is_not_removed_where_replacing_it_fails(m
     monkeypatch.setattr(models, "open", fails, raising=False)
     monkeypatch.setattr(files, "sync_folder", fails)
     with pytest.raises(errors.StorageError, match="Input/output error"):
-        models.switch(str(store), entries)
+        models.set_current(str(store), entries)
     assert tree(store) == before
 
 
