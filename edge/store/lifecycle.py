@@ -27,8 +27,8 @@ exit codes: 0 listed, damaged models too, as only seals are verified; 2 usage; 6
 def install(path: str, *, store: str, key: str | None = None) -> str:
     """Make the model in the file `path` the current one of the folder `store`; what happened, in one line.
 
-    With `key`, a public key's file, only if it is signed with the private half. Raises what `artifact.read`,
-    `signature.verify`, `sandbox.run_in_child`, `models.put` and `models.set_current` raise; the model before is then still current.
+    With `key`, a public key's file, only if it is signed with the private half. If anything is raised, the model before is
+    still current.
     """
     model = artifact.read(path)
     if key:
