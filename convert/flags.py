@@ -55,7 +55,7 @@ def parse() -> argparse.Namespace:
     )  # fmt: skip
     parser.add_argument(
         "--sign", type=Path, metavar="KEY",
-        help="sign what is published (FILE.sig beside it) by this elliptic-curve private key; needs edgeproof[signing]",
+        help="sign what is published (FILE.sig beside it) by this elliptic-curve private key; needs model-signing",
     )  # fmt: skip
     own = parser.add_argument_group("a network of your own")
     own.add_argument("--model", type=Path, metavar="FILE.keras", help="a Keras image classifier, instead of runs of ours")

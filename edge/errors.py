@@ -10,11 +10,16 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-# Libraries a device does not need, and what pip is told to get each.
-EXTRAS = dict.fromkeys(("keras", "matplotlib", "sklearn", "tensorboard", "tensorflow"), "edgeproof[train]")
-EXTRAS |= dict.fromkeys(("flatbuffers", "litert_quantizer", "onnx", "onnxruntime", "tf2onnx"), "edgeproof[convert]")
-EXTRAS |= dict.fromkeys(("model_signing", "OpenSSL"), "edgeproof[signing]")  # model-signing 1.1 wants pyOpenSSL unsaid
-EXTRAS |= {"jax": "jax"}  # for KERAS_BACKEND=jax
+# How to install the libraries that a device does not need. No message tells pip to install "edgeproof": the package index
+# has no such project, and anyone could register the name.
+_IN_A_CLONE = "in a clone of edgeproof, pip install '.[{}]'"
+INSTALL_HINTS = dict.fromkeys(("keras", "matplotlib", "sklearn", "tensorboard", "tensorflow"), _IN_A_CLONE.format("train"))
+INSTALL_HINTS |= dict.fromkeys(
+    ("flatbuffers", "litert_quantizer", "onnx", "onnxruntime", "tf2onnx"), _IN_A_CLONE.format("convert")
+)
+# model-signing 1.1 imports pyOpenSSL without requiring it.
+INSTALL_HINTS |= dict.fromkeys(("model_signing", "OpenSSL"), "pip install 'model-signing<2' 'pyopenssl>=26'")
+INSTALL_HINTS |= {"jax": "pip install jax"}  # for KERAS_BACKEND=jax
 
 
 class ToolchainError(Exception):
@@ -128,9 +133,9 @@ def _called(main: "Callable[[], int | None]", program: str) -> int:
         return 130
     except ModuleNotFoundError as error:
         library = (error.name or "").split(".")[0]
-        if library not in EXTRAS:
+        if library not in INSTALL_HINTS:
             return _defect(program)
-        say(program, f"{library} is not installed: pip install '{EXTRAS[library]}'")
+        say(program, f"{library} is not installed: {INSTALL_HINTS[library]}")
         return EngineMissing.exit_code
     except ImportError as error:
         if not (error.path or "").endswith(".so"):

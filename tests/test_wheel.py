@@ -73,4 +73,4 @@ def test_the_shipped_model_passes_its_own_test_there(device):
 def test_a_missing_engine_says_what_to_install(device, onnx):
     done = run(device / "edge-predict", ROOT / "examples" / "seven.png", "--model", onnx)
     assert (done.returncode, done.stdout) == (69, "")
-    assert done.stderr == f"edge-predict: {onnx} needs ONNX Runtime, which is not installed: pip install 'edgeproof[onnx]'\n"
+    assert done.stderr == f"edge-predict: {onnx} needs ONNX Runtime, which is not installed: pip install onnxruntime\n"

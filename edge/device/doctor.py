@@ -21,7 +21,7 @@ from edge.device import selftest
 from edge.device.host import Host, read
 
 TIMEOUT_S = 60.0  # an import from a slow SD card takes its time
-TFLITE = "pip install 'edgeproof[tflite]' (Python 3.11, glibc 2.34 or newer)"  # the only 32-bit Arm wheels
+TFLITE = "pip install tflite-runtime 'numpy<2' (Python 3.11, glibc 2.34 or newer)"  # the only 32-bit Arm wheels
 SUPPLY = "use a stronger power supply and a short cable"
 COOLING = "give it a heat sink, a fan or a cooler place"
 # What bits 0 to 3 of the firmware's word say of now and bits 16 to 19 of earlier; either remedy may mend the middle two.
@@ -58,7 +58,7 @@ def examine(device: Host) -> Iterator[Check]:
     engines = [engine(library, numpy=numpy) for library in (litert, tflite, onnx)]
     yield from engines
     if all(check.status == "fail" or check.found == "not installed" for check in engines):
-        yield Check("engines", "fail", "none can be used", f"pip install edgeproof, or on 32-bit Arm {TFLITE}")
+        yield Check("engines", "fail", "none can be used", f"pip install ai-edge-litert, or on 32-bit Arm {TFLITE}")
     answer, failure = in_child("from edge.device import doctor; print(doctor.replay_shipped())")
     advice = "mend the engines above, then reinstall edgeproof" if failure else ""
     yield Check("shipped model", "fail" if failure else "ok", failure or answer, advice)
@@ -97,7 +97,7 @@ def engine(library: Library, *, numpy: str | None) -> Check:
     if library.version is None:
         return Check(name, "ok", "not installed")
     if library.package == "tflite-runtime" and numpy and numbers(numpy) >= (2, 0):
-        advice = "pip install 'edgeproof[tflite]' in an environment of its own"
+        advice = "pip install tflite-runtime 'numpy<2' in an environment of its own"
         return Check(name, "fail", f"{found} beside numpy {numpy}, wanted numpy < 2", advice)
     if library.failure:
         advice = f"pip install --force-reinstall {library.package}, or another version of it"

@@ -28,33 +28,40 @@ if TYPE_CHECKING:
 
 
 class EngineChoice:
-    """Where an engine is, the library it needs, what to install for it, and the kind of model it runs.
+    """An engine: its module, the library it needs, what pip installs for it, and the kind of model it runs.
 
-    One that does not verify a file's structure runs only models somebody vouches for, on one thread.
+    An engine that does not verify a file's structure runs trusted models only, on one thread.
     """
 
-    __slots__ = ("extra", "kind", "library", "module", "title", "verifies")
+    __slots__ = ("kind", "library", "module", "packages", "title", "verifies")
 
-    def __init__(self, module: str, *, title: str, library: str, kind: str, extra: str, verifies: bool = True) -> None:
+    def __init__(self, module: str, *, title: str, library: str, kind: str, packages: str, verifies: bool = True) -> None:
         self.module, self.title, self.library = module, title, library
-        self.kind, self.extra, self.verifies = kind, extra, verifies
+        self.kind, self.packages, self.verifies = kind, packages, verifies
 
 
-# Of a kind, the first that may and can run the model does.
+# The first permitted, installed engine of the model's kind runs it.
 ENGINES = {
     "litert-c": EngineChoice(
-        "edge.engines.litert_c", title="LiteRT", library="ai_edge_litert", kind="tflite", extra="edgeproof", verifies=False
+        "edge.engines.litert_c",
+        title="LiteRT",
+        library="ai_edge_litert",
+        kind="tflite",
+        packages="ai-edge-litert",
+        verifies=False,
     ),
-    "litert": EngineChoice("edge.engines.litert", title="LiteRT", library="ai_edge_litert", kind="tflite", extra="edgeproof"),
+    "litert": EngineChoice(
+        "edge.engines.litert", title="LiteRT", library="ai_edge_litert", kind="tflite", packages="ai-edge-litert"
+    ),
     "tflite-runtime": EngineChoice(
         "edge.engines.tflite_runtime",
         title="tflite-runtime",
         library="tflite_runtime",
         kind="tflite",
-        extra="edgeproof[tflite]",
+        packages="tflite-runtime 'numpy<2'",
     ),
     "onnxruntime": EngineChoice(
-        "edge.engines.onnx_runtime", title="ONNX Runtime", library="onnxruntime", kind="onnx", extra="edgeproof[onnx]"
+        "edge.engines.onnx_runtime", title="ONNX Runtime", library="onnxruntime", kind="onnx", packages="onnxruntime"
     ),
 }
 
@@ -104,7 +111,7 @@ def load(artifact: Artifact, *, name: str | None = None, threads: int = 1, trust
     advice = ENGINES[name or able[0]]
     if hindrances:
         raise EngineMissing(f"{artifact.path} needs {advice.title}: {'; '.join(hindrances)}; see python -m edge doctor")
-    raise EngineMissing(f"{artifact.path} needs {advice.title}, which is not installed: pip install '{advice.extra}'")
+    raise EngineMissing(f"{artifact.path} needs {advice.title}, which is not installed: pip install {advice.packages}")
 
 
 def _obstacle(artifact: Artifact, *, threads: int, trusted: bool) -> str:

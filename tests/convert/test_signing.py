@@ -14,9 +14,7 @@ from edge.errors import InputError, InputMissing, StorageError
 from edge.store import signature
 from tests.edge.store.test_signature import pair
 
-pytest.importorskip(
-    "model_signing", reason="model-signing is not installed: pip install 'edgeproof[signing]'", exc_type=ImportError
-)
+pytest.importorskip("model_signing", reason="model-signing is not installed: pip install '.[signing]'", exc_type=ImportError)
 
 
 def test_a_signature_lies_beside_the_file_and_nothing_else_does(tmp_path):
@@ -133,4 +131,5 @@ def test_the_command_says_first_that_model_signing_is_not_installed(tmp_path):
         sys.executable, "-m", "convert", "--int8", "--sign", "owner.pem",
         cwd=tmp_path, PYTHONPATH=os.pathsep.join([str(tmp_path), str(ROOT)]),
     )  # fmt: skip
-    assert (done.returncode, done.stderr) == (69, "convert: model_signing is not installed: pip install 'edgeproof[signing]'\n")
+    assert done.returncode == 69
+    assert done.stderr.startswith("convert: model_signing is not installed: pip install 'model-signing<2' ")

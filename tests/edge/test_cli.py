@@ -251,7 +251,11 @@ def test_what_was_answered_before_an_interruption_is_not_lost(tmp_path):
         ("MemoryError()", 71, "out of memory\n"),
         ("OSError(5, 'Input/output error')", 74, "[Errno 5] Input/output error\n"),
         ("KeyboardInterrupt()", 130, "interrupted\n"),
-        ("ModuleNotFoundError('no keras', name='keras.layers')", 69, "keras is not installed: pip install 'edgeproof[train]'"),
+        (
+            "ModuleNotFoundError('no keras', name='keras.layers')",
+            69,
+            "keras is not installed: in a clone of edgeproof, pip install '.[train]'",
+        ),
     ],
 )
 def test_every_other_exit_code_is_the_promised_one_and_answers_before_it_are_kept(raised, code, says):

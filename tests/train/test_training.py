@@ -131,7 +131,7 @@ def test_an_install_without_the_extra_says_what_to_install(library, tmp_path):
     command = gone + "from train.mnist import errors, main; sys.exit(errors.run(main, 'x'))"
     done = run(sys.executable, "-c", command, "--data", "digits", "--arch", "lenet5-relu", cwd=tmp_path, PYTHONPATH=str(ROOT))
     assert done.returncode == 69
-    assert done.stderr.splitlines()[-1] == f"x: {library} is not installed: pip install 'edgeproof[train]'"
+    assert done.stderr.splitlines()[-1] == f"x: {library} is not installed: in a clone of edgeproof, pip install '.[train]'"
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a shell that closes stderr")
@@ -237,7 +237,7 @@ def test_a_backend_that_is_not_there_is_one_line(tmp_path):
         sys.executable, "-c", gone, "--data", "digits", "--arch", "lenet5-relu", cwd=tmp_path, PYTHONPATH=str(ROOT),
         KERAS_BACKEND="jax",
     )  # fmt: skip
-    assert (done.returncode, done.stderr.splitlines()[-1]) == (69, "x: jax is not installed: pip install 'jax'")
+    assert (done.returncode, done.stderr.splitlines()[-1]) == (69, "x: jax is not installed: pip install jax")
 
 
 def train(*flags, cwd, **environment):

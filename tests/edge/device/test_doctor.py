@@ -170,8 +170,8 @@ def test_an_old_python_fails(device):
 @pytest.mark.parametrize(
     ("machine", "python", "status", "advice"),
     [
-        ("armv7l", "3.11.2", "warn", "pip install 'edgeproof[tflite]' (Python 3.11, glibc 2.34 or newer), or use a 64"),
-        ("aarch64", "3.11.2", "warn", "linux32 pip install 'edgeproof[tflite]'"),
+        ("armv7l", "3.11.2", "warn", "pip install tflite-runtime 'numpy<2' (Python 3.11, glibc 2.34 or newer), or use a 64"),
+        ("aarch64", "3.11.2", "warn", "linux32 pip install tflite-runtime 'numpy<2'"),
         ("armv7l", "3.13.5", "fail", "use a 64-bit system"),
         ("armv6l", "3.11.2", "fail", "use a 64-bit system"),
     ],
@@ -275,7 +275,9 @@ def test_without_any_engine_or_pillow_the_device_is_not_fit(device, monkeypatch,
     monkeypatch.setattr(doctor, "in_child", lambda code: ("", "SealError: m.tflite: damaged"))
     assert examine() == 1
     lines = capsys.readouterr().out.splitlines()
-    assert "fail  engines                none can be used: pip install edgeproof, or on 32-bit Arm " + doctor.TFLITE in lines
+    assert (
+        "fail  engines                none can be used: pip install ai-edge-litert, or on 32-bit Arm " + doctor.TFLITE in lines
+    )
     assert any(line.startswith("fail  shipped model          SealError: m.tflite: damaged: mend ") for line in lines)
     assert any(line.startswith("warn  Pillow                 not installed: JPEG and BMP want it") for line in lines)
     assert lines[-1] == "not fit for edgeproof: 14 checks, 2 failed, 2 with a warning"
