@@ -20,10 +20,10 @@ from train import training_state
 from train.distributed import training
 from train.distributed.training import ALONE, Share
 from train.progress import Progress, as_csv
-from train.training_state import Standing
+from train.training_state import TrainingState
 
 
-class Keeper(keras.callbacks.Callback):
+class Autosave(keras.callbacks.Callback):
     """Saves the state of `run`, which says network, recipe and data, in `folder`: every `every_s` seconds and at Ctrl-C.
 
     Of several processes only the one that leads reads and writes the folder; the others hear from it where the run stands.
@@ -34,20 +34,20 @@ class Keeper(keras.callbacks.Callback):
         self.folder, self.run, self.every_s, self.share = folder, run, every_s, share
         self._interrupted = False
 
-    def restored(self, model: keras.Model) -> Standing:
+    def restore(self, model: keras.Model) -> TrainingState:
         """Where the run stands; the variables of `model`, compiled, are then as they were."""
         variables = _variables(model)
-        stood, values = self._found(variables) if self.share.leads else (Standing(), [])
-        stood.step, values = training.from_the_first(self.share, stood.step, values, like=variables)
-        if not stood.step:
-            return stood
+        state, values = self._load(variables) if self.share.leads else (TrainingState(), [])
+        state.step, values = training.from_the_first(self.share, state.step, values, like=variables)
+        if not state.step:
+            return state
         for variable, value in zip(variables, values, strict=True):
             variable.assign(value)
         if self.share.leads:
-            note(f"going on at step {stood.step:,}")
-        return stood
+            note(f"going on at step {state.step:,}")
+        return state
 
-    def watching(self, progress: Progress) -> "Keeper":
+    def attach(self, progress: Progress) -> "Autosave":
         """Itself, to stand behind `progress` in the callbacks."""
         self.progress = progress
         return self
@@ -58,7 +58,7 @@ class Keeper(keras.callbacks.Callback):
     def on_train_batch_end(self, batch, logs=None) -> None:
         if not self.share.leads:
             return
-        step, n_steps = self.progress.standing.step, self.progress.n_steps
+        step, n_steps = self.progress.state.step, self.progress.n_steps
         if self._interrupted or step == n_steps or time.monotonic() - self._saved >= self.every_s:
             self._save(logs)
         if self._interrupted:
@@ -66,7 +66,7 @@ class Keeper(keras.callbacks.Callback):
             raise Interrupted(f"interrupted; step {step:,} of {n_steps:,} is saved; the same command goes on")
 
     @contextmanager
-    def listening(self) -> Iterator[None]:
+    def handle_interrupts(self) -> Iterator[None]:
         """Ctrl-C waits for the step to end, and for the save; a second one does not.
 
         The first one at a process that does not lead is left to the one that does: a terminal sends it to both.
@@ -85,21 +85,21 @@ class Keeper(keras.callbacks.Callback):
             raise KeyboardInterrupt
         self._interrupted = True
 
-    def _found(self, variables: list[Any]) -> tuple[Standing, list[np.ndarray]]:
+    def _load(self, variables: list[Any]) -> tuple[TrainingState, list[np.ndarray]]:
         """What lies in the folder and fits the `variables`; step 0 and no values where nothing does."""
-        stood, values = training_state.load(self.folder) or (Standing(), [])
+        state, values = training_state.load(self.folder) or (TrainingState(), [])
         if values and [tuple(v.shape) for v in variables] != [v.shape for v in values]:
             training_state.set_aside(self.folder, "of another version of Keras")
-            return Standing(), []
-        return stood, values
+            return TrainingState(), []
+        return state, values
 
     def _save(self, logs: Any) -> None:
         if keras.backend.backend() == "jax":
             self.model.jax_state_sync()  # its trainer holds the variables outside the model
         values = [keras.ops.convert_to_numpy(variable) for variable in _variables(self.model)]
-        stands = self.progress.stand(logs)
-        training_state.save(self.folder, self.run, stands, values)
-        write_atomic(str(self.folder / "history.csv"), as_csv(stands.rows))  # to look at; what goes on is the line above
+        state = self.progress.current_state(logs)
+        training_state.save(self.folder, self.run, state, values)
+        write_atomic(str(self.folder / "history.csv"), as_csv(state.rows))  # to look at; what goes on is the line above
         self._saved = time.monotonic()
 
 

@@ -7,21 +7,23 @@ import keras
 import numpy as np
 
 from train import evaluate
-from train.autosave import Keeper
+from train.autosave import Autosave
 from train.batches import Batches
 from train.datasets import Split
 from train.distributed.training import ALONE, Share
 from train.progress import Progress
 from train.recipes import Recipe
-from train.training_state import Standing
+from train.training_state import TrainingState
 
 _WARM_UP = 0.2  # share of the steps
 
 
-def fit(model: keras.Model, split: Split, recipe: Recipe, keeper: Keeper | None = None, *, share: Share = ALONE) -> Standing:
+def fit(
+    model: keras.Model, split: Split, recipe: Recipe, autosave: Autosave | None = None, *, share: Share = ALONE
+) -> TrainingState:
     """Train `model` in place on `split` less what the recipe holds out, and return how far it came: all the way.
 
-    `keeper` puts the training's state away now and then; where it has one, the training goes on from there.
+    `autosave` puts the training's state away now and then; where it has one, the training goes on from there.
     Raises Refused where the loss or a weight stops being finite, at the next row of the history, and Interrupted.
     One of several processes trains on its `share` of every batch, as the others do at the same time on theirs.
     With `recipe.averaging` the model ends with the moving average of its weights, not the last ones.
@@ -36,18 +38,18 @@ def fit(model: keras.Model, split: Split, recipe: Recipe, keeper: Keeper | None 
     n_steps = recipe.n_steps(n_train)
     model.compile(optimizer=optimizer(recipe, n_steps=n_steps), loss=loss(recipe), metrics=["accuracy"])
     model.optimizer.build(model.trainable_variables)
-    standing = keeper.restored(model) if keeper else Standing()
+    state = autosave.restore(model) if autosave else TrainingState()
     validate = validation_accuracy if len(held_out) else None
-    progress = Progress(recipe, standing, n_train=n_train, validate=validate, shown=share.leads)
-    if standing.step < n_steps:
-        callbacks = [progress, keeper.watching(progress)] if keeper else [progress]
-        batches = Batches(training, recipe, first=standing.step, share=share)
-        with keeper.listening() if keeper else nullcontext():
+    progress = Progress(recipe, state, n_train=n_train, validate=validate, shown=share.leads)
+    if state.step < n_steps:
+        callbacks = [progress, autosave.attach(progress)] if autosave else [progress]
+        batches = Batches(training, recipe, first=state.step, share=share)
+        with autosave.handle_interrupts() if autosave else nullcontext():
             # One Keras "epoch" is the whole run: batches are numbered by step, and a recipe's epochs may be fractions.
             model.fit(batches, epochs=1, shuffle=False, verbose=0, callbacks=callbacks)
     if recipe.averaging:
         model.optimizer.finalize_variable_values(model.trainable_variables)
-    return standing
+    return state
 
 
 @contextmanager

@@ -8,13 +8,13 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from train.datasets import Split
-from train.training_state import Row
+from train.training_state import HistoryRow
 
 if TYPE_CHECKING:
     import keras
 
 
-def curves(rows: list[Row], *, title: str) -> bytes:
+def curves(rows: list[HistoryRow], *, title: str) -> bytes:
     """Loss and accuracy over the steps, as a PNG."""
     figure = Figure(figsize=(9, 3.6), layout="constrained")
     figure.suptitle(title)
@@ -31,7 +31,7 @@ def curves(rows: list[Row], *, title: str) -> bytes:
     return _png(figure)
 
 
-def compared(runs: Mapping[str, Sequence[Row]], *, of: str, title: str) -> bytes:
+def compared(runs: Mapping[str, Sequence[HistoryRow]], *, of: str, title: str) -> bytes:
     """The training `of` ("loss" or "accuracy") of several runs over the steps, a line each by its name, as a PNG."""
     figure = Figure(figsize=(7, 4.4), layout="constrained")
     axes = figure.subplots()

@@ -17,35 +17,35 @@ from tensorboard.summary.writer.record_writer import RecordWriter
 
 from edge.errors import note
 from train.recipes import Recipe
-from train.training_state import Diverged, Row, Standing
+from train.training_state import Diverged, HistoryRow, TrainingState
 
 _BAR = 24
 
 
 class Progress(keras.callbacks.Callback):
-    """Keeps a `Row` every `recipe.log_every` steps in `standing`, and draws the bar on stderr where it is to be `shown`.
+    """Keeps a `HistoryRow` every `recipe.log_every` steps in `state`, and draws the bar on stderr where it is to be `shown`.
 
     `validate()` gives the validation accuracy; it is called once an epoch and at the end, or never where it is None.
     A row at which the loss or a weight is not finite ends the training with Diverged.
     """
 
     def __init__(
-        self, recipe: Recipe, standing: Standing, *, n_train: int, validate: Callable[[], float] | None, shown: bool = True
+        self, recipe: Recipe, state: TrainingState, *, n_train: int, validate: Callable[[], float] | None, shown: bool = True
     ) -> None:
         super().__init__()
-        self.recipe, self.standing, self.n_train, self.validate, self.shown = recipe, standing, n_train, validate, shown
+        self.recipe, self.state, self.n_train, self.validate, self.shown = recipe, state, n_train, validate, shown
         self.n_steps = recipe.n_steps(n_train)
         # Left between two rows, a run brings along what the steps since the last one measured.
-        self._carried = standing.step - standing.last_row, standing.loss_sum, standing.accuracy_sum
+        self._carried = state.step - state.last_row, state.loss_sum, state.accuracy_sum
 
     def on_train_begin(self, logs=None) -> None:
-        before = self.standing
+        before = self.state
         self._first_step, self._seconds_before, self._cpu_before = before.step, before.seconds, before.cpu_seconds
         self._cpu_started = time.process_time()
         self._started = self._first_step_done = self._drawn = time.monotonic()
 
     def on_train_batch_end(self, batch, logs=None) -> None:
-        step = self.standing.step = self._first_step + batch + 1
+        step = self.state.step = self._first_step + batch + 1
         if batch == 0:
             self._first_step_done = self._drawn = time.monotonic()
         last = step == self.n_steps
@@ -60,29 +60,29 @@ class Progress(keras.callbacks.Callback):
                 raise Diverged(f"{trouble} at step {step}; try a --learning-rate below {self.recipe.rate:g}", step=step)
         self.draw(step, logs, last=last)
 
-    def stand(self, logs) -> Standing:
-        """The standing at the step that just ended, with `logs`, the running means Keras has for it."""
-        now = self.standing
-        now.seconds = round(self._seconds_before + time.monotonic() - self._started, 2)
-        now.cpu_seconds = round(self._cpu_before + time.process_time() - self._cpu_started, 2)
+    def current_state(self, logs) -> TrainingState:
+        """The state at the step that just ended, with `logs`, the running means Keras has for it."""
+        state = self.state
+        state.seconds = round(self._seconds_before + time.monotonic() - self._started, 2)
+        state.cpu_seconds = round(self._cpu_before + time.process_time() - self._cpu_started, 2)
         n_carried, loss_sum, accuracy_sum = self._carried
-        n_since = now.step - now.last_row - n_carried
-        now.loss_sum = loss_sum + n_since * float(logs["loss"])
-        now.accuracy_sum = accuracy_sum + n_since * float(logs["accuracy"])
-        return now
+        n_since = state.step - state.last_row - n_carried
+        state.loss_sum = loss_sum + n_since * float(logs["loss"])
+        state.accuracy_sum = accuracy_sum + n_since * float(logs["accuracy"])
+        return state
 
     def _keep(self, step: int, logs, validation: float | None) -> None:
-        now = self.stand(logs)
-        n = step - now.last_row
+        state = self.current_state(logs)
+        n = step - state.last_row
         epoch = round(step * self.recipe.batch / self.n_train, 3)
-        now.rows.append(Row(step, epoch, now.seconds, now.loss_sum / n, now.accuracy_sum / n, validation))
-        now.loss_sum = now.accuracy_sum = 0.0
+        state.rows.append(HistoryRow(step, epoch, state.seconds, state.loss_sum / n, state.accuracy_sum / n, validation))
+        state.loss_sum = state.accuracy_sum = 0.0
         self._carried = 0, 0.0, 0.0
         self.model.reset_metrics()
 
     def _trouble(self) -> str | None:
-        if not math.isfinite(self.standing.rows[-1].loss):
-            return f"the loss is {self.standing.rows[-1].loss}"
+        if not math.isfinite(self.state.rows[-1].loss):
+            return f"the loss is {self.state.rows[-1].loss}"
         # TensorFlow's relu turns NaN into 0: dead weights can hide behind a finite loss.
         if not all(np.isfinite(weight).all() for weight in self.model.get_weights()):
             return "the weights are not finite"
@@ -97,28 +97,28 @@ class Progress(keras.callbacks.Callback):
         self._drawn = now
         # The first step compiles the network; it says nothing about the others.
         left = (now - self._first_step_done) / max(step - self._first_step - 1, 1) * (self.n_steps - step)
-        rows = self.standing.rows
+        rows = self.state.rows
         loss, accuracy = (rows[-1].loss, rows[-1].accuracy) if rows else (float(logs["loss"]), float(logs["accuracy"]))
-        said = f"step {step}/{self.n_steps}  loss {loss:.4f}  accuracy {accuracy:.4f}  {_clock(left)} left"
+        text = f"step {step}/{self.n_steps}  loss {loss:.4f}  accuracy {accuracy:.4f}  {_clock(left)} left"
         # A line that fills the screen's width would begin another, and leave this one behind.
         room = (os.get_terminal_size(sys.stderr.fileno()).columns or 80) - 1 if on_screen else 128
-        width = min(_BAR, room - len(said) - 3)
+        width = min(_BAR, room - len(text) - 3)
         bar = f"[{'=' * (width * step // self.n_steps):<{width}}] " if width > 0 else ""
-        line = f"{bar}{said}"[:room]
+        line = f"{bar}{text}"[:room]
         note(f"\r{line}\x1b[K" if on_screen else line, end="\n" if last or not on_screen else "")
 
 
-def as_csv(rows: list[Row]) -> bytes:
+def as_csv(rows: list[HistoryRow]) -> bytes:
     """history.csv: a header and a line a row; an empty field where there is no value."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    names = [f.name for f in fields(Row)]
+    names = [f.name for f in fields(HistoryRow)]
     writer.writerow(names)
     writer.writerows([getattr(row, name) for name in names] for row in rows)
     return text.getvalue().encode()
 
 
-def as_events(rows: list[Row], *, started: float) -> bytes:
+def as_events(rows: list[HistoryRow], *, started: float) -> bytes:
     """TensorBoard scalars of `rows` as an event file, by TensorBoard's own record writer.
 
     Its EventFileWriter would load TensorFlow where that is installed, seconds for a run on another backend. `started` is when

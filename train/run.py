@@ -38,27 +38,27 @@ def train(
 
     A folder that holds this very run is left as it is and its figures returned; one that holds it half done goes on;
     another run's is refused with UsageError. Raises Refused where the training diverges, Interrupted at Ctrl-C.
-    `deterministic` says that the backend was told to be; of several processes the one that leads calls this, the others
+    `deterministic` says that the backend was told to be; of several processes the one that leads calls identity, the others
     `follow`.
     """
     if not recipe.n_training(len(dataset.train)):
         raise UsageError(f"--held-out {recipe.held_out} of {len(dataset.train):,} pictures leaves none to train on")
-    this = _this(network, dataset, recipe, deterministic)
-    with _alone_in(out):
-        if finished := _finished(out, this):
+    identity = _identity(network, dataset, recipe, deterministic)
+    with _locked(out):
+        if finished := _finished_figures(out, identity):
             return finished
-        if half_done := training_state.run_in(out):
-            _refuse_another(half_done, this, out)
-        return _fill(out, network, dataset, recipe, this=this, save_every_s=save_every_s, share=share)
+        if half_done := training_state.saved_run(out):
+            _refuse_another(half_done, identity, out)
+        return _train_and_write(out, network, dataset, recipe, identity=identity, save_every_s=save_every_s, share=share)
 
 
 def follow(network: str, dataset: Dataset, recipe: Recipe, out: Path, *, deterministic: bool = False, share: Share) -> None:
     """Train along with the process that leads, which alone touches `out`. Raises what `train` does."""
-    this = _this(network, dataset, recipe, deterministic)
-    _trained(out, network, dataset, recipe, this=this, save_every_s=math.inf, share=share)
+    identity = _identity(network, dataset, recipe, deterministic)
+    _train_network(out, network, dataset, recipe, identity=identity, save_every_s=math.inf, share=share)
 
 
-def _this(network: str, dataset: Dataset, recipe: Recipe, deterministic: bool) -> dict[str, Any]:
+def _identity(network: str, dataset: Dataset, recipe: Recipe, deterministic: bool) -> dict[str, Any]:
     """What makes a run this run: with any of it changed, its weights would be others."""
     return {
         "network": network,
@@ -69,54 +69,54 @@ def _this(network: str, dataset: Dataset, recipe: Recipe, deterministic: bool) -
     }
 
 
-def _trained(
-    out: Path, network: str, dataset: Dataset, recipe: Recipe, *, this: dict[str, Any], save_every_s: float, share: Share
-) -> tuple["keras.Model", training_state.Standing]:
+def _train_network(
+    out: Path, network: str, dataset: Dataset, recipe: Recipe, *, identity: dict[str, Any], save_every_s: float, share: Share
+) -> tuple["keras.Model", training_state.TrainingState]:
     """The trained network, and how far it came; nothing is left of the other processes by then."""
-    with training.joined(share, this, batch=recipe.batch):
+    with training.joined(share, identity, batch=recipe.batch):
         model = architecture(network).build(recipe)
         # They import Keras, which the line above had to quieten.
-        from train.autosave import Keeper
+        from train.autosave import Autosave
         from train.fit import fit
 
-        keeper = Keeper(out, this, every_s=save_every_s, share=share)
-        done = fit(model, dataset.train, recipe, keeper, share=share)
+        autosave = Autosave(out, identity, every_s=save_every_s, share=share)
+        state = fit(model, dataset.train, recipe, autosave, share=share)
         training.check_same(share, model)
         weights = model.get_weights()
     if not share.alone:
         # What was built among the others cannot be asked without them.
         model = architecture(network).build(recipe)
         model.set_weights(weights)
-    return model, done
+    return model, state
 
 
-def _fill(
-    out: Path, network: str, dataset: Dataset, recipe: Recipe, *, this: dict[str, Any], save_every_s: float, share: Share
+def _train_and_write(
+    out: Path, network: str, dataset: Dataset, recipe: Recipe, *, identity: dict[str, Any], save_every_s: float, share: Share
 ) -> dict[str, Any]:
     try:
-        model, done = _trained(out, network, dataset, recipe, this=this, save_every_s=save_every_s, share=share)
+        model, state = _train_network(out, network, dataset, recipe, identity=identity, save_every_s=save_every_s, share=share)
     except Refused:
-        training_state.forget(out)
+        training_state.remove(out)
         raise
     except KeyboardInterrupt:  # before the first step, or a second time, while the first was being heeded
         how = "the same command goes on from the last save" if begun(out) else "nothing is lost: no step was saved yet"
         raise Interrupted(f"interrupted; {how}") from None
     try:
-        return _scored(out, dataset, recipe, model, done, this=this, share=share)
+        return _write_results(out, dataset, recipe, model, state, identity=identity, share=share)
     except KeyboardInterrupt:
         raise Interrupted("interrupted after the last step, which is saved; the same command goes on") from None
 
 
-def _scored(
-    out: Path, dataset: Dataset, recipe: Recipe, model: "keras.Model", done: training_state.Standing, *, this: dict[str, Any],
-    share: Share,
+def _write_results(
+    out: Path, dataset: Dataset, recipe: Recipe, model: "keras.Model", state: training_state.TrainingState, *,
+    identity: dict[str, Any], share: Share,
 ) -> dict[str, Any]:  # fmt: skip
     """The trained `model` asked about the test split, and the run folder filled."""
     from train import evaluate, plots, progress
 
-    network = this["network"]
+    network = identity["network"]
     answers = evaluate.logits(model, dataset.test.images)
-    here = host.read()
+    machine = host.read()
     figures = {
         "network": network,
         "data": dataset.name,
@@ -125,23 +125,23 @@ def _scored(
         "top1": evaluate.top1(answers, dataset.test.labels),
         "n_images": len(dataset.test),
         "n_parameters": model.count_params(),
-        "steps": done.step,
-        "epochs": done.rows[-1].epoch,
-        "seconds": round(done.seconds, 1),
-        "cpu_seconds": round(done.cpu_seconds, 1),
-        "examples_per_second": round(done.step * recipe.batch / done.seconds),
+        "steps": state.step,
+        "epochs": state.rows[-1].epoch,
+        "seconds": round(state.seconds, 1),
+        "cpu_seconds": round(state.cpu_seconds, 1),
+        "examples_per_second": round(state.step * recipe.batch / state.seconds),
         "peak_rss_mib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
-        "machine": f"{here.machine}, {here.cpu_model}, {here.n_cpus} cores{_accelerators()}",
+        "machine": f"{machine.machine}, {machine.cpu_model}, {machine.n_cpus} cores{_accelerators()}",
         "processes": share.n_processes,
-        "backend": this["backend"],
-        "deterministic": this["deterministic"],
+        "backend": identity["backend"],
+        "deterministic": identity["deterministic"],
         "versions": _versions(),
     }
-    write_atomic(str(out / "history.csv"), progress.as_csv(done.rows))
-    write_atomic(str(out / "curves.png"), plots.curves(done.rows, title=f"{network} on {dataset.name}, {recipe.name}"))
+    write_atomic(str(out / "history.csv"), progress.as_csv(state.rows))
+    write_atomic(str(out / "curves.png"), plots.curves(state.rows, title=f"{network} on {dataset.name}, {recipe.name}"))
     write_atomic(str(out / "predictions.png"), plots.predictions(dataset.test, answers, dataset.class_names))
     write_atomic(str(out / "network.png"), plots.network(model))
-    events = progress.as_events(done.rows, started=time.time() - done.seconds)
+    events = progress.as_events(state.rows, started=time.time() - state.seconds)
     write_atomic(str(out / "tensorboard" / "events.out.tfevents.edgeproof"), events)
     checkpoint.Checkpoint(
         network=network,
@@ -153,7 +153,7 @@ def _scored(
         weights=checkpoint.weights_of(model),
     ).save(out)
     write_atomic(str(out / RESULT), json.dumps(figures, indent=2).encode() + b"\n")
-    training_state.forget(out)
+    training_state.remove(out)
     return figures
 
 
@@ -172,7 +172,7 @@ def sentence(figures: dict[str, Any]) -> str:
 
 
 @contextmanager
-def _alone_in(out: Path) -> Iterator[None]:
+def _locked(out: Path) -> Iterator[None]:
     """The run folder, made, proved to take files, cleared of what a kill left, and held against a second training.
 
     Raises StorageError before the minutes of training, not after; UsageError where another process trains there.
@@ -193,27 +193,27 @@ def _alone_in(out: Path) -> Iterator[None]:
         os.close(handle)
 
 
-def _finished(out: Path, this: dict[str, Any]) -> dict[str, Any] | None:
+def _finished_figures(out: Path, identity: dict[str, Any]) -> dict[str, Any] | None:
     if not (out / RESULT).exists():
         return None
     if not (out / checkpoint.FILE).exists():
         note(one_line(f"{out} holds a {RESULT} without a {checkpoint.FILE}; training again"))
         return None
-    there = checkpoint.load(out)
-    found = {"network": there.network, "data": there.data_digest, "recipe": dataclasses.asdict(there.recipe)}
-    found |= {name: there.figures[name] for name in ("backend", "deterministic") if name in there.figures}
-    _refuse_another(found, this, out)
-    training_state.forget(out)  # a kill may have come between the last two steps of a run
+    saved = checkpoint.load(out)
+    saved_identity = {"network": saved.network, "data": saved.data_digest, "recipe": dataclasses.asdict(saved.recipe)}
+    saved_identity |= {name: saved.figures[name] for name in ("backend", "deterministic") if name in saved.figures}
+    _refuse_another(saved_identity, identity, out)
+    training_state.remove(out)  # a kill may have come between the last two steps of a run
     note(one_line(f"{out} holds this run already; nothing to train"))
-    return there.figures
+    return saved.figures
 
 
-def _refuse_another(found: dict[str, Any], this: dict[str, Any], out: Path) -> None:
+def _refuse_another(saved: dict[str, Any], identity: dict[str, Any], out: Path) -> None:
     # What an older version did not know of was at its usual value.
-    usual = {"recipe": dataclasses.asdict(Recipe()), "backend": this["backend"], "deterministic": False}
-    before = usual | found | {"recipe": usual["recipe"] | found["recipe"]}
-    if before != this:
-        raise UsageError(f"{out} holds another run ({_differences(before, this)}); choose an --out")
+    usual = {"recipe": dataclasses.asdict(Recipe()), "backend": identity["backend"], "deterministic": False}
+    before = usual | saved | {"recipe": usual["recipe"] | saved["recipe"]}
+    if before != identity:
+        raise UsageError(f"{out} holds another run ({_differences(before, identity)}); choose an --out")
 
 
 def _differences(before: dict[str, Any], now: dict[str, Any]) -> str:

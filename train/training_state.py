@@ -1,7 +1,7 @@
 """How far a training has come, and the file in the run folder that says so.
 
 `training.npz` holds every variable of the model and of the optimizer, the states of the random generators among them
-(Keras's own files leave those out), which run it is, and its standing. It is replaced whole, never written in place.
+(Keras's own files leave those out), the run's identity and its progress. It is replaced whole, never written in place.
 """
 
 import dataclasses
@@ -20,7 +20,7 @@ FILE = "training.npz"
 
 
 class Diverged(Refused):
-    """A loss or a weight is not finite any more, as was found at `step`."""
+    """A loss or a weight is not finite any more, first seen at `step`."""
 
     def __init__(self, message: str, *, step: int) -> None:
         super().__init__(message)
@@ -28,7 +28,7 @@ class Diverged(Refused):
 
 
 @dataclass(frozen=True)
-class Row:
+class HistoryRow:
     """One row of history.csv; `loss` and `accuracy` are means since the row before."""
 
     step: int
@@ -40,13 +40,13 @@ class Row:
 
 
 @dataclass
-class Standing:
+class TrainingState:
     """Steps done, seconds spent, the rows so far, and the sums since the last row."""
 
     step: int = 0
     seconds: float = 0.0
     cpu_seconds: float = 0.0  # of all cores together
-    rows: list[Row] = field(default_factory=list)
+    rows: list[HistoryRow] = field(default_factory=list)
     # Loss and accuracy summed over the steps since the last row, for a run that is left between two rows.
     loss_sum: float = 0.0
     accuracy_sum: float = 0.0
@@ -57,21 +57,21 @@ class Standing:
         return self.rows[-1].step if self.rows else 0
 
 
-def save(folder: Path, run: dict[str, Any], standing: Standing, values: list[np.ndarray]) -> None:
-    """Put the variables' `values` and the `standing` of `run` into `folder`/training.npz, whole or not at all."""
-    about = {"run": run, "standing": dataclasses.asdict(standing)}
+def save(folder: Path, run: dict[str, Any], state: TrainingState, values: list[np.ndarray]) -> None:
+    """Put the variables' `values` and the `state` of `run` into `folder`/training.npz, whole or not at all."""
+    about = {"run": run, "standing": dataclasses.asdict(state)}
     npz.write(folder / FILE, about, {str(i): value for i, value in enumerate(values)})
 
 
-def load(folder: Path) -> tuple[Standing, list[np.ndarray]] | None:
+def load(folder: Path) -> tuple[TrainingState, list[np.ndarray]] | None:
     """What `save` put there; None where there is nothing, or nothing of use, which is then set aside."""
     if not (folder / FILE).exists():
         return None
     try:
         about, arrays = npz.read(folder / FILE)
-        found = Standing(**about["standing"])
-        found.rows = [Row(**row) for row in about["standing"]["rows"]]
-        return found, [arrays[str(i)] for i in range(len(arrays))]
+        state = TrainingState(**about["standing"])
+        state.rows = [HistoryRow(**row) for row in about["standing"]["rows"]]
+        return state, [arrays[str(i)] for i in range(len(arrays))]
     except InputError:
         set_aside(folder, "damaged, or not one of ours")
     except (KeyError, TypeError):
@@ -81,9 +81,9 @@ def load(folder: Path) -> tuple[Standing, list[np.ndarray]] | None:
 
 def set_aside(folder: Path, why: str) -> None:
     """Keep `folder`/training.npz under another name, as another version may be able to go on with it, and say so."""
-    kept = next(path for path in _names_aside(folder) if not path.exists())
-    (folder / FILE).replace(kept)
-    note(one_line(f"{folder / FILE}: {why}; kept as {kept.name}, training from the beginning"))
+    unusable = next(path for path in _names_aside(folder) if not path.exists())
+    (folder / FILE).replace(unusable)
+    note(one_line(f"{folder / FILE}: {why}; kept as {unusable.name}, training from the beginning"))
 
 
 def _names_aside(folder: Path) -> Iterator[Path]:
@@ -91,7 +91,7 @@ def _names_aside(folder: Path) -> Iterator[Path]:
     yield from (folder / f"{FILE}.unusable-{n}" for n in itertools.count(2))
 
 
-def run_in(folder: Path) -> dict[str, Any] | None:
+def saved_run(folder: Path) -> dict[str, Any] | None:
     """Which run lies half done in `folder`; None where there is none, or nothing of use."""
     if not (folder / FILE).exists():
         return None
@@ -102,6 +102,6 @@ def run_in(folder: Path) -> dict[str, Any] | None:
         return None
 
 
-def forget(folder: Path) -> None:
+def remove(folder: Path) -> None:
     """Remove what `save` put there: the run is done, or not worth going on with."""
     (folder / FILE).unlink(missing_ok=True)

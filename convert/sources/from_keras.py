@@ -23,7 +23,7 @@ from edge.errors import InputError, ModelError, missing, note, one_line
 from edge.silence import silence_native_output
 from train import evaluate
 from train.datasets import folder
-from train.datasets.folder import CLASSES, SIDES, Pictures
+from train.datasets.folder import CLASSES, SIDES, FolderDataset
 
 _WANTED = 'wanted an object such as {"scale": 0.00392156862745098}'
 N_TRIED = 500
@@ -46,7 +46,7 @@ class Foreign:
     contract: InputContract
     scale: float
     offset: float
-    dataset: Pictures
+    dataset: FolderDataset
     digest: str  # SHA-256 of the architecture and the weights
     saved_with: str  # the version of Keras the file names
     loaded: keras.Model  # as it came: never trained, never changed

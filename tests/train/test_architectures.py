@@ -216,8 +216,8 @@ def test_a_shift_before_the_networks_central_crop_is_a_crop_anywhere():
     image = np.random.default_rng(0).integers(1, 256, (1, 32, 32, 3), np.uint8)
     crops = {image[0, y : y + 24, x : x + 24].tobytes(): (y, x) for y in range(9) for x in range(9)}
     network = architecture("cifar-lrn").build(Recipe(standardization="data-set"))
-    found = set()
+    places = set()
     for k in range(400):
         moved = augment(image, Recipe(shift=4), np.random.default_rng(k))
-        found.add(crops[np.array(network.get_layer("crop")(moved)).astype(np.uint8).tobytes()])
-    assert len(found) > 70  # of 81 places
+        places.add(crops[np.array(network.get_layer("crop")(moved)).astype(np.uint8).tobytes()])
+    assert len(places) > 70  # of 81 places

@@ -33,12 +33,12 @@ def test_brightness_moves_a_whole_picture_and_does_not_clip():
 
 def test_contrast_spreads_about_each_channels_mean_over_what_the_crop_will_show():
     images = pictures(1)
-    seen = augment(images, Recipe(shift=4, contrast=0.8), by(3))[0, 4:28, 4:28]
+    cropped = augment(images, Recipe(shift=4, contrast=0.8), by(3))[0, 4:28, 4:28]
     # Two pixels of one channel keep the ratio of their distances to that channel's mean.
-    means = seen.mean(axis=(0, 1))
+    means = cropped.mean(axis=(0, 1))
     plain = augment(images, Recipe(shift=4), by(3))[0, 4:28, 4:28]
     np.testing.assert_allclose(means, plain.mean(axis=(0, 1)), atol=1e-2)
-    factors = (seen - means) / (plain - plain.mean(axis=(0, 1)))
+    factors = (cropped - means) / (plain - plain.mean(axis=(0, 1)))
     assert factors.std() < 1e-2 and 0.2 <= factors.mean() <= 1.8 and abs(factors.mean() - 1) > 0.05
 
 

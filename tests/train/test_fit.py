@@ -19,14 +19,14 @@ LABELS = np.array([0, 2], np.uint8)
 
 @pytest.mark.parametrize(("reduction", "share"), [("mean", 0.5), ("sum", 1.0)])
 def test_cross_entropy_is_minus_the_log_of_the_labels_probability(reduction, share):
-    found = float(loss(Recipe(loss_reduction=reduction))(LABELS, LOGITS))
-    assert found == pytest.approx(share * (-math.log(0.7) - math.log(0.25)), abs=1e-6)
+    cross_entropy = float(loss(Recipe(loss_reduction=reduction))(LABELS, LOGITS))
+    assert cross_entropy == pytest.approx(share * (-math.log(0.7) - math.log(0.25)), abs=1e-6)
 
 
 def test_label_smoothing_spreads_its_share_over_all_classes():
     # 0.3 spread over three classes: the target is 0.8, 0.1, 0.1.
-    found = float(loss(Recipe(label_smoothing=0.3, loss_reduction="sum"))(LABELS[:1], LOGITS[:1]))
-    assert found == pytest.approx(-0.8 * math.log(0.7) - 0.1 * math.log(0.2) - 0.1 * math.log(0.1), abs=1e-6)
+    cross_entropy = float(loss(Recipe(label_smoothing=0.3, loss_reduction="sum"))(LABELS[:1], LOGITS[:1]))
+    assert cross_entropy == pytest.approx(-0.8 * math.log(0.7) - 0.1 * math.log(0.2) - 0.1 * math.log(0.1), abs=1e-6)
 
 
 def test_one_cycle_warms_up_for_a_fifth_and_ends_at_zero():

@@ -17,7 +17,7 @@ from edge.errors import Interrupted
 from train import checkpoint, datasets, evaluate, npz, training_state
 from train import run as training
 from train.architectures import architecture
-from train.autosave import Keeper
+from train.autosave import Autosave
 from train.batches import Batches
 from train.fit import fit
 from train.recipes import Recipe
@@ -66,8 +66,8 @@ def test_after_kill_9_the_same_command_ends_with_the_weights_of_an_undisturbed_r
     assert done.returncode == 0 and re.search(r"^going on at step [\d,]+$", done.stderr, re.M)
     assert same_weights(tmp_path / RUN, undisturbed)
     assert {p.name for p in (tmp_path / RUN).iterdir()} == {p.name for p in undisturbed.iterdir()}
-    history, whole = ((folder / "history.csv").read_text().splitlines() for folder in (tmp_path / RUN, undisturbed))
-    assert [row.split(",")[:2] for row in history] == [row.split(",")[:2] for row in whole]
+    history, reference = [(path / "history.csv").read_text().splitlines() for path in (tmp_path / RUN, undisturbed)]
+    assert [row.split(",")[:2] for row in history] == [row.split(",")[:2] for row in reference]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs SIGINT")
@@ -76,8 +76,8 @@ def test_ctrl_c_saves_says_how_to_go_on_and_ends_with_130(tmp_path, undisturbed)
     process.send_signal(signal.SIGINT)
     out, err = process.communicate()
     assert process.returncode == 130 and out == ""
-    said = err.splitlines()[-1]
-    step = re.fullmatch(r"train\.mnist: interrupted; step ([\d,]+) of 400 is saved; the same command goes on", said)[1]
+    message = err.splitlines()[-1]
+    step = re.fullmatch(r"train\.mnist: interrupted; step ([\d,]+) of 400 is saved; the same command goes on", message)[1]
     rows = (tmp_path / RUN / "history.csv").read_text().splitlines()[1:]
     assert len(rows) == int(step.replace(",", "")) // Recipe().log_every
     again = train(tmp_path, "--resume")
@@ -124,7 +124,7 @@ def test_resume_without_a_run_to_go_on_with_is_one_line(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-class Leaves(Keeper):
+class Leaves(Autosave):
     """Is interrupted when it has seen `n_steps` steps."""
 
     def __init__(self, folder, run, *, n_steps):
@@ -140,30 +140,30 @@ class Leaves(Keeper):
 def test_left_between_two_rows_and_taken_up_a_run_has_the_same_weights_and_the_same_history(optimizer, tmp_path):
     digits = datasets.digits.load().train
     recipe = Recipe(steps=12, log_every=5, optimizer=optimizer, averaging=0.9, batch=32)
-    whole = architecture("deep-mnist").build(recipe)  # it has a dropout, whose random state must come along
-    rows = fit(whole, digits, recipe).rows
+    straight = architecture("deep-mnist").build(recipe)  # it has a dropout, whose random state must come along
+    rows = fit(straight, digits, recipe).rows
     with pytest.raises(Interrupted, match=r"^interrupted; step 7 of 12 is saved"):
         fit(architecture("deep-mnist").build(recipe), digits, recipe, Leaves(tmp_path, {}, n_steps=7))
     later = architecture("deep-mnist").build(recipe)
-    stood = fit(later, digits, recipe, Keeper(tmp_path, {}, every_s=1e9))
-    assert [row.step for row in stood.rows] == [row.step for row in rows] == [5, 10, 12]
-    for ours, theirs in zip(stood.rows, rows, strict=True):
+    state = fit(later, digits, recipe, Autosave(tmp_path, {}, every_s=1e9))
+    assert [row.step for row in state.rows] == [row.step for row in rows] == [5, 10, 12]
+    for ours, theirs in zip(state.rows, rows, strict=True):
         # Means of float32 means.
         assert (ours.loss, ours.accuracy) == pytest.approx((theirs.loss, theirs.accuracy), rel=1e-5)
-    for ours, theirs in zip(later.get_weights(), whole.get_weights(), strict=True):
+    for ours, theirs in zip(later.get_weights(), straight.get_weights(), strict=True):
         np.testing.assert_array_equal(ours, theirs)
 
 
 def test_a_run_killed_after_its_last_step_trains_no_further(tmp_path):
     digits = datasets.digits.load().train
     recipe = Recipe(steps=3, batch=32)
-    fit(architecture("lenet5-relu").build(recipe), digits, recipe, Keeper(tmp_path, {}, every_s=1e9))
+    fit(architecture("lenet5-relu").build(recipe), digits, recipe, Autosave(tmp_path, {}, every_s=1e9))
     later = architecture("lenet5-relu").build(Recipe(seed=9))
-    assert fit(later, digits, recipe, Keeper(tmp_path, {}, every_s=1e9)).step == 3
+    assert fit(later, digits, recipe, Autosave(tmp_path, {}, every_s=1e9)).step == 3
     assert len(Batches(digits, recipe, first=3)) == 0
 
 
-NO_RUN = {"standing": dataclasses.asdict(training_state.Standing())}
+NO_RUN = {"standing": dataclasses.asdict(training_state.TrainingState())}
 
 
 @pytest.mark.parametrize(
@@ -181,7 +181,7 @@ def test_a_state_of_no_use_is_kept_under_another_name_and_trained_again_from_the
     else:
         npz.write(path, about, {})
     before = path.read_bytes()
-    assert training_state.run_in(tmp_path) is None
+    assert training_state.saved_run(tmp_path) is None
     assert training_state.load(tmp_path) is None
     assert capsys.readouterr().err == f"{path}: {why}; kept as training.npz.unusable, training from the beginning\n"
     assert not path.exists() and (tmp_path / "training.npz.unusable").read_bytes() == before
@@ -227,10 +227,10 @@ def test_ctrl_c_before_the_first_step_says_whether_there_is_something_to_go_on_w
 
 
 def test_a_state_of_other_variables_is_said_and_trained_again_from_the_beginning(tmp_path, capsys):
-    training_state.save(tmp_path, {}, training_state.Standing(step=2), [np.zeros(3)])
+    training_state.save(tmp_path, {}, training_state.TrainingState(step=2), [np.zeros(3)])
     model = architecture("lenet5-relu").build()
     model.compile("adam")
-    assert Keeper(tmp_path, {}, every_s=1).restored(model) == training_state.Standing()
+    assert Autosave(tmp_path, {}, every_s=1).restore(model) == training_state.TrainingState()
     assert "of another version of Keras; kept as training.npz.unusable" in capsys.readouterr().err
 
 

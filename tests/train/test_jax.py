@@ -84,16 +84,16 @@ np.savez(sys.argv[1], **answers)
 
 
 def test_every_network_gives_the_same_logits_on_both_backends(tmp_path):
-    found = {}
+    logits_by_backend = {}
     for backend in ("jax", "tensorflow"):
         done = run(sys.executable, "-c", EVERY_NETWORK, tmp_path / backend, PYTHONPATH=str(ROOT), KERAS_BACKEND=backend)
         assert done.returncode == 0, done.stderr
         with np.load(tmp_path / f"{backend}.npz") as answers:
-            found[backend] = dict(answers)
-    assert len(found["jax"]) == 10
-    for name, logits in found["tensorflow"].items():
+            logits_by_backend[backend] = dict(answers)
+    assert len(logits_by_backend["jax"]) == 10
+    for name, logits in logits_by_backend["tensorflow"].items():
         # float32 sums of thousands of products in another order.
-        np.testing.assert_allclose(found["jax"][name], logits, rtol=1e-4, err_msg=name)
+        np.testing.assert_allclose(logits_by_backend["jax"][name], logits, rtol=1e-4, err_msg=name)
         assert np.ptp(logits) > 0, name
 
 

@@ -14,7 +14,7 @@ from PIL import Image
 from train import plots
 from train.progress import Progress
 from train.recipes import Recipe
-from train.training_state import Row, Standing
+from train.training_state import HistoryRow, TrainingState
 
 LOGS = {"loss": 0.12345, "accuracy": 0.98765}
 
@@ -26,13 +26,13 @@ def drawn(monkeypatch):
     def draw(columns: int) -> str:
         master, slave = os.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
-        with os.fdopen(slave, "w") as screen, os.fdopen(master, "rb", buffering=0) as seen:
+        with os.fdopen(slave, "w") as screen, os.fdopen(master, "rb", buffering=0) as terminal:
             monkeypatch.setattr(sys, "stderr", screen)
-            progress = Progress(Recipe(epochs=0, steps=20_000), Standing(), n_train=60_000, validate=None)
+            progress = Progress(Recipe(epochs=0, steps=20_000), TrainingState(), n_train=60_000, validate=None)
             progress.on_train_begin()
             progress.draw(5_000, LOGS, last=True)
             monkeypatch.undo()
-            return seen.read(1024).decode().removeprefix("\r").removesuffix("\x1b[K\r\n")
+            return terminal.read(1024).decode().removeprefix("\r").removesuffix("\x1b[K\r\n")
 
     return draw
 
@@ -50,7 +50,7 @@ def test_a_screen_too_narrow_for_the_words_gets_their_beginning(drawn):
 
 @pytest.mark.parametrize("n_rows", [1, 2, 40])
 def test_curves_of_few_rows_can_be_seen(n_rows):
-    rows = [Row(step, 1.0, 1.0, 2.0 / step, 0.5, None) for step in range(1, n_rows + 1)]
+    rows = [HistoryRow(step, 1.0, 1.0, 2.0 / step, 0.5, None) for step in range(1, n_rows + 1)]
     picture = np.asarray(Image.open(io.BytesIO(plots.curves(rows, title=""))).convert("RGB")).astype(int)
     blue = (abs(picture - (31, 119, 180)).sum(axis=2) < 10)[:, : picture.shape[1] // 2]  # matplotlib's first colour
     assert blue.sum() > 20

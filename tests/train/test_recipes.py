@@ -46,14 +46,14 @@ DOCUMENTED = {
 
 
 def test_every_documented_recipe_has_the_numbers_of_its_document():
-    found = {}
+    recorded = {}
     for network in RECIPES:
         if "documented" in RECIPES[network]:
             r = RECIPES[network]["documented"]
             n = r.n_training(50_000 if network == "cifar-lrn" else 60_000)
-            found[network] = (r.optimizer, r.rate, r.batch, r.n_steps(n), r.loss_reduction, n)
+            recorded[network] = (r.optimizer, r.rate, r.batch, r.n_steps(n), r.loss_reduction, n)
             assert (r.schedule, r.label_smoothing, r.averaging, r.initialization) == ("constant", 0, 0, "documented")
-    assert found == DOCUMENTED
+    assert recorded == DOCUMENTED
     lrn = RECIPES["cifar-lrn"]["documented"]
     assert (lrn.shift, lrn.flip, lrn.brightness, lrn.contrast, lrn.l2) == (4, 0.5, 63, 0.8, 0.004)
 

@@ -83,14 +83,14 @@ def test_what_does_not_begin_like_a_checkpoint_is_called_so_and_nobody_is_told_t
     (tmp_path / "checkpoint.npz").write_bytes(content)
     with pytest.raises(InputError) as refused:
         checkpoint.load(tmp_path)
-    said = "not a checkpoint (it does not begin like one): train again or copy it again"
-    assert str(refused.value) == f"{tmp_path}/checkpoint.npz: {said}"
+    message = "not a checkpoint (it does not begin like one): train again or copy it again"
+    assert str(refused.value) == f"{tmp_path}/checkpoint.npz: {message}"
 
 
 def test_an_array_of_objects_in_a_checkpoint_is_damage_and_nobody_is_told_to_unpickle_it(tmp_path):
     np.savez(tmp_path / "checkpoint.npz", weights=np.array([None]))
-    said = r"checkpoint\.npz: damaged \(an array in it is not of plain numbers\); remove its folder and train again, or copy"
-    with pytest.raises(InputError, match=said):
+    message = r"checkpoint\.npz: damaged \(an array in it is not of plain numbers\); remove its folder and train again, or copy"
+    with pytest.raises(InputError, match=message):
         checkpoint.load(tmp_path)
 
 
@@ -145,9 +145,9 @@ def test_tensorboard_events_stand_at_the_time_they_were_made(tmp_path):
     from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
 
     from train.progress import as_events
-    from train.training_state import Row
+    from train.training_state import HistoryRow
 
-    (tmp_path / "events").write_bytes(as_events([Row(5, 0.1, 2.5, 0.7, 0.8, None)], started=1.7e9))
+    (tmp_path / "events").write_bytes(as_events([HistoryRow(5, 0.1, 2.5, 0.7, 0.8, None)], started=1.7e9))
     *_, event = EventFileLoader(str(tmp_path / "events")).Load()
     assert (event.step, event.wall_time) == (5, 1.7e9 + 2.5)
     assert {value.tag for value in event.summary.value} == {"loss", "accuracy"}
@@ -230,8 +230,8 @@ def test_a_backend_that_is_not_there_is_one_line(tmp_path):
     )  # fmt: skip
     for module in ("train", "train.compare optimizers"):
         done = run(sys.executable, "-m", *module.split(), cwd=tmp_path, PYTHONPATH=str(ROOT), KERAS_BACKEND="torch")
-        said = f"{module.split()[0]}: KERAS_BACKEND=torch: not a backend that was tried; set tensorflow or jax\n"
-        assert (done.returncode, done.stderr) == (2, said)
+        message = f"{module.split()[0]}: KERAS_BACKEND=torch: not a backend that was tried; set tensorflow or jax\n"
+        assert (done.returncode, done.stderr) == (2, message)
     gone = "import sys; sys.modules['jax'] = None\nfrom train.mnist import errors, main; sys.exit(errors.run(main, 'x'))"
     done = run(
         sys.executable, "-c", gone, "--data", "digits", "--arch", "lenet5-relu", cwd=tmp_path, PYTHONPATH=str(ROOT),
@@ -247,5 +247,5 @@ def train(*flags, cwd, **environment):
 @pytest.mark.parametrize("module", ["train.mnist", "train.compare optimizers"])
 def test_a_folder_for_the_digits_which_need_none_is_one_line(module, tmp_path):
     done = run(sys.executable, "-m", *module.split(), "--data", "digits", "--data-dir", "x", cwd=tmp_path, PYTHONPATH=str(ROOT))
-    said = f"{module.split()[0]}: --data digits come with scikit-learn; leave out --data-dir\n"
-    assert (done.returncode, done.stderr) == (2, said)
+    message = f"{module.split()[0]}: --data digits come with scikit-learn; leave out --data-dir\n"
+    assert (done.returncode, done.stderr) == (2, message)

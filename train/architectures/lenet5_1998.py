@@ -65,20 +65,20 @@ class PartialConv2D(layers.Layer):
         self.bias_initializer = initializers.get(bias_initializer)
 
     def build(self, input_shape):
-        pairs = [(seen, i) for i, all_seen in enumerate(self.connections) for seen in all_seen]
+        pairs = [(s2, c3) for c3, s2_maps in enumerate(self.connections) for s2 in s2_maps]
         n_in, n_out = input_shape[-1], len(self.connections)
-        # Row p puts pair p's kernel where the whole kernel has it; every pair not connected stays zero.
+        # HistoryRow p puts pair p's kernel in the full kernel; every pair not connected stays zero.
         self.place = np.zeros((len(pairs), n_in * n_out), np.float32)
-        for p, (seen, i) in enumerate(pairs):
-            self.place[p, seen * n_out + i] = 1
-        self.whole = (self.size, self.size, n_in, n_out)
+        for p, (s2, c3) in enumerate(pairs):
+            self.place[p, s2 * n_out + c3] = 1
+        self.full_shape = (self.size, self.size, n_in, n_out)
         self.kernel = self.add_weight(
             shape=(self.size, self.size, len(pairs)), initializer=self.kernel_initializer, name="kernel"
         )
         self.bias = self.add_weight(shape=(n_out,), initializer=self.bias_initializer, name="bias")
 
     def call(self, x):
-        kernel = ops.reshape(ops.matmul(self.kernel, self.place), self.whole)
+        kernel = ops.reshape(ops.matmul(self.kernel, self.place), self.full_shape)
         return self.activation(ops.conv(x, kernel, padding="valid") + self.bias)
 
 

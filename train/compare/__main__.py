@@ -1,4 +1,4 @@
-"""Make one of the documents' comparisons: train its legs, print the table, and write it as Markdown beside the plot."""
+"""Make one of the documents' comparisons: train its variants, print the table, and write it as Markdown beside the plot."""
 
 import argparse
 import sys
@@ -11,7 +11,7 @@ from edge.errors import Refused, note
 from edge.files import write_atomic
 from train import check_backend, markdown
 from train.compare import activations, optimizers, variants, widths
-from train.compare.variants import Comparison, Outcome
+from train.compare.variants import TrainingComparison, VariantOutcome
 from train.datasets import Dataset, mnist
 
 COMPARISONS = {
@@ -25,15 +25,15 @@ def main() -> int:
     flags = _parser().parse_args()
     check_backend()
     comparison = COMPARISONS[flags.comparison]
-    wanted = comparison.legs(flags)  # before a download, what makes no sense on any data
+    planned = comparison.variants(flags)  # before a download, what makes no sense on any data
     dataset = mnist.named(flags.data, flags.data_dir)
     out = Path(flags.out or f"runs/compare/{flags.comparison}")
     outcomes = []
-    for i, leg in enumerate(wanted, 1):
-        note(f"leg {i} of {len(wanted)}: {leg.name} ({leg.network} on {dataset.name}) -> {out / leg.name}")
-        outcomes.append(variants.train(leg, dataset, out / leg.name))
+    for i, variant in enumerate(planned, 1):
+        note(f"variant {i} of {len(planned)}: {variant.name} ({variant.network} on {dataset.name}) -> {out / variant.name}")
+        outcomes.append(variants.train(variant, dataset, out / variant.name))
     if not any(outcome.finished for outcome in outcomes):
-        raise Refused("every leg diverged; there is nothing to compare")
+        raise Refused("every variant diverged; there is nothing to compare")
     rows = table(comparison, outcomes, dataset)
     write_atomic(str(out / f"{flags.comparison}.md"), page(comparison, outcomes, dataset, rows).encode())
     write_atomic(str(out / f"{flags.comparison}.png"), _plot(comparison, outcomes, dataset))
@@ -41,28 +41,31 @@ def main() -> int:
     return 0
 
 
-def table(comparison: Comparison, outcomes: list[Outcome], dataset: Dataset) -> str:
-    """A Markdown table with a row a leg; a leg that diverged has no more to show."""
-    found = [comparison.measured(outcome, dataset) if outcome.finished else {} for outcome in outcomes]
-    columns = next(cells for cells in found if cells)
-    rows = ([*_leg(o), *(cells.get(column, "–") for column in columns)] for o, cells in zip(outcomes, found, strict=True))
-    return markdown.table(["leg", "learning rate", "steps", *columns], rows, align="lr")
+def table(comparison: TrainingComparison, outcomes: list[VariantOutcome], dataset: Dataset) -> str:
+    """A Markdown table with a row a variant; a variant that diverged has no more to show."""
+    measurements = [comparison.measured(outcome, dataset) if outcome.finished else {} for outcome in outcomes]
+    columns = next(cells for cells in measurements if cells)
+    rows = [
+        [*_variant_cells(outcome), *(cells.get(column, "–") for column in columns)]
+        for outcome, cells in zip(outcomes, measurements, strict=True)
+    ]
+    return markdown.table(["variant", "learning rate", "steps", *columns], rows, align="lr")
 
 
-def page(comparison: Comparison, outcomes: list[Outcome], dataset: Dataset, rows: str) -> str:
+def page(comparison: TrainingComparison, outcomes: list[VariantOutcome], dataset: Dataset, rows: str) -> str:
     """The comparison as a Markdown page: what is compared, what was found, the table, the circumstances."""
-    recipe = outcomes[0].leg.recipe
+    recipe = outcomes[0].variant.recipe
     n_training = recipe.n_training(len(dataset.train))
     n_held_out = len(dataset.train) - n_training
-    kept = f", the last {n_held_out:,} of the training split held out for the accuracy" if n_held_out else ""
+    held_out = f", the last {n_held_out:,} of the training split held out for the accuracy" if n_held_out else ""
     # More than one where the command went on elsewhere.
     places = dict.fromkeys(_place(outcome.figures) for outcome in outcomes if outcome.finished)
     circumstances = (
-        f"Machine: {'; or '.join(places)}. Data: {dataset.name}, {n_training:,} pictures to train on{kept}; the test split "
+        f"Machine: {'; or '.join(places)}. Data: {dataset.name}, {n_training:,} pictures to train on{held_out}; the test split "
         f"chooses nothing here. One run each, seed {recipe.seed}."
     )
-    said = f"{comparison.about} {comparison.finding(outcomes, dataset)}"
-    return f"# {comparison.title}\n\n{_wrapped(said)}\n\n{rows}\n\n{_wrapped(circumstances)}\n"
+    text = f"{comparison.about} {comparison.finding(outcomes, dataset)}"
+    return f"# {comparison.title}\n\n{_wrapped(text)}\n\n{rows}\n\n{_wrapped(circumstances)}\n"
 
 
 def _wrapped(text: str) -> str:
@@ -75,15 +78,15 @@ def _place(figures: dict[str, Any]) -> str:
     return ", ".join([figures["machine"], *(f"{name} {version}" for name, version in figures["versions"].items())])
 
 
-def _leg(outcome: Outcome) -> list[str]:
+def _variant_cells(outcome: VariantOutcome) -> list[str]:
     steps = f"{outcome.figures['steps']:,}" if outcome.finished else f"diverged at step {outcome.diverged_at:,}"
-    return [outcome.leg.name, f"{outcome.leg.recipe.rate:g}", steps]
+    return [outcome.variant.name, f"{outcome.variant.recipe.rate:g}", steps]
 
 
-def _plot(comparison: Comparison, outcomes: list[Outcome], dataset: Dataset) -> bytes:
+def _plot(comparison: TrainingComparison, outcomes: list[VariantOutcome], dataset: Dataset) -> bytes:
     from train import plots
 
-    lines = {o.leg.name if o.finished else f"{o.leg.name} (diverged)": o.rows for o in outcomes}
+    lines = {o.variant.name if o.finished else f"{o.variant.name} (diverged)": o.rows for o in outcomes}
     return plots.compared(lines, of=comparison.curve, title=f"{comparison.title}, on {dataset.name}")
 
 
@@ -93,10 +96,12 @@ def _parser() -> argparse.ArgumentParser:
     for name, comparison in COMPARISONS.items():
         flags = names.add_parser(name, help=comparison.title, description=comparison.about)
         comparison.add_flags(flags)
-        flags.add_argument("--seed", type=int, metavar="N", help="of every leg (default: 0)")
+        flags.add_argument("--seed", type=int, metavar="N", help="of every variant (default: 0)")
         flags.add_argument("--data", choices=("mnist", "digits"), default="mnist", help="default: %(default)s")
         flags.add_argument("--data-dir", metavar="DIR", help="folder with the data set; else $EDGEPROOF_DATA, cache, download")
-        flags.add_argument("--out", metavar="DIR", help=f"the legs' run folders, table, plot (default: runs/compare/{name})")
+        flags.add_argument(
+            "--out", metavar="DIR", help=f"the variants' run folders, table, plot (default: runs/compare/{name})"
+        )
     return parser
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from train import checkpoint, recipe_book
-from train.compare.variants import HELD_OUT, Comparison, Leg, Outcome, accuracy, against, held_out, leg, margin, percent
+from train.compare.variants import HELD_OUT, TrainingComparison, TrainingVariant, VariantOutcome, against, margin, percent
 from train.datasets import Dataset
 from train.evaluate import BATCH
 
@@ -21,15 +21,17 @@ N_PROBED = 1_000  # held-out pictures among which a unit must answer one not to 
 
 
 def add_flags(flags: argparse.ArgumentParser) -> None:
-    flags.add_argument("--steps", type=int, default=1_000, metavar="N", help="steps of each leg (default: %(default)s)")
+    flags.add_argument("--steps", type=int, default=1_000, metavar="N", help="steps of each variant (default: %(default)s)")
 
 
-def legs(flags: argparse.Namespace) -> list[Leg]:
+def variants(flags: argparse.Namespace) -> list[TrainingVariant]:
     base = recipe_book.recipe(NETWORK, "documented", data=flags.data)
     given = {"steps": flags.steps, "seed": flags.seed, "held_out": HELD_OUT}
     rates = [base.rate / divisor for divisor in DIVISORS]
-    relu = [leg(f"relu-{rate:g}", NETWORK, base, activation="relu", learning_rate=rate, **given) for rate in rates]
-    return [leg(f"sigmoid-{base.rate:g}", NETWORK, base, **given), *relu]
+    relu = [
+        TrainingVariant.of(f"relu-{rate:g}", NETWORK, base, activation="relu", learning_rate=rate, **given) for rate in rates
+    ]
+    return [TrainingVariant.of(f"sigmoid-{base.rate:g}", NETWORK, base, **given), *relu]
 
 
 def dead_units(model: "keras.Model", images: np.ndarray) -> dict[str, tuple[int, int]]:
@@ -51,56 +53,56 @@ def dead_units(model: "keras.Model", images: np.ndarray) -> dict[str, tuple[int,
     return {layer.name: (int((~answered).sum()), len(answered)) for layer, answered in zip(layers, alive, strict=True)}
 
 
-def measured(outcome: Outcome, dataset: Dataset) -> dict[str, str]:
+def measured(outcome: VariantOutcome, dataset: Dataset) -> dict[str, str]:
     dead = _dead(outcome, dataset)
     return {
-        f"held-out accuracy (n = {len(held_out(outcome.leg, dataset)):,})": percent(accuracy(outcome, dataset)),
+        f"held-out accuracy (n = {len(outcome.variant.held_out(dataset)):,})": percent(outcome.accuracy(dataset)),
         "dead units": _share(dead) or "–",
         "dead, by layer": ", ".join(f"{name} {n} of {of}" for name, (n, of) in dead.items()) or "–",
         "seconds": f"{outcome.figures['seconds']:.1f}",
     }
 
 
-def finding(outcomes: list[Outcome], dataset: Dataset) -> str:
+def finding(outcomes: list[VariantOutcome], dataset: Dataset) -> str:
     sigmoid, unchanged, *smaller = outcomes
-    n = len(held_out(sigmoid.leg, dataset))
-    base, swapped = accuracy(sigmoid, dataset), accuracy(unchanged, dataset)
-    best = max(smaller, key=lambda o: accuracy(o, dataset))
-    top = accuracy(best, dataset)
+    n = len(sigmoid.variant.held_out(dataset))
+    base, swapped = sigmoid.accuracy(dataset), unchanged.accuracy(dataset)
+    best = max(smaller, key=lambda o: o.accuracy(dataset))
+    top = best.accuracy(dataset)
     helps = swapped - base > margin(swapped, base, n=n)
     mends = top - swapped > margin(top, swapped, n=n)
-    said = [
+    sentences = [
         _reached(sigmoid, dataset),
         *(f"{_reached(o, dataset)}{_compared(o, base, dataset)}" for o in (unchanged, *smaller)),
         f"So at the unchanged rate the swap {'helps' if helps else 'does not help'} here; "
-        + (f"the smaller rate of {best.leg.name} mends it" if mends else "no smaller rate mends it"),
+        + (f"the smaller rate of {best.variant.name} mends it" if mends else "no smaller rate mends it"),
     ]
-    return f"{'. '.join(said)}."
+    return f"{'. '.join(sentences)}."
 
 
-def _reached(outcome: Outcome, dataset: Dataset) -> str:
+def _reached(outcome: VariantOutcome, dataset: Dataset) -> str:
     if not outcome.finished:
-        return f"{outcome.leg.name} diverged (found at step {outcome.diverged_at:,})"
-    return f"{outcome.leg.name} reaches {percent(accuracy(outcome, dataset))}"
+        return f"{outcome.variant.name} diverged (found at step {outcome.diverged_at:,})"
+    return f"{outcome.variant.name} reaches {percent(outcome.accuracy(dataset))}"
 
 
-def _compared(outcome: Outcome, base: float, dataset: Dataset) -> str:
+def _compared(outcome: VariantOutcome, base: float, dataset: Dataset) -> str:
     if not outcome.finished:
         return ""
-    compared = against(accuracy(outcome, dataset), base, n=len(held_out(outcome.leg, dataset)))
+    compared = against(outcome.accuracy(dataset), base, n=len(outcome.variant.held_out(dataset)))
     return f", {compared} the sigmoid, with {_share(_dead(outcome, dataset))} of its units dead"
 
 
 @functools.cache  # for the table and for the finding
-def _dead(outcome: Outcome, dataset: Dataset) -> dict[str, tuple[int, int]]:
-    return dead_units(checkpoint.load(outcome.folder).build(), held_out(outcome.leg, dataset).images[:N_PROBED])
+def _dead(outcome: VariantOutcome, dataset: Dataset) -> dict[str, tuple[int, int]]:
+    return dead_units(checkpoint.load(outcome.folder).build(), outcome.variant.held_out(dataset).images[:N_PROBED])
 
 
 def _share(dead: dict[str, tuple[int, int]]) -> str:
     return percent(sum(n for n, _ in dead.values()) / sum(of for _, of in dead.values())) if dead else ""
 
 
-COMPARISON = Comparison(
+COMPARISON = TrainingComparison(
     title="ReLU in place of the sigmoid",
     about=(
         f"`{NETWORK}` by its documented recipe, and with ReLU at the same rate and at smaller ones. The document claims that "
@@ -110,7 +112,7 @@ COMPARISON = Comparison(
     ),
     curve="accuracy",
     add_flags=add_flags,
-    legs=legs,
+    variants=variants,
     measured=measured,
     finding=finding,
 )

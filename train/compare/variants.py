@@ -1,4 +1,4 @@
-"""The legs of a comparison: training runs that differ in one thing, and what came of each."""
+"""The variants of a comparison: training runs that differ in one thing, and what came of each."""
 
 import argparse
 import csv
@@ -14,42 +14,67 @@ from train import recipes, run
 from train.architectures import architecture
 from train.datasets import Dataset, Split
 from train.recipes import Recipe
-from train.training_state import Diverged, Row
+from train.training_state import Diverged, HistoryRow
 
 # Share of the training pictures that a comparison is judged by: the test split is not for choosing.
 HELD_OUT = 1 / 6
 
 
 @dataclass(frozen=True)
-class Leg:
+class TrainingVariant:
     """One training run of a comparison; its run folder and its line in the plot have its name."""
 
     name: str
     network: str
     recipe: Recipe
 
+    @classmethod
+    def of(cls, name: str, network: str, base: Recipe, *, steps: int | None, **given: Any) -> "TrainingVariant":
+        """The variant of `network` with `base`, the settings `given` (not None) in place of its own. Raises UsageError."""
+        if steps is not None and steps < 1:
+            raise UsageError(f"--steps {steps} is out of range")
+        every = dict.fromkeys(field.name for field in dataclasses.fields(Recipe))
+        recipe = recipes.from_flags(base, argparse.Namespace(**(every | given | {"steps": steps})))
+        architecture(network).check(recipe)
+        return cls(name, network, recipe)
+
+    def held_out(self, dataset: Dataset) -> Split:
+        """The training pictures that the variant does not train on."""
+        return dataset.train[self.recipe.n_training(len(dataset.train)) :]
+
 
 @dataclass(frozen=True)
-class Outcome:
-    """What came of a leg: the run folder, its figures and its history, or the step at which it was found diverged."""
+class VariantOutcome:
+    """What came of a variant: the run folder, its figures and its history, or the step at which it was found diverged."""
 
-    leg: Leg
+    variant: TrainingVariant
     folder: Path
     figures: dict[str, Any] = dataclasses.field(default_factory=dict, hash=False)
-    rows: tuple[Row, ...] = ()
+    rows: tuple[HistoryRow, ...] = ()
     diverged_at: int | None = None
 
     @property
     def finished(self) -> bool:
-        """Whether the leg came to its end, and so has figures and rows."""
+        """Whether the variant came to its end, and so has figures and rows."""
         return self.diverged_at is None
+
+    def accuracy(self, dataset: Dataset) -> float:
+        """Held-out accuracy at the end, from 0 to 1; of a variant that diverged, what guessing gives."""
+        return self.rows[-1].validation_accuracy if self.finished else 1 / len(dataset.class_names)
+
+    def training_loss(self) -> float:
+        """Mean training loss over the last tenth of the steps or a little more: whole rows of the history."""
+        last = self.rows[-1].step
+        steps = [row.step - before for row, before in zip(self.rows, [0, *(r.step for r in self.rows)], strict=False)]
+        late = [(row.loss, n) for row, n in zip(self.rows, steps, strict=True) if row.step > 0.9 * last]
+        return sum(loss * n for loss, n in late) / sum(n for _, n in late)
 
 
 @dataclass(frozen=True)
-class Comparison:
-    """One comparison: its flags, its legs, and what to say about their outcomes.
+class TrainingComparison:
+    """One comparison: its flags, its variants, and what to say about their outcomes.
 
-    `measured` gives a finished leg's cells by column, the same columns for every leg; `finding` says in sentences what
+    `measured` gives a finished variant's cells by column, the same columns for every variant; `finding` says in sentences what
     the outcomes show, computed from them.
     """
 
@@ -57,63 +82,35 @@ class Comparison:
     about: str
     curve: str  # the column of history.csv that is drawn
     add_flags: Callable[[argparse.ArgumentParser], object]
-    legs: Callable[[argparse.Namespace], list[Leg]]
-    measured: Callable[[Outcome, Dataset], dict[str, str]]
-    finding: Callable[[list[Outcome], Dataset], str]
+    variants: Callable[[argparse.Namespace], list[TrainingVariant]]
+    measured: Callable[[VariantOutcome, Dataset], dict[str, str]]
+    finding: Callable[[list[VariantOutcome], Dataset], str]
 
 
-def leg(name: str, network: str, base: Recipe, *, steps: int | None, **given: Any) -> Leg:
-    """The leg of `network` with `base`, the settings `given` (not None) in place of its own. Raises UsageError."""
-    if steps is not None and steps < 1:
-        raise UsageError(f"--steps {steps} is out of range")
-    every = dict.fromkeys(field.name for field in dataclasses.fields(Recipe))
-    recipe = recipes.from_flags(base, argparse.Namespace(**(every | given | {"steps": steps})))
-    architecture(network).check(recipe)
-    return Leg(name, network, recipe)
-
-
-def train(leg: Leg, dataset: Dataset, folder: Path) -> Outcome:
-    """Train `leg` in the run folder `folder`, or go on with it. A leg that diverges is an outcome, not an error."""
-    if leg.recipe.held_out and not len(held_out(leg, dataset)):
+def train(variant: TrainingVariant, dataset: Dataset, folder: Path) -> VariantOutcome:
+    """Train `variant` in the run folder `folder`, or go on with it. A variant that diverges is an outcome, not an error."""
+    if variant.recipe.held_out and not len(variant.held_out(dataset)):
         raise UsageError(f"{dataset.name} has {len(dataset.train)} training pictures: too few to hold some out")
     try:
-        figures = run.train(leg.network, dataset, leg.recipe, folder)
+        figures = run.train(variant.network, dataset, variant.recipe, folder)
     except Diverged as error:
-        note(f"{leg.name}: {error}")
-        return Outcome(leg, folder, diverged_at=error.step)
-    return Outcome(leg, folder, figures, tuple(history(folder / "history.csv")))
+        note(f"{variant.name}: {error}")
+        return VariantOutcome(variant, folder, diverged_at=error.step)
+    return VariantOutcome(variant, folder, figures, tuple(history(folder / "history.csv")))
 
 
-def history(path: Path) -> list[Row]:
+def history(path: Path) -> list[HistoryRow]:
     """The rows of a history.csv. Raises InputMissing, or InputError where it is damaged."""
     try:
         lines = list(csv.DictReader(path.read_text().splitlines()))
         return [
-            Row(int(line.pop("step")), **{name: float(value) if value else None for name, value in line.items()})
+            HistoryRow(int(line.pop("step")), **{name: float(value) if value else None for name, value in line.items()})
             for line in lines
         ]
     except OSError as error:
         raise missing(str(path), error) from None
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"{path}: damaged ({error}); remove the run's folder and train again") from None
-
-
-def held_out(leg: Leg, dataset: Dataset) -> Split:
-    """The training pictures that `leg` does not train on."""
-    return dataset.train[leg.recipe.n_training(len(dataset.train)) :]
-
-
-def accuracy(outcome: Outcome, dataset: Dataset) -> float:
-    """Held-out accuracy at the end, from 0 to 1; of a leg that diverged, what guessing gives."""
-    return outcome.rows[-1].validation_accuracy if outcome.finished else 1 / len(dataset.class_names)
-
-
-def training_loss(outcome: Outcome) -> float:
-    """Mean training loss over the last tenth of the steps or a little more: whole rows of the history."""
-    last = outcome.rows[-1].step
-    steps = [row.step - before for row, before in zip(outcome.rows, [0, *(r.step for r in outcome.rows)], strict=False)]
-    late = [(row.loss, n) for row, n in zip(outcome.rows, steps, strict=True) if row.step > 0.9 * last]
-    return sum(loss * n for loss, n in late) / sum(n for _, n in late)
 
 
 def margin(a: float, b: float, *, n: int) -> float:

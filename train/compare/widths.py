@@ -3,24 +3,27 @@
 import argparse
 
 from train import recipe_book
-from train.compare.variants import Comparison, Leg, Outcome, against, leg, percent
+from train.compare.variants import TrainingComparison, TrainingVariant, VariantOutcome, against, percent
 from train.datasets import Dataset
-from train.training_state import Row
+from train.training_state import HistoryRow
 
 NARROW, WIDE = "lenet5-relu", "lenet5-wide"
 
 
 def add_flags(flags: argparse.ArgumentParser) -> None:
-    flags.add_argument("--steps", type=int, default=300, metavar="N", help="steps of each leg (default: %(default)s)")
+    flags.add_argument("--steps", type=int, default=300, metavar="N", help="steps of each variant (default: %(default)s)")
 
 
-def legs(flags: argparse.Namespace) -> list[Leg]:
+def variants(flags: argparse.Namespace) -> list[TrainingVariant]:
     # Nothing is held out: a validation would count as a step's cost, and in the first epoch every picture is new anyway.
     given = {"steps": flags.steps, "seed": flags.seed, "log_every": min(10, max(flags.steps // 3, 1))}
-    return [leg(name, name, recipe_book.recipe(name, "documented", data=flags.data), **given) for name in (NARROW, WIDE)]
+    return [
+        TrainingVariant.of(name, name, recipe_book.recipe(name, "documented", data=flags.data), **given)
+        for name in (NARROW, WIDE)
+    ]
 
 
-def ms_a_step(rows: tuple[Row, ...]) -> float:
+def ms_a_step(rows: tuple[HistoryRow, ...]) -> float:
     """Milliseconds a step takes, from the first row on: the steps before it compile the network."""
     first, last = rows[0], rows[-1]
     if first is last:
@@ -28,7 +31,7 @@ def ms_a_step(rows: tuple[Row, ...]) -> float:
     return 1000 * (last.seconds - first.seconds) / (last.step - first.step)
 
 
-def measured(outcome: Outcome, dataset: Dataset) -> dict[str, str]:
+def measured(outcome: VariantOutcome, dataset: Dataset) -> dict[str, str]:
     thirds = {f"training accuracy at step {row.step:,}": percent(row.accuracy) for row in _thirds(outcome)}
     return {
         "parameters": f"{outcome.figures['n_parameters']:,}",
@@ -37,11 +40,11 @@ def measured(outcome: Outcome, dataset: Dataset) -> dict[str, str]:
     }
 
 
-def finding(outcomes: list[Outcome], dataset: Dataset) -> str:
-    if gone := [o.leg.name for o in outcomes if not o.finished]:
+def finding(outcomes: list[VariantOutcome], dataset: Dataset) -> str:
+    if gone := [o.variant.name for o in outcomes if not o.finished]:
         return f"{' and '.join(gone)} diverged, so there is nothing to hold the other against."
     narrow, wide = outcomes
-    n = narrow.leg.recipe.batch * narrow.leg.recipe.log_every
+    n = narrow.variant.recipe.batch * narrow.variant.recipe.log_every
     ahead = "; ".join(
         f"at step {a.step:,}, {against(a.accuracy, b.accuracy, n=n)}"
         for a, b in zip(_thirds(wide), _thirds(narrow), strict=True)
@@ -57,12 +60,12 @@ def finding(outcomes: list[Outcome], dataset: Dataset) -> str:
     )
 
 
-def _thirds(outcome: Outcome) -> list[Row]:
+def _thirds(outcome: VariantOutcome) -> list[HistoryRow]:
     n = len(outcome.rows)
     return [outcome.rows[i] for i in sorted({max(n * third // 3, 1) - 1 for third in (1, 2, 3)})]
 
 
-COMPARISON = Comparison(
+COMPARISON = TrainingComparison(
     title="Narrow against wide",
     about=(
         f"`{NARROW}` (6 and 16 kernels, 120 neurons) against `{WIDE}` (32 and 64 kernels, 1,024 neurons), both by the "
@@ -71,7 +74,7 @@ COMPARISON = Comparison(
     ),
     curve="accuracy",
     add_flags=add_flags,
-    legs=legs,
+    variants=variants,
     measured=measured,
     finding=finding,
 )

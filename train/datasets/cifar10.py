@@ -45,7 +45,7 @@ MAX_BATCH_MIB = 256  # the published ones have 30
 
 
 @dataclass(frozen=True)
-class Form:
+class BatchFormat:
     """One of the two forms CIFAR-10 is published in, and how a batch of it is read into records, uint8 [N, 3073]."""
 
     folder: str
@@ -88,9 +88,9 @@ def _split(batches: list[np.ndarray]) -> Split:
     filled = 0
     while batches:
         batch = batches.pop(0)
-        here = slice(filled, filled + len(batch))
-        labels[here] = batch[:, 0]
-        images[here] = batch[:, 1:].reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
+        rows = slice(filled, filled + len(batch))
+        labels[rows] = batch[:, 0]
+        images[rows] = batch[:, 1:].reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
         filled += len(batch)
     return Split(images, labels)
 
@@ -120,7 +120,7 @@ def _published_batches() -> Iterator[np.ndarray]:
     return _packed(io.BytesIO(content), path, BINARY)
 
 
-def _unpacked(folder: Path, form: Form) -> Iterator[np.ndarray]:
+def _unpacked(folder: Path, form: BatchFormat) -> Iterator[np.ndarray]:
     for path in (folder / name for name in form.file_names):
         try:
             with open(path, "rb") as file:
@@ -133,7 +133,7 @@ def _unpacked(folder: Path, form: Form) -> Iterator[np.ndarray]:
         yield form.records(content, str(path))
 
 
-def _opened(archive: Path, form: Form) -> Iterator[np.ndarray]:
+def _opened(archive: Path, form: BatchFormat) -> Iterator[np.ndarray]:
     try:
         with open(archive, "rb") as file:
             yield from _packed(file, archive, form)
@@ -141,10 +141,10 @@ def _opened(archive: Path, form: Form) -> Iterator[np.ndarray]:
         raise missing(str(archive), error) from None
 
 
-def _packed(file: BinaryIO, archive: Path, form: Form) -> Iterator[np.ndarray]:
+def _packed(file: BinaryIO, archive: Path, form: BatchFormat) -> Iterator[np.ndarray]:
     """The six batches in a .tar.gz. Nothing is extracted to the disk, and what has another name is not read."""
     wanted = [f"{form.folder}/{name}" for name in form.file_names]
-    found: dict[str, np.ndarray] = {}
+    records: dict[str, np.ndarray] = {}
     try:
         with gzip.open(file) as unzipped, tarfile.open(fileobj=unzipped, mode="r|") as tar:
             for member in tar:
@@ -153,15 +153,15 @@ def _packed(file: BinaryIO, archive: Path, form: Form) -> Iterator[np.ndarray]:
                     _check_size(member.size, name)
                     content = tar.extractfile(member)
                     assert content is not None  # it is a regular file
-                    found[member.name] = form.records(content.read(), name)
+                    records[member.name] = form.records(content.read(), name)
             while unzipped.read(1 << 20):  # to the very end, where gzip's checksum is
                 pass
     except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
         raise InputError(one_line(f"{archive}: damaged .tar.gz file ({error}); copy the file again")) from None
     for name in wanted:
-        if name not in found:
+        if name not in records:
             raise InputError(f"{archive}: holds no {name}; all six batches of CIFAR-10 are wanted: copy the file again")
-        yield found.pop(name)
+        yield records.pop(name)
 
 
 def _check_size(n_bytes: int, name: str) -> None:
@@ -188,5 +188,5 @@ def _python_records(content: bytes, name: str) -> np.ndarray:
     return records
 
 
-BINARY = Form("cifar-10-batches-bin", "cifar-10-binary.tar.gz", ".bin", _binary_records)
-PYTHON = Form("cifar-10-batches-py", "cifar-10-python.tar.gz", "", _python_records)
+BINARY = BatchFormat("cifar-10-batches-bin", "cifar-10-binary.tar.gz", ".bin", _binary_records)
+PYTHON = BatchFormat("cifar-10-batches-py", "cifar-10-python.tar.gz", "", _python_records)

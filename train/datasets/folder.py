@@ -33,7 +33,7 @@ _PUBLISHED = {"cifar10", "cifar10-jpeg", "custom", "digits", "mnist"}
 
 
 @dataclass(frozen=True, eq=False)
-class Pictures(Dataset):
+class FolderDataset(Dataset):
     """A data set made from a folder: how it was split in words, and the file of each picture, in the order of the splits.
 
     The pictures of `train` behind the first `n_training` are the folder's own validation pictures, where it has any.
@@ -45,7 +45,7 @@ class Pictures(Dataset):
     test_files: tuple[str, ...]
 
 
-def load(folder: str | Path, contract: InputContract, *, seed: int = 0) -> Pictures:
+def load(folder: str | Path, contract: InputContract, *, seed: int = 0) -> FolderDataset:
     """The pictures in `folder`, made to fit `contract`; classes are the sub-folders, sorted by name as Keras sorts them.
 
     `seed` draws the split, where the folder has none, and the order of the pictures. Raises InputMissing, or InputError
@@ -70,15 +70,15 @@ def load(folder: str | Path, contract: InputContract, *, seed: int = 0) -> Pictu
     rng = np.random.default_rng(seed)
     if len(parts) == 1:
         training, testing, held_out = *_drawn(labels, usable, rng), usable[:0]
-        said = f"stratified, {TEST_SHARE:.0%} to test, seed {seed}"
+        split = f"stratified, {TEST_SHARE:.0%} to test, seed {seed}"
     else:
         training, testing, held_out = (rng.permutation(usable[home[usable] == k]) for k in range(3))
-        said = f"{', '.join(f'{part.name}/' for part in parts[:1] + parts[2:])} and test/ as they are"
+        split = f"{', '.join(f'{part.name}/' for part in parts[:1] + parts[2:])} and test/ as they are"
     _check_enough(folder, names, labels[training], labels[testing])
     learning = np.concatenate([training, held_out])
     train, test = (Split(images[which], labels[which]) for which in (learning, testing))
     train_files, test_files = (tuple(files[i] for i in which) for which in (learning, testing))
-    return Pictures(_data_name(folder), names, contract, train, test, said, len(training), train_files, test_files)
+    return FolderDataset(_data_name(folder), names, contract, train, test, split, len(training), train_files, test_files)
 
 
 def _data_name(folder: Path) -> str:
@@ -109,13 +109,13 @@ def _check_no_half(folder: Path, names: list[str]) -> None:
     if any(path.is_dir() for name in names for path in _entries(folder / name)):
         lacks = "train" if "test" in parts else "test"
         spare = f"rename {names[1]} to test, or " if len(names) > 1 and lacks == "test" else ""
-        found = f"{' and '.join(names)} but no {lacks}"
-        raise InputError(one_line(f"{folder}: {found}: {spare}put the classes directly in the folder"))
+        present = f"{' and '.join(names)} but no {lacks}"
+        raise InputError(one_line(f"{folder}: {present}: {spare}put the classes directly in the folder"))
 
 
 def _class_names(part: Path, *others: Path) -> tuple[str, ...]:
-    found = [path for path in _entries(part) if path.is_dir()]
-    names = tuple(path.name for path in found)
+    subfolders = [path for path in _entries(part) if path.is_dir()]
+    names = tuple(path.name for path in subfolders)
     loose = [path for path in _entries(part) if not path.is_dir()]
     if loose and names:
         raise InputError(

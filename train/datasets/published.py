@@ -57,9 +57,8 @@ def checked(body: bytes, *, name: str, digest: str, unwrap: Callable[[bytes], by
         content = unwrap(body)
     except (EOFError, OSError, zlib.error) as error:
         raise download.NoNetwork(f"what came for {name} is not the file ({error})") from None
-    found = sha256(content)
-    if found != digest:
-        raise download.NoNetwork(f"what came for {name} hashes to {found[:12]}, the published file to {digest[:12]}")
+    if (received := sha256(content)) != digest:
+        raise download.NoNetwork(f"what came for {name} hashes to {received[:12]}, the published file to {digest[:12]}")
     return content
 
 

@@ -16,9 +16,9 @@ from conftest import ROOT, run
 from edge.errors import InputError, InputMissing
 from train.architectures import architecture
 from train.compare.__main__ import COMPARISONS, table
-from train.compare.variants import Leg, against, history, margin, train, training_loss
+from train.compare.variants import TrainingVariant, VariantOutcome, against, history, margin, train
 from train.datasets import digits
-from train.training_state import Row
+from train.training_state import HistoryRow
 
 
 @pytest.fixture(scope="module")
@@ -48,13 +48,13 @@ def test_the_optimizers_differ_in_nothing_else(optimizers):
 def test_the_optimizers_table_says_what_the_runs_say(optimizers):
     folder, done = optimizers
     rows = cells(done.stdout)
-    assert [row["leg"] for row in rows] == ["sgd", "momentum", "adagrad", "rmsprop", "adam"]
+    assert [row["variant"] for row in rows] == ["sgd", "momentum", "adagrad", "rmsprop", "adam"]
     assert [float(row["learning rate"]) for row in rows] == [0.1, 0.02, 0.02, 1e-3, 1.5e-3]
     for row in rows:
-        figures = json.loads((folder / row["leg"] / "result.json").read_text())
+        figures = json.loads((folder / row["variant"] / "result.json").read_text())
         assert row["steps"] == str(figures["steps"]) == "12"
         assert row["seconds"] == str(figures["seconds"])
-        held_out = history(folder / row["leg"] / "history.csv")[-1].validation_accuracy
+        held_out = history(folder / row["variant"] / "history.csv")[-1].validation_accuracy
         assert row["held-out accuracy (n = 200)"] == f"{100 * held_out:.2f} %"
 
 
@@ -62,28 +62,28 @@ def test_the_page_names_the_best_and_the_circumstances(optimizers):
     folder, done = optimizers
     page = unwrapped(folder / "optimizers.md")
     best = max(cells(done.stdout), key=lambda row: float(row["held-out accuracy (n = 200)"][:-2]))
-    assert f"in order: {best['leg']} {best['held-out accuracy (n = 200)']}" in page
+    assert f"in order: {best['variant']} {best['held-out accuracy (n = 200)']}" in page
     assert done.stdout in (folder / "optimizers.md").read_text()
     assert "Data: digits, 997 pictures to train on, the last 200 of the training split held out" in page
     assert re.search(r"Machine: .*python 3.*keras 3.*the test split chooses nothing here\. One run each, seed 0\. $", page)
     assert (folder / "optimizers.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_each_leg_is_named_before_it_starts(optimizers):
+def test_each_variant_is_named_before_it_starts(optimizers):
     _, done = optimizers
-    assert re.findall("leg . of 5: [a-z]+", done.stderr) == [
-        "leg 1 of 5: sgd", "leg 2 of 5: momentum", "leg 3 of 5: adagrad", "leg 4 of 5: rmsprop", "leg 5 of 5: adam",
-    ]  # fmt: skip
+    assert re.findall("variant . of 5: [a-z]+", done.stderr) == [
+        f"variant {i} of 5: {name}" for i, name in enumerate(("sgd", "momentum", "adagrad", "rmsprop", "adam"), 1)
+    ]
 
 
-def test_a_leg_that_diverges_is_a_row(widths, tmp_path):
+def test_a_variant_that_diverges_is_a_row(widths, tmp_path):
     dataset = digits.load()
-    narrow, _ = COMPARISONS["widths"].legs(argparse.Namespace(data="digits", steps=6, seed=None))
-    wild = Leg("wild", narrow.network, dataclasses.replace(narrow.recipe, learning_rate=1e30, steps=20))
+    narrow, _ = COMPARISONS["widths"].variants(argparse.Namespace(data="digits", steps=6, seed=None))
+    wild = TrainingVariant("wild", narrow.network, dataclasses.replace(narrow.recipe, learning_rate=1e30, steps=20))
     outcomes = [train(narrow, dataset, widths[0] / narrow.name), train(wild, dataset, tmp_path / "wild")]
     calm, diverged = cells(table(COMPARISONS["widths"], outcomes, dataset))
-    assert (calm["leg"], calm["steps"]) == ("lenet5-relu", "6")
-    assert (diverged["leg"], diverged["steps"]) == ("wild", f"diverged at step {outcomes[1].diverged_at}")
+    assert (calm["variant"], calm["steps"]) == ("lenet5-relu", "6")
+    assert (diverged["variant"], diverged["steps"]) == ("wild", f"diverged at step {outcomes[1].diverged_at}")
     assert set(list(diverged.values())[3:]) == {"–"}
     assert COMPARISONS["widths"].finding(outcomes, dataset).startswith("wild diverged")
 
@@ -91,9 +91,9 @@ def test_a_leg_that_diverges_is_a_row(widths, tmp_path):
 def test_relu_is_tried_at_the_unchanged_rate_and_below_with_its_dead_units(activations):
     folder, done = activations
     sigmoid, unchanged, *_, last = cells(done.stdout)
-    assert (sigmoid["leg"], sigmoid["steps"], sigmoid["dead units"]) == ("sigmoid-0.001", "8", "–")
-    assert (unchanged["leg"], unchanged["learning rate"]) == ("relu-0.001", "0.001")
-    assert (last["leg"], last["learning rate"]) == ("relu-1e-07", "1e-07")
+    assert (sigmoid["variant"], sigmoid["steps"], sigmoid["dead units"]) == ("sigmoid-0.001", "8", "–")
+    assert (unchanged["variant"], unchanged["learning rate"]) == ("relu-0.001", "0.001")
+    assert (last["variant"], last["learning rate"]) == ("relu-1e-07", "1e-07")
     dead = [[int(n) for n in pair] for pair in re.findall(r"(\d+) of (\d+)", last["dead, by layer"])]
     assert [of for _, of in dead] == [6, 16, 120, 80]
     assert last["dead units"] == f"{100 * sum(n for n, _ in dead) / 222:.2f} %"
@@ -105,7 +105,7 @@ def test_relu_is_tried_at_the_unchanged_rate_and_below_with_its_dead_units(activ
 def test_the_widths_are_compared_at_the_same_steps_and_by_the_time_of_one(widths):
     folder, done = widths
     for row in cells(done.stdout):
-        rows = history(folder / row["leg"] / "history.csv")
+        rows = history(folder / row["variant"] / "history.csv")
         assert [r.step for r in rows] == [2, 4, 6]
         for r in rows:
             assert row[f"training accuracy at step {r.step}"] == f"{100 * r.accuracy:.2f} %"
@@ -122,7 +122,7 @@ def test_the_same_command_again_trains_nothing_and_says_the_same(widths):
     assert again.stdout == first.stdout and (folder / "widths.md").read_bytes() == page
 
 
-def test_other_legs_in_the_folder_are_refused(widths):
+def test_other_variants_in_the_folder_are_refused(widths):
     folder, _ = widths
     done = compare("widths", "--data", "digits", "--steps", "7", "--out", str(folder), cwd=folder)
     assert done.returncode == 2 and done.stdout == ""
@@ -130,16 +130,16 @@ def test_other_legs_in_the_folder_are_refused(widths):
 
 
 @pytest.mark.parametrize(
-    ("flags", "said"),
+    ("flags", "message"),
     [
         (("optimizers", "--steps", "3", "--epochs", "1"), "--epochs and --steps say the same thing twice; give one"),
         (("activations", "--steps", "-1"), "--steps -1 is out of range"),
         (("widths", "--seed", "-1"), "--seed -1 is out of range"),
     ],
 )
-def test_what_makes_no_sense_is_said_before_the_data_is_looked_for(flags, said, tmp_path):
+def test_what_makes_no_sense_is_said_before_the_data_is_looked_for(flags, message, tmp_path):
     done = compare(*flags, "--data-dir", str(tmp_path / "gone"), cwd=tmp_path)
-    assert (done.returncode, done.stderr) == (2, f"train.compare: {said}\n")
+    assert (done.returncode, done.stderr) == (2, f"train.compare: {message}\n")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -167,8 +167,7 @@ def test_sigmoids_are_not_called_dead():
 def test_the_loss_at_the_end_is_weighted_by_steps():
     rows = (row(80, loss=9.0), row(90, loss=9.0), row(98, loss=1.0), row(100, loss=2.0))
     # Of the last tenth, eight steps at 1 and two at 2.
-    outcome = type("Outcome", (), {"rows": rows})
-    assert training_loss(outcome) == pytest.approx(1.2)
+    assert VariantOutcome(variant=None, folder=None, rows=rows).training_loss() == pytest.approx(1.2)
 
 
 def test_a_difference_that_may_be_chance_is_called_so():
@@ -188,8 +187,8 @@ def test_a_missing_or_damaged_history_is_one_line(widths, tmp_path):
         history(tmp_path / "history.csv")
 
 
-def row(step: int, *, loss: float) -> Row:
-    return Row(step=step, epoch=0.0, seconds=0.0, loss=loss, accuracy=0.0, validation_accuracy=None)
+def row(step: int, *, loss: float) -> HistoryRow:
+    return HistoryRow(step=step, epoch=0.0, seconds=0.0, loss=loss, accuracy=0.0, validation_accuracy=None)
 
 
 def cells(table: str) -> list[dict[str, str]]:

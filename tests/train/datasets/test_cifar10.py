@@ -70,8 +70,8 @@ def test_the_environment_names_the_folder_too(folder, monkeypatch):
 
 def test_columns_first_or_rows_first_a_pickled_array_is_the_same(folder):
     rows = BATCHES["test_batch"]
-    whole, labels = pickled.parse_batch(batch_of(rows, data=np.asfortranarray(rows[:, 1:])), name="")
-    np.testing.assert_array_equal(whole, rows[:, 1:])
+    pixels, labels = pickled.parse_batch(batch_of(rows, data=np.asfortranarray(rows[:, 1:])), name="")
+    np.testing.assert_array_equal(pixels, rows[:, 1:])
     assert labels == list(range(8))
 
 
@@ -90,16 +90,18 @@ def test_the_published_pictures_are_cifar10_in_every_form(form, folder, monkeypa
 def test_other_pictures_in_cifar10s_layout_are_called_custom(folder, capsys):
     FORMS["binary"](folder)
     assert cifar10.load(str(folder)).name == "custom"
-    said = f"{folder}: not the published CIFAR-10; files and figures will say `custom`, not `cifar10`.\n"
-    assert capsys.readouterr().err == said
+    message = f"{folder}: not the published CIFAR-10; files and figures will say `custom`, not `cifar10`.\n"
+    assert capsys.readouterr().err == message
 
 
 def test_the_jpeg_copy_has_a_name_of_its_own(folder, monkeypatch, capsys):
     FORMS["python"](folder)
     monkeypatch.setattr(cifar10, "JPEG_COPY_DIGEST", _digest_of_every_form())
     assert cifar10.load(str(folder)).name == "cifar10-jpeg"
-    said = f"{folder}: a JPEG copy of CIFAR-10: figures on it are a few points below the original's; files say `cifar10-jpeg`"
-    assert capsys.readouterr().err == said + ", not `cifar10`.\n"
+    message = (
+        f"{folder}: a JPEG copy of CIFAR-10: figures on it are a few points below the original's; files say `cifar10-jpeg`"
+    )
+    assert capsys.readouterr().err == message + ", not `cifar10`.\n"
 
 
 @pytest.mark.realdata
@@ -146,10 +148,10 @@ def test_without_a_network_nothing_stands_in_and_the_message_says_what_to_name(m
     monkeypatch.setattr(download, "PATIENCE_S", 0.3)
     with pytest.raises(download.NoNetwork) as refusal:
         cifar10.load()
-    said = str(refusal.value)
-    assert said.startswith("CIFAR-10 cannot be downloaded (") and "\n" not in said
+    message = str(refusal.value)
+    assert message.startswith("CIFAR-10 cannot be downloaded (") and "\n" not in message
     wanted = "name a folder that holds cifar-10-batches-bin or cifar-10-binary.tar.gz: --data-dir DIR, or EDGEPROOF_DATA=DIR"
-    assert said.endswith(f"; {wanted}")
+    assert message.endswith(f"; {wanted}")
 
 
 def _digest_of_every_form() -> str:

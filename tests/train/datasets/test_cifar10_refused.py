@@ -69,12 +69,12 @@ def test_a_batch_that_cannot_be_read_is_named(folder):
     assert refusal(folder, InputMissing) == "cifar-10-binary.tar.gz: Is a directory"
 
 
-@pytest.mark.parametrize(("n_bytes", "found"), [(0, "0"), (3072, "3,072"), (2 * 3073 + 1, "6,147")])
-def test_a_binary_batch_is_whole_records(n_bytes, found, folder):
+@pytest.mark.parametrize(("n_bytes", "n_reported"), [(0, "0"), (3072, "3,072"), (2 * 3073 + 1, "6,147")])
+def test_a_binary_batch_is_whole_records(n_bytes, n_reported, folder):
     FORMS["binary, direct"](folder)
     (folder / "data_batch_2.bin").write_bytes(bytes(n_bytes))
     wanted = "wanted one or more whole records of 3,073 bytes: copy the file again"
-    assert refusal(folder) == f"data_batch_2.bin: {found} bytes; {wanted}"
+    assert refusal(folder) == f"data_batch_2.bin: {n_reported} bytes; {wanted}"
 
 
 def test_a_label_over_nine_is_refused(folder):
@@ -110,10 +110,10 @@ def test_a_pickle_of_something_else_is_refused(changed, says, folder):
 
 
 def test_a_pickle_cut_short_anywhere_is_refused_in_one_line():
-    whole = batch_of(BATCHES["data_batch_1"])
-    for length in (*range(200), *range(200, len(whole), 97)):
+    batch = batch_of(BATCHES["data_batch_1"])
+    for length in (*range(200), *range(200, len(batch), 97)):
         with pytest.raises(InputError) as caught:
-            pickled.parse_batch(whole[:length], name="batch")
+            pickled.parse_batch(batch[:length], name="batch")
         assert str(caught.value).startswith("batch: not a batch of CIFAR-10 (") and "\n" not in str(caught.value)
 
 
@@ -136,8 +136,8 @@ def test_a_malicious_pickle_is_refused_and_not_run(packs, folder, tmp_path):
         write(folder, {"cifar-10-python.tar.gz": packed(PYTHON, files)})
     else:
         write(folder / PYTHON, files)
-    said = refusal(folder)
-    assert f"data_batch_1: not a batch of CIFAR-10 (UnpicklingError: it asks for {os.mkdir.__module__}.mkdir, " in said
+    message = refusal(folder)
+    assert f"data_batch_1: not a batch of CIFAR-10 (UnpicklingError: it asks for {os.mkdir.__module__}.mkdir, " in message
     assert not made.exists()
     pickle.loads(content)  # trusted, it would have run
     assert made.exists()
@@ -160,20 +160,23 @@ def test_a_name_with_a_line_break_stays_in_its_line():
 @pytest.mark.parametrize(
     ("damage", "says"),
     [
-        (lambda whole: whole[:-40], "damaged .tar.gz file (Compressed file ended before the end-of-stream marker was reached)"),
-        (lambda whole: whole[:-8] + b"\0\0\0\0" + whole[-4:], "damaged .tar.gz file (CRC check failed "),
-        (lambda whole: b"<html>", "damaged .tar.gz file (Not a gzipped file (b'<h'))"),
-        (lambda whole: gzip.compress(b"no archive" * 100), "damaged .tar.gz file ("),
-        (lambda whole: b"", "damaged .tar.gz file (empty file)"),
-        (lambda whole: packed(BINARY, {}), f"holds no {BINARY}/data_batch_1.bin; all six batches of CIFAR-10 are wanted"),
-        (lambda whole: packed("elsewhere", binary_files(BATCHES)), f"holds no {BINARY}/data_batch_1.bin; "),
+        (
+            lambda archive: archive[:-40],
+            "damaged .tar.gz file (Compressed file ended before the end-of-stream marker was reached)",
+        ),
+        (lambda archive: archive[:-8] + b"\0\0\0\0" + archive[-4:], "damaged .tar.gz file (CRC check failed "),
+        (lambda archive: b"<html>", "damaged .tar.gz file (Not a gzipped file (b'<h'))"),
+        (lambda archive: gzip.compress(b"no archive" * 100), "damaged .tar.gz file ("),
+        (lambda archive: b"", "damaged .tar.gz file (empty file)"),
+        (lambda archive: packed(BINARY, {}), f"holds no {BINARY}/data_batch_1.bin; all six batches of CIFAR-10 are wanted"),
+        (lambda archive: packed("elsewhere", binary_files(BATCHES)), f"holds no {BINARY}/data_batch_1.bin; "),
     ],
 )
 def test_a_damaged_archive_is_refused_in_one_line(damage, says, folder):
     name = "cifar-10-binary.tar.gz"
     write(folder, {name: damage(packed(BINARY, binary_files(BATCHES)))})
-    said = refusal(folder)
-    assert said.startswith(f"{name}: {says}") and said.endswith("copy the file again")
+    message = refusal(folder)
+    assert message.startswith(f"{name}: {says}") and message.endswith("copy the file again")
 
 
 def test_a_link_in_an_archive_is_no_batch(folder):

@@ -36,8 +36,8 @@ def test_a_contract_of_no_data_set_is_refused():
     other = InputContract(height=8, width=8, channels=1, fit="exact")
     with pytest.raises(InputError) as refusal:
         datasets.load_again("custom", None, digest="", contract=other)
-    said = f"custom: no data set of 8x8x1 exact any pictures is known; known are {DIGIT} and {CIFAR}"
-    assert str(refusal.value) == said
+    message = f"custom: no data set of 8x8x1 exact any pictures is known; known are {DIGIT} and {CIFAR}"
+    assert str(refusal.value) == message
 
 
 def test_the_digits_are_1797_in_a_fixed_split_with_600_to_test():

@@ -44,9 +44,9 @@ def halves(tmp_path):
 def refusal(path, contract=COLOUR, kind=InputError) -> str:
     with pytest.raises(kind) as raised:
         folder.load(path, contract)
-    said = str(raised.value)
-    assert "\n" not in said
-    return said
+    message = str(raised.value)
+    assert "\n" not in message
+    return message
 
 
 def test_an_unsplit_folder_gives_three_tenths_of_each_class_to_the_test(pets):
@@ -119,8 +119,8 @@ def test_one_picture_in_two_classes_is_refused(pets):
 
 def test_a_picture_in_train_and_test_is_refused_by_what_it_shows(halves):
     Image.open(halves / "train" / "dog" / "03.png").save(halves / "test" / "dog" / "other.bmp")
-    said = refusal(halves)
-    assert "train/dog/03.png and test/dog/other.bmp are the same picture; what is trained or tuned on proves nothing" in said
+    message = refusal(halves)
+    assert "train/dog/03.png and test/dog/other.bmp are the same picture; what is trained or tuned on proves nothing" in message
 
 
 def test_a_picture_that_stands_twice_in_test_is_counted_once(halves, capsys):
@@ -130,8 +130,8 @@ def test_a_picture_that_stands_twice_in_test_is_counted_once(halves, capsys):
     data = folder.load(halves, COLOUR)
     assert (len(data.train), len(data.test), len(data.test_files)) == (16, 8, 8)
     assert len({image.tobytes() for image in data.test.images}) == 8
-    said = capsys.readouterr().err
-    assert said == f"{halves}: 27 pictures, 24 different ones; each is used once (train 16, test 8)\n"
+    message = capsys.readouterr().err
+    assert message == f"{halves}: 27 pictures, 24 different ones; each is used once (train 16, test 8)\n"
 
 
 def test_of_a_folder_without_doubles_nothing_is_said(halves, capsys):
@@ -172,7 +172,7 @@ def test_a_validation_picture_may_not_be_tested_and_counts_once_if_trained_on(ha
 def test_validation_pictures_need_the_same_classes_and_one_folder(halves):
     fill(halves / "val" / "cat", 3, seed=20)
     fill(halves / "val" / "cow", 3, seed=21)
-    assert "val/cow: " in (said := refusal(halves)) and "train has no such class; both need the same sub-folders" in said
+    assert "val/cow: " in (message := refusal(halves)) and "train has no such class; both need the same sub-folders" in message
     (halves / "valid").mkdir()
     assert refusal(halves).endswith("val and valid beside train and test; wanted one of them at most")
 

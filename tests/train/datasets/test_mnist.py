@@ -36,8 +36,8 @@ def test_other_pictures_in_mnists_layout_are_called_custom(own_mnist, mirror, mo
     assert capsys.readouterr().err == ""
     monkeypatch.undo()
     assert mnist.load(str(own_mnist)).name == "custom"
-    said = f"{own_mnist}: not the published MNIST; files and figures will say `custom`, not `mnist`.\n"
-    assert capsys.readouterr().err == said
+    message = f"{own_mnist}: not the published MNIST; files and figures will say `custom`, not `mnist`.\n"
+    assert capsys.readouterr().err == message
 
 
 def test_the_environment_names_the_folder_too(own_mnist, monkeypatch):
@@ -64,9 +64,9 @@ def test_without_a_network_the_digits_stand_in_under_their_own_name(own_mnist, s
     monkeypatch.setattr(download, "PATIENCE_S", 0.3)
     data = mnist.load_or_digits()
     assert data.name == "digits"
-    said = capsys.readouterr().err
-    assert "MNIST cannot be downloaded (" in said
-    assert "files and figures will say `digits`, not `mnist`" in said
+    message = capsys.readouterr().err
+    assert "MNIST cannot be downloaded (" in message
+    assert "files and figures will say `digits`, not `mnist`" in message
 
 
 def test_a_silent_mirror_leaves_the_next_one_its_share_of_the_patience(silent_mirror, mirror):
@@ -115,8 +115,8 @@ def test_a_mirror_with_other_content_is_refused_and_nothing_cached(mirror, monke
 
 
 def test_what_comes_damaged_is_no_network_rather_than_a_crash():
-    whole = gzip.compress(bytes(1000))
-    for damaged in (b"<html>", whole[:-1], whole[:10] + b"\xff" * 8 + whole[18:]):
+    compressed = gzip.compress(bytes(1000))
+    for damaged in (b"<html>", compressed[:-1], compressed[:10] + b"\xff" * 8 + compressed[18:]):
         with pytest.raises(download.NoNetwork, match="what came for images is not the file"):
             published.checked(damaged, name="images", digest="", unwrap=gzip.decompress)
 
@@ -125,11 +125,11 @@ def test_what_comes_damaged_is_no_network_rather_than_a_crash():
 def test_a_cached_file_that_is_not_the_published_one_is_fetched_again(spoil, mirror, monkeypatch):
     mnist.load()
     cached = published.cache_folder() / "mnist" / "train-images-idx3-ubyte.gz"
-    whole = cached.read_bytes()
-    cached.write_bytes(spoil(whole))
+    cached_bytes = cached.read_bytes()
+    cached.write_bytes(spoil(cached_bytes))
     assert len(mnist.load().train) == 30
-    assert gzip.decompress(cached.read_bytes()) == gzip.decompress(whole)
-    cached.write_bytes(spoil(whole))
+    assert gzip.decompress(cached.read_bytes()) == gzip.decompress(cached_bytes)
+    cached.write_bytes(spoil(cached_bytes))
     monkeypatch.setattr(mnist, "MIRRORS", ())
     with pytest.raises(download.NoNetwork):
         mnist.load()
@@ -139,8 +139,8 @@ def test_a_cached_file_that_is_not_the_published_one_is_fetched_again(spoil, mir
 def test_a_cache_that_cannot_be_written_is_said_once_and_does_without(mirror, tmp_path, capsys):
     (tmp_path / "cache").write_text("a file where the folder should be")
     assert len(mnist.load().train) == 30
-    said = [line for line in capsys.readouterr().err.splitlines() if not line.startswith("fetching")]
-    assert len(said) == 1 and said[0].endswith("cannot be written: Not a directory; MNIST is used and not kept")
+    message = [line for line in capsys.readouterr().err.splitlines() if not line.startswith("fetching")]
+    assert len(message) == 1 and message[0].endswith("cannot be written: Not a directory; MNIST is used and not kept")
 
 
 def test_without_a_home_nothing_is_cached(mirror, monkeypatch):
