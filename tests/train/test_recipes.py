@@ -1,15 +1,13 @@
-"""Recipes: what the documents say, what flags change, what is refused."""
+"""Recipes: what the documents specify, what flags change, what is refused."""
 
 import argparse
-import threading
 
-import numpy as np
 import pytest
 
+from edge.contract import CIFAR
 from edge.errors import UsageError
-from train import recipe_book, recipes
-from train.batches import Batches, augment
-from train.datasets import Split
+from train import command, recipe_book, recipes
+from train.architectures import architecture, networks_for
 from train.recipe_book import RECIPES
 from train.recipes import Recipe
 
@@ -20,20 +18,7 @@ def flags(*given: str, recipe: str = "modern") -> argparse.Namespace:
     return argparse.Namespace(recipe=recipe, **vars(parser.parse_args(given)))
 
 
-def test_documented_deep_mnist_is_20000_steps_of_adam_on_55000_pictures():
-    recipe = RECIPES["deep-mnist"]["documented"]
-    assert (recipe.optimizer, recipe.rate, recipe.batch) == ("adam", 1e-4, 50)
-    assert recipe.n_training(60_000) == 55_000
-    assert recipe.n_steps(55_000) == 20_000
-
-
-def test_documented_lenet5_relu_is_300_steps_of_gradient_descent_on_the_summed_loss():
-    recipe = RECIPES["lenet5-relu"]["documented"]
-    assert (recipe.optimizer, recipe.rate, recipe.batch, recipe.loss_reduction) == ("sgd", 1e-4, 200, "sum")
-    assert recipe.n_steps(60_000) == 300
-
-
-# Optimizer, rate, batch, steps or epochs, loss, held out: as NETWORKS has them.
+# As each document has them: optimizer, learning rate, batch size, steps, reduction of the loss, number of training images.
 DOCUMENTED = {
     "deep-mnist": ("adam", 1e-4, 50, 20_000, "mean", 55_000),
     "deep-mnist-conv": ("adam", 1e-4, 100, 30_000, "mean", 55_000),
@@ -69,12 +54,18 @@ def test_a_flag_replaces_the_recipes_value_and_nothing_else():
 
 
 @pytest.mark.parametrize("network", RECIPES)
-@pytest.mark.parametrize("optimizer", recipes.USUAL_RATES)
-def test_the_modern_rate_follows_the_optimizer_unless_it_is_given(network, optimizer):
-    base = RECIPES[network]["modern"]
-    usual = base.rate if optimizer == base.optimizer else recipes.USUAL_RATES[optimizer]
-    assert chosen(network, "mnist", flags("--optimizer", optimizer)).rate == usual
-    assert chosen(network, "mnist", flags("--optimizer", optimizer, "--learning-rate", "0.5")).rate == 0.5
+def test_flags_reach_every_recipe_a_network_has(network):
+    contract = architecture(network).contract
+    data = "cifar10" if contract == CIFAR else "mnist"
+    parser = command.parser("train", networks=networks_for(contract), description="")
+    for name, recipe in RECIPES[network].items():
+        assert command.chosen(parser.parse_args(("--arch", network, "--recipe", name)), data=data) == recipe
+
+
+def test_the_modern_rate_follows_the_optimizer_unless_it_is_given():
+    assert chosen("lenet5-relu", "mnist", flags("--optimizer", "adam")).rate == 3e-3  # the recipe's own
+    assert chosen("lenet5-relu", "mnist", flags("--optimizer", "momentum")).rate == 0.02
+    assert chosen("lenet5-relu", "mnist", flags("--optimizer", "momentum", "--learning-rate", "0.5")).rate == 0.5
 
 
 def test_the_weight_decay_was_found_for_its_optimizer_too():
@@ -115,59 +106,3 @@ def test_what_makes_no_sense_is_a_usage_error(given, says):
 
 def chosen(network: str, data: str, given: argparse.Namespace) -> Recipe:
     return recipes.from_flags(recipe_book.recipe(network, given.recipe, data=data), given)
-
-
-def numbered(n: int) -> Split:
-    """Pictures whose one bright pixel tells their number apart from the others'."""
-    images = np.zeros((n, 8, 8, 1), np.uint8)
-    images[np.arange(n), 3, np.arange(n) % 8, 0] = 255
-    return Split(images, np.arange(n, dtype=np.uint8))
-
-
-def test_batches_are_made_ahead_in_another_thread(monkeypatch):
-    made = []
-    monkeypatch.setattr(Batches, "_made", lambda self, step: made.append((step, threading.current_thread())) or step)
-    batches = Batches(numbered(10), Recipe(batch=4, epochs=9), first=2)
-    assert batches[0] == 2 and batches[1] == 3
-    batches._maker.shutdown()
-    assert [step for step, _ in made] == list(range(2, 11))
-    assert threading.main_thread() not in {thread for _, thread in made}
-
-
-def test_each_epoch_holds_every_picture_once_across_batches_that_do_not_divide_it():
-    batches = Batches(numbered(10), Recipe(batch=4, epochs=2, shift=0))
-    labels = np.concatenate([batches[k][1] for k in range(len(batches))])
-    assert len(batches) == 5
-    assert sorted(labels[:10]) == sorted(labels[10:]) == list(range(10))
-    assert list(labels[:10]) != list(labels[10:])
-
-
-def test_a_batch_depends_on_its_number_and_the_seed_alone():
-    first = Batches(numbered(10), Recipe(batch=4, epochs=9))
-    later = Batches(numbered(10), Recipe(batch=4, epochs=9))
-    for k in range(7):
-        later[k]
-    for ours, theirs in zip(first[7], later[7], strict=True):
-        np.testing.assert_array_equal(ours, theirs)
-    other = Batches(numbered(10), Recipe(batch=4, epochs=9, seed=1))
-    assert not np.array_equal(first[7][1], other[7][1])
-
-
-def test_shifts_move_whole_pictures_by_at_most_that_many_pixels():
-    images = np.zeros((200, 9, 9, 1), np.uint8)
-    images[:, 4, 4] = 200
-    moved = augment(images, Recipe(shift=2), np.random.default_rng(0))
-    where = np.argwhere(moved[..., 0] == 200)
-    assert moved.dtype == np.float32 and len(where) == 200
-    assert {tuple(at) for at in where[:, 1:] - 4} == {(y, x) for y in range(-2, 3) for x in range(-2, 3)}
-
-
-def test_a_quarter_turn_is_a_quarter_turn_clockwise():
-    images = np.arange(25, dtype=np.uint8).reshape(1, 5, 5, 1)
-
-    class AlwaysTheMost:
-        def uniform(self, low, high, shape):
-            return np.full(shape, high)
-
-    turned = augment(images, Recipe(shift=0, turn=90.0), AlwaysTheMost())
-    np.testing.assert_allclose(turned[0, ..., 0], np.rot90(images[0, ..., 0], -1), atol=1e-3)
