@@ -13,7 +13,7 @@ DEMO_FLAGS ?=
 # Trainings side by side.
 LANES ?= 1
 
-.PHONY: help demo test test-arm benchmarks cold-start results matrix gate-errors check-full lint shipped-model examples constraints clean
+.PHONY: help demo test test-arm benchmarks cold-start results matrix gate-errors pictures check-full lint shipped-model examples constraints clean
 
 # List the targets.
 help:
@@ -62,6 +62,10 @@ matrix: $(VENV)/installed
 # Simulate how often the gate is wrong and write the tables in docs/gate.md (half a minute).
 gate-errors: $(VENV)/installed
 	$(RUN) -m benchmarks.studies.gate_errors --write docs/gate.md
+
+# Draw the pictures of README and docs/ again (seconds).
+pictures: $(VENV)/installed
+	$(RUN) -m benchmarks.pictures
 
 # Hold every promise in full (hours): trainings killed, conversions repeated and killed, faults planted, docs/promises.md.
 check-full: $(VENV)/installed

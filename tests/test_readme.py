@@ -1,4 +1,4 @@
-"""The README's commands do what it shows."""
+"""The commands in the README and in docs/ do what is shown."""
 
 import re
 import shutil
@@ -12,16 +12,19 @@ from tests.test_wheel import tracked
 
 # The demo at small settings; everything else as it stands.
 SMALL_DEMO = {"ARCH": "lenet5-relu", "DEMO_FLAGS": "--data digits"}
+# In this order: what one page's commands make, the next one's use.
+PAGES = ("README.md", "docs/cli.md", "docs/training.md", "docs/own-model.md", "docs/device.md")
 
 
-def blocks() -> list[tuple[str, str]]:
-    """Every command in the README with the output shown under it."""
-    found = []
-    for block in re.findall(r"```console\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL):
-        for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
-            command, _, shown = part.partition("\n")
-            found.append((command, shown))
-    return found
+def blocks(*pages: str) -> list[tuple[str, str]]:
+    """Every command that `pages` show at a prompt, with the output under it."""
+    pairs = []
+    for page in pages:
+        for block in re.findall(r"```console\n(.*?)```", (ROOT / page).read_text(), re.DOTALL):
+            for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
+                command, _, shown = part.partition("\n")
+                pairs.append((command, shown))
+    return pairs
 
 
 @pytest.fixture(scope="module")
@@ -42,12 +45,12 @@ def without_figures(text: str) -> list[list[str]]:
 
 
 def test_the_readme_shows_the_two_commands():
-    commands = [command for command, _ in blocks()]
+    commands = [command for command, _ in blocks("README.md")]
     assert "make demo" in commands and "make test" in commands
 
 
 def test_the_python_it_shows_runs_and_prints_what_it_says():
-    (program,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    (program,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs/cli.md").read_text(), re.DOTALL)
     done = run(sys.executable, "-c", program)
     assert done.stdout.strip() == program.rpartition("# ")[2].strip(), done.stderr
 
@@ -55,7 +58,7 @@ def test_the_python_it_shows_runs_and_prints_what_it_says():
 @pytest.mark.slow
 def test_every_command_runs_and_prints_what_is_shown(checkout):
     path, store = f"{checkout}/.venv/bin:/usr/local/bin:/usr/bin:/bin", f"{checkout}/store"
-    for command, shown in blocks():
+    for command, shown in blocks(*PAGES):
         if command == "make test" or command.startswith(("git clone", "cd ")):
             continue
         if command == "make demo":
@@ -67,5 +70,5 @@ def test_every_command_runs_and_prints_what_is_shown(checkout):
         assert done.returncode == 0, f"$ {command}\n{done.stdout}{done.stderr}"
         if command.startswith("edge-predict"):
             assert done.stdout == shown, f"$ {command}"
-        elif command != "make demo":
+        else:
             assert without_figures(done.stdout) == without_figures(shown), f"$ {command}"

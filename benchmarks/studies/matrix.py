@@ -27,7 +27,8 @@ from train.checkpoint import FILE
 
 ARTIFACTS = Path("artifacts/matrix")
 FIGURES = Path("docs/matrix")
-PAGE = Path("docs/matrix.md")
+PAGE, README = Path("docs/matrix.md"), Path("README.md")
+IN_README = ("deep-mnist", "keras-cnn", "lenet5-relu", "resnet8")
 _KEPT = ("name", "format", "precision", "verdict", "reasons", "bytes", "median_us", "operators", "float_islands", "repair",
          "calibration_sensitivity", "n_images", "lost", "gained", "agreeing", "float_top1", "top1", "drop_points",
          "interval_points")  # fmt: skip
@@ -39,6 +40,7 @@ def main() -> int:
         for network in flags.only or ARCHITECTURES:
             refresh(network)
     pages.write(PAGE, table())
+    pages.write(README, summary())
     return 0
 
 
@@ -108,6 +110,21 @@ def table() -> str:
         f"{grid}\n\nRefused:\n\n" + "\n".join(refusals) + f"\n\n`convert --int8`, both formats, the whole process: {times}.\n\n"
         f"The formats against each other:\n\n{agreements}\n\n{compared}"
     )
+
+
+def summary() -> str:
+    """The README's table: float32 and int8 `.tflite` of the networks IN_README, side by side."""
+    head = ("network", "top-1 %: float → int8", "bytes: float → int8", "µs: float → int8", "n")
+    lines = []
+    for network in IN_README:
+        kept = json.loads((FIGURES / f"{network}.json").read_text())
+        both = [row for row in kept["rows"] if row["format"] == "tflite" and row["precision"] in ("float32", "int8")]
+        lines.append((
+            f"`{network}`", " → ".join(f"{100 * row['top1']:.2f}" for row in both),
+            " → ".join(f"{row['bytes']:,}" for row in both), " → ".join(f"{row['median_us']:.0f}" for row in both),
+            f"{both[-1]['n_images']:,}",
+        ))  # fmt: skip
+    return markdown.table(head, lines, align="lr")
 
 
 def _missing(measured: Container[str]) -> str:

@@ -1,0 +1,82 @@
+"""A terminal session as an SVG: the commands are run, and what they print is drawn, line by line where a viewer animates.
+
+The output is real; the pauses are for reading, so that equal output gives an equal file.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import textwrap
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+COLUMNS = 84
+CHAR, LINE, MARGIN, BAR = 8.43, 20, 18, 30  # pixels: a character's width at 14 px, a line, the frame, its title bar
+COMMAND_S, OUTPUT_S = 1.2, 0.4  # seconds before a command appears, and before each line that it prints
+
+# What a device does with a good model and with a damaged one.
+MODEL = "lenet5-relu-mnist-int8.tflite"
+SESSION = (
+    "edge-predict examples/seven.png examples/four-photo.jpg",
+    f"python -m edge install {MODEL}",
+    f"printf X | dd of={MODEL} bs=1 seek=4711 conv=notrunc status=none   # one wrong byte",
+    f"python -m edge install {MODEL}; echo exit code $?",
+    f"edge-predict --model {MODEL} examples/seven.png; echo exit code $?",
+    "edge-predict examples/seven.png                # the installed one still answers",
+)
+
+
+@dataclass(frozen=True)
+class TerminalLine:
+    """One line of a terminal; `kind` is "command", "output" or "error"."""
+
+    kind: str
+    text: str
+
+
+def record(commands: Sequence[str] = SESSION) -> list[TerminalLine]:
+    """What a terminal shows of `commands`, run one after the other by bash in a folder with the examples and MODEL."""
+    lines = []
+    with tempfile.TemporaryDirectory() as folder:
+        shutil.copytree(ROOT / "examples", Path(folder, "examples"))
+        shutil.copy(ROOT / "edge/models" / MODEL, folder)
+        path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+        environment = {**os.environ, "PATH": path, "EDGEPROOF_STORE": str(Path(folder, "store")), "EDGEPROOF_MODEL": ""}
+        for command in commands:
+            lines.append(TerminalLine("command", command))
+            done = subprocess.run(
+                ["bash", "-c", command], cwd=folder, env=environment, capture_output=True, text=True, check=False
+            )
+            # stderr first: `command; echo exit code $?` prints the code last.
+            lines += [TerminalLine("error", line) for line in done.stderr.splitlines()]
+            lines += [TerminalLine("output", line) for line in done.stdout.splitlines()]
+    return lines
+
+
+def draw(lines: Sequence[TerminalLine]) -> str:
+    """The session as an SVG. Without animation every line is visible; with it, lines appear one after the other."""
+    marks, row, appears_s = [], 0, 0.0
+    for line in lines:
+        appears_s += COMMAND_S if line.kind == "command" and row else OUTPUT_S
+        prompt = "$ " if line.kind == "command" else ""
+        for part in textwrap.wrap(prompt + line.text, COLUMNS, subsequent_indent="  ", drop_whitespace=False) or [""]:
+            y = BAR + MARGIN + row * LINE + 10
+            style = f"animation-duration:{appears_s:.1f}s"
+            marks.append(f'<text class="{line.kind}" x="{MARGIN}" y="{y}" style="{style}">{escape(part)}</text>')
+            row += 1
+    width, height = COLUMNS * CHAR + 2 * MARGIN, BAR + 2 * MARGIN + row * LINE
+    dots = "".join(f'<circle cx="{20 + 20 * at}" cy="16" r="6" fill="{fill}"/>'
+                   for at, fill in enumerate(("#ff5f57", "#febc2e", "#28c840")))  # fmt: skip
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:.0f} {height}" role="img" aria-label="terminal">\n'
+        "<style>text{font:14px ui-monospace,Menlo,Consolas,'DejaVu Sans Mono',monospace;white-space:pre;"
+        "animation-name:hidden;animation-timing-function:step-end}"
+        ".command{fill:#7ee787}.output{fill:#e6edf3}.error{fill:#ffa657}"
+        "@keyframes hidden{from{visibility:hidden}to{visibility:hidden}}</style>\n"
+        f'<rect width="100%" height="100%" rx="10" fill="#0d1117"/>{dots}\n' + "\n".join(marks) + "\n</svg>\n"
+    )
