@@ -32,7 +32,7 @@ def _verify(flags: argparse.Namespace) -> int:
     ready.artifact.manifest()  # raises where the two accounts disagree
     replay = selftest.replay(ready)
     if not replay.n_goldens:
-        raise errors.ModelError(f"{flags.model}: carries no pictures to test itself with")
+        raise errors.ModelError(f"{flags.model}: carries no goldens to test itself with")
     here = host.read()
     where = f"{ready.engine.name} {ready.engine.version}, {ready.engine.kernels} kernels, {here.cpu_model}, {here.machine}"
     if not replay.passed:

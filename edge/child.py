@@ -27,6 +27,11 @@ def run(
         return subprocess.CompletedProcess(command, child.returncode, stdout, stderr)
 
 
+def last_line(done: subprocess.CompletedProcess[str], *, default: str) -> str:
+    """The last line that a process wrote to stderr; `default` if it wrote none."""
+    return (done.stderr.strip().splitlines() or [default])[-1]
+
+
 class _Child(subprocess.Popen[bytes]):
     def __init__(self, command: list[str], *, cwd: str | None) -> None:
         pipe = subprocess.PIPE

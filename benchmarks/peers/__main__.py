@@ -111,7 +111,7 @@ def contest(models: Sequence[Artifact], pythons: dict[str, str], *, rounds: int,
             pictures = os.path.join(folder, str(number))
             Path(pictures).write_bytes(b"".join(picture for picture, _ in model.goldens()))
             if not os.path.getsize(pictures):
-                raise ModelError(f"{model.path}: carries no pictures to measure with; zeros would flatter it")
+                raise ModelError(f"{model.path}: carries no goldens to measure with; zeros would flatter it")
             for library in libraries(model.kind, pythons):
                 errors.say("benchmarks.peers", f"{model.path}: {library}")
                 try:

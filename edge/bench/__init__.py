@@ -1,1 +1,1 @@
-"""How long this device takes for an answer: what is timed, and when a figure may be told."""
+"""How long this device takes for an answer: what is timed, and when a figure is trusted."""

@@ -1,6 +1,6 @@
-"""python -m edge bench: how long this device takes for an answer, and each part of the way apart.
+"""python -m edge bench: how long this device takes for an answer, as a whole and stage by stage.
 
-What may be told and what is refused is the protocol's affair (edge/bench/protocol.py).
+edge/bench/protocol.py decides which figures can be trusted.
 """
 
 import argparse
@@ -22,7 +22,7 @@ UNITS_NS = {"us": 1e3, "ms": 1e6, "s": 1e9}
 
 @dataclass(frozen=True, kw_only=True)
 class Subject:
-    """The model measured and what runs it."""
+    """The measured model and the engine that runs it."""
 
     path: str
     name: str
@@ -37,27 +37,27 @@ class Subject:
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
     """Give `parser` the options of `main`, and `main` to run."""
-    parser.add_argument("models", nargs="+", metavar="MODEL", help="an edgeproof model; with --advise several of one network")
-    parser.add_argument("--calls", type=int, default=1000, metavar="N", help="calls in a window (default: 1000)")
-    parser.add_argument("--windows", type=int, default=protocol.MIN_WINDOWS, metavar="N", help="5, the default, or more")
-    parser.add_argument("--percentile", type=int, choices=PERCENTILES, default=99, help="the highest wanted (default: 99)")
-    parser.add_argument("--processes", type=int, default=10, metavar="N", help="cold processes in a window (default: 10)")
-    parser.add_argument("--every", default="", metavar="TIME", help="a picture every 100ms, say, instead of back to back")
-    parser.add_argument("--shared-machine", action="store_true", help="let the calibration loop drift by 5 %% instead of 2 %%")
+    parser.add_argument("models", nargs="+", metavar="MODEL", help="an edgeproof model; with --advise, several")
+    parser.add_argument("--calls", type=int, default=1000, metavar="N", help="calls per window (default: 1000)")
+    parser.add_argument("--windows", type=int, default=protocol.MIN_WINDOWS, metavar="N", help="at least 5 (default: 5)")
+    parser.add_argument("--percentile", type=int, choices=PERCENTILES, default=99, help="the highest needed (default: 99)")
+    parser.add_argument("--processes", type=int, default=10, metavar="N", help="cold processes per window (default: 10)")
+    parser.add_argument("--every", default="", metavar="TIME", help="start a call every 100ms, say, instead of back to back")
+    parser.add_argument("--shared-machine", action="store_true", help="for a busy machine: allow 5 %% drift instead of 2 %%")
     parser.add_argument("--engine", metavar="NAME", help="litert-c, litert, tflite-runtime or onnxruntime")
     parser.add_argument("--threads", type=int, default=1, metavar="N", help="threads the engine may use (default: 1)")
-    parser.add_argument("--trust", action="store_true", help="vouch for the model, so that litert-c may run it")
-    parser.add_argument("--advise", action="store_true", help="of several precisions of a network, name this device's best")
-    parser.add_argument("--json", action="store_true", help="one JSON object; what is refused is said there too")
+    parser.add_argument("--trust", action="store_true", help="allow litert-c, which skips structure checks")
+    parser.add_argument("--advise", action="store_true", help="compare precisions of one network; name the fastest")
+    parser.add_argument("--json", action="store_true", help="print one JSON object, also for a refusal")
     parser.set_defaults(run=main)
 
 
 def main(flags: argparse.Namespace, machine: Machine | None = None) -> int:
-    """Measure and print. Raises Refusal where there is no figure to be trusted; with --json it is printed first."""
+    """Measure and print. Raises Refusal if no figure can be trusted; with --json it is printed first."""
     if (len(flags.models) > 1) != flags.advise:
         raise errors.UsageError("bench takes one MODEL; bench --advise takes several precisions of one network")
     if min(flags.calls, flags.windows, flags.threads) < 1 or flags.processes < 0:
-        raise errors.UsageError("--calls, --windows and --threads want 1 or more, --processes 0 or more")
+        raise errors.UsageError("--calls, --windows and --threads must be 1 or more, --processes 0 or more")
     every_ns = cadence_ns(flags.every)
     plan = TimingPlan(
         windows=flags.windows, percentile=flags.percentile, every_ns=every_ns, shared_machine=flags.shared_machine
@@ -74,20 +74,20 @@ def main(flags: argparse.Namespace, machine: Machine | None = None) -> int:
 
 
 def cadence_ns(text: str) -> int:
-    """`100ms`, `0.5s` or `250us` in ns; nothing is 0. Raises UsageError for anything else."""
-    found = re.fullmatch(r"(\d{1,6}(?:\.\d{1,6})?)(us|ms|s)", text)
-    if text and (not found or not float(found[1])):
+    """`100ms`, `0.5s` or `250us` in ns; 0 for an empty text. Raises UsageError for anything else."""
+    match = re.fullmatch(r"(\d{1,6}(?:\.\d{1,6})?)(us|ms|s)", text)
+    if text and (not match or not float(match[1])):
         raise errors.UsageError(f"--every {errors.one_line(text)}: wanted a time such as 250us, 100ms or 0.5s")
-    return round(float(found[1]) * UNITS_NS[found[2]]) if found else 0
+    return round(float(match[1]) * UNITS_NS[match[2]]) if match else 0
 
 
 def bench(flags: argparse.Namespace, plan: TimingPlan, folder: str, machine: Machine) -> tuple[dict[str, object], list[str]]:
-    """One model's report, as JSON takes it and as lines."""
+    """The report on one model, for JSON and as lines."""
     ready = _load(flags.models[0], flags)
     pictures = samples.write(ready.artifact, folder)
     measured = pipelines.in_this_process(ready, pictures, calls=flags.calls, clock=machine.clock)
     if plan.every_ns:
-        # At a cadence there is one way, a camera's: a file comes, an answer goes.
+        # A cadence is a camera's: files come in, answers go out.
         measured = [pipeline for pipeline in measured if pipeline.name == "file"]
         errors.say("edge", f"{plan.windows * flags.calls * plan.every_ns / 1e9:,.0f} s at this cadence, and the warm-up")
     peaks_mib: list[float] = []
@@ -102,11 +102,11 @@ def bench(flags: argparse.Namespace, plan: TimingPlan, folder: str, machine: Mac
 
 
 def advise(flags: argparse.Namespace, plan: TimingPlan, folder: str, machine: Machine) -> tuple[dict[str, object], list[str]]:
-    """The precisions of one network, in turn in every window, and which of them is this device's."""
+    """The precisions of one network, measured in turn in every window, and the fastest of them."""
     loaded = [_load(path, flags) for path in flags.models]
     networks = {ready.contract.name.rpartition("-")[0] for ready in loaded}
     if len(networks) > 1:
-        raise errors.UsageError(f"{' and '.join(sorted(networks))} are not one network; their times say nothing of a precision")
+        raise errors.UsageError(f"{' and '.join(sorted(networks))} are not one network; --advise compares precisions")
     measured = []
     for number, ready in enumerate(loaded):
         os.mkdir(inside := os.path.join(folder, str(number)))
@@ -114,7 +114,7 @@ def advise(flags: argparse.Namespace, plan: TimingPlan, folder: str, machine: Ma
         first = pipelines.in_this_process(ready, written, calls=flags.calls, clock=machine.clock)[0]
         measured.append(replace(first, name=_title(ready)))
     if len({pipeline.name for pipeline in measured}) < len(measured):
-        raise errors.UsageError("two of the models are of one precision and format; name each once")
+        raise errors.UsageError("two of the models have the same precision and format; name each once")
     report = protocol.measure(measured, plan, machine, tell=lambda line: errors.say("edge", line))
     abouts = [_subject(ready, flags.threads) for ready in loaded]
     best, advice = choose({name: stages["inference"] for name, stages in report.figures.items()})
@@ -123,7 +123,7 @@ def advise(flags: argparse.Namespace, plan: TimingPlan, folder: str, machine: Ma
 
 
 def choose(figures: dict[str, LatencySummary]) -> tuple[str | None, str]:
-    """The fastest by its median window, and a sentence; None where its windows overlap with those of another."""
+    """The fastest by its median window, and a sentence; None if its windows overlap with another's."""
     order = sorted(figures, key=lambda name: figures[name].p50_us)
     first, second = (figures[name] for name in order[:2])
     rivals = [name for name in order if figures[name].p50_lowest_us <= first.p50_highest_us]
@@ -157,20 +157,20 @@ def _subject(ready: Predictor, threads: int) -> Subject:
 
 
 def _circumstances(abouts: list[Subject], report: LatencyReport) -> list[str]:
-    here = report.host
-    word = None if here.throttle_word is None else f"0x{here.throttle_word:x}"
-    frequency = f"{_said(here.frequency_mhz)} then {_said(report.frequency_mhz_after)} MHz"
-    temperature = f"{_said(here.temperature_c)} then {_said(report.temperature_c_after)} °C"
+    device = report.host
+    word = None if device.throttle_word is None else f"0x{device.throttle_word:x}"
+    frequency = f"{_text(device.frequency_mhz)} then {_text(report.frequency_mhz_after)} MHz"
+    temperature = f"{_text(device.temperature_c)} then {_text(report.temperature_c_after)} °C"
     return [
         *(f"{a.name} {a.digest[:12]}, {a.engine} {a.engine_version}, {a.kernels} kernels, threads {a.threads}" for a in abouts),
-        f"board {_said(here.board)}, {_said(here.cpu_model)}, {_said(here.machine)}, Python {here.python}",
-        f"governor {_said(here.governor)}, frequency {frequency}, temperature {temperature}, throttle word {_said(word)}",
+        f"board {_text(device.board)}, {_text(device.cpu_model)}, {_text(device.machine)}, Python {device.python}",
+        f"governor {_text(device.governor)}, frequency {frequency}, temperature {temperature}, throttle word {_text(word)}",
         f"throttled during the run: {report.throttled}",
         "",
     ]
 
 
-def _said(value: object) -> str:
+def _text(value: object) -> str:
     return "unknown" if value is None else str(value)
 
 
@@ -185,8 +185,8 @@ def _table(report: LatencyReport) -> list[str]:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ["  ".join((row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:]))) for row in rows]
     again = f"{report.measured_again} windows measured again for drift"
-    said = f"The median of {report.plan.windows} windows, {_pace(report)}"
-    lines += ["", f"{said}; a dash where a window has too few calls; {again}."]
+    median = f"The median of {report.plan.windows} windows, {_pace(report)}"
+    lines += ["", f"{median}; a dash means too few calls in a window; {again}."]
     for pipeline, stages in report.figures.items():
         if (bound := stages["whole"].p99_bound_us) is not None:
             n = stages["whole"].windows * stages["whole"].calls
@@ -195,7 +195,7 @@ def _table(report: LatencyReport) -> list[str]:
 
 
 def _pace(report: LatencyReport) -> str:
-    """How the calls of each row followed one another."""
+    """How the calls of each row follow one another."""
     unpaced = [pipeline for pipeline in report.figures if pipeline not in report.paced]
     parts = [f"{' and '.join(report.paced)} one every {_time(report.plan.every_ns / 1e3)}"] if report.paced else []
     return ", ".join(parts + ([f"{' and '.join(unpaced)} back to back"] if parts and unpaced else [])) or "back to back"

@@ -1,4 +1,4 @@
-"""What the windows of one stage come to, and from how many calls a percentile may be told."""
+"""Summarize the windows of one stage; how many calls support a percentile."""
 
 import math
 from collections.abc import Sequence
@@ -12,13 +12,13 @@ PERCENTILES = (50, 90, 99)
 
 @dataclass(frozen=True, kw_only=True)
 class LatencySummary:
-    """One stage in µs: the median window's figures, the windows' lowest and highest median, and a bound.
+    """One stage in µs: the percentiles of the median window, the lowest and highest median of the windows, and a bound.
 
-    A percentile is None where a window has too few calls for it. `p99_bound_us` is MLPerf's early-stopping estimate over
-    the calls of all windows: with 99 % confidence, 99 of 100 calls take at most this; None where they are too few.
+    A percentile is None if a window has too few calls for it. `p99_bound_us` is MLPerf's early-stopping estimate over the
+    calls of all windows: with 99 % confidence, 99 of 100 calls take at most this; None if the calls are too few.
     """
 
-    calls: int  # a window
+    calls: int  # per window
     windows: int
     least_us: float
     p50_us: float
@@ -30,16 +30,16 @@ class LatencySummary:
 
 
 def may_exceed(n: int, percentile: float) -> int:
-    """The t for which the t-th slowest of `n` calls is a sound estimate of `percentile`; 0 where there is none.
+    """The t for which the t-th slowest of `n` calls is a sound estimate of `percentile`; 0 if there is none.
 
-    MLPerf LoadGen's early stopping (loadgen/early_stopping.cc, tolerance 0, confidence 99 %): were more than a share q =
-    1 - p of all calls slower than the estimate, at most t slower ones among n would be seen with the binomial
-    probability sum_{k<=t} C(n, k) q^k p^(n-k). The largest t that keeps this below 1 %.
+    MLPerf LoadGen's early stopping (loadgen/early_stopping.cc, tolerance 0, confidence 99 %): if more than a share q = 1 - p
+    of all calls were slower than the estimate, n calls would contain at most t slower ones with the binomial probability
+    sum_{k<=t} C(n, k) q^k p^(n-k). The result is the largest t that keeps this below 1 %.
     """
     p = percentile / 100
     below = 0.0
     for t in count():
-        # In logarithms, for p^n soon is too small for a double.
+        # In logarithms, because p^n underflows a double.
         chosen = math.lgamma(n + 1) - math.lgamma(t + 1) - math.lgamma(n - t + 1)
         below += math.exp(chosen + t * math.log(1 - p) + (n - t) * math.log(p))
         if t == n or below >= 1 - CONFIDENCE:
@@ -49,12 +49,12 @@ def may_exceed(n: int, percentile: float) -> int:
 
 @lru_cache
 def fewest_calls(percentile: float) -> int:
-    """The least number of calls from which `percentile` may be told: 64 for 90, 662 for 99; 1 for a median."""
+    """The fewest calls that support `percentile`: 64 for 90, 662 for 99, 1 for a median."""
     return 1 if percentile <= 50 else next(n for n in count(2) if may_exceed(n, percentile))
 
 
 def bound(samples: Sequence[int], percentile: float) -> int | None:
-    """With 99 % confidence, `percentile` of all calls take at most this; None where `samples` are too few."""
+    """With 99 % confidence, `percentile` per cent of all calls take at most this; None if `samples` are too few."""
     t = may_exceed(len(samples), percentile)
     return sorted(samples)[-t] if t else None
 
@@ -65,16 +65,16 @@ def nearest_rank(samples: Sequence[int], percentile: float) -> int:
 
 
 def summarize(windows: list[list[int]], shown: list[int]) -> LatencySummary:
-    """The figure of one stage: ns by window, and the window to be shown."""
-    told = {p: nearest_rank(shown, p) if len(shown) >= fewest_calls(p) else None for p in PERCENTILES}
+    """The summary of one stage from its ns by window; the percentiles are those of the window `shown`."""
+    percentiles = {p: nearest_rank(shown, p) if len(shown) >= fewest_calls(p) else None for p in PERCENTILES}
     medians = [nearest_rank(window, 50) for window in windows]
     return LatencySummary(
         calls=len(shown),
         windows=len(windows),
         least_us=min(map(min, windows)) / 1e3,
         p50_us=nearest_rank(shown, 50) / 1e3,
-        p90_us=_us(told[90]),
-        p99_us=_us(told[99]),
+        p90_us=_us(percentiles[90]),
+        p99_us=_us(percentiles[99]),
         p50_lowest_us=min(medians) / 1e3,
         p50_highest_us=max(medians) / 1e3,
         p99_bound_us=_us(bound([ns for window in windows for ns in window], 99)),

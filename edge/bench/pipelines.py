@@ -1,4 +1,4 @@
-"""What `python -m edge bench` times: the ways from a picture to its label, each stage apart, and whole processes."""
+"""What `python -m edge bench` times: the pipelines from a picture to its label, stage by stage, and whole processes."""
 
 import os
 import subprocess
@@ -13,11 +13,11 @@ from edge.bench.protocol import TimedPipeline
 from edge.bench.samples import Samples
 from edge.predictor import Prediction, Predictor
 
-# A process that loads a model and answers once. argv: the folder of `edge`, model, engine or "", threads, trusted, picture.
+# A process that loads a model and answers once. argv: edge's parent folder, model, engine or "", threads, trusted, picture.
 START = """
 import sys, time
-here, model, engine, threads, trusted, picture = sys.argv[1:]
-sys.path.insert(0, here)
+parent, model, engine, threads, trusted, picture = sys.argv[1:]
+sys.path.insert(0, parent)
 started = time.perf_counter_ns()
 from edge import predictor
 try:
@@ -29,31 +29,31 @@ except Exception as error:
     sys.exit(getattr(error, "exit_code", 70))
 print(loaded - started, time.perf_counter_ns() - loaded)
 """
-# edge-predict where its script is not installed. argv: as its own, after the folder of `edge`.
+# edge-predict if its script is not installed. argv: edge's parent folder, then those of edge-predict.
 CONSOLE = "import sys; sys.path.insert(0, sys.argv.pop(1)); from edge.cli import console; console()"
 CODES = frozenset(error.exit_code for error in errors.ToolchainError.__subclasses__())
 Clock = Callable[[], int]  # ns
-HERE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+PARENT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 
 def in_this_process(ready: Predictor, samples: Samples, *, calls: int, clock: Clock) -> list[TimedPipeline]:
-    """From decoded pixels (`pixels`), from a PNG as the model takes it (`file`), from one to be fitted (`page`)."""
+    """From decoded pixels (`pixels`), from a PNG of the model's size (`file`), from a PNG to be fitted (`page`)."""
     from edge.pictures import decode  # brings Pillow
 
-    takes = ready.contract.input
+    wanted = ready.contract.input
 
     def label(raw: bytes) -> str:
         return Prediction(raw, ready.contract, ready.labels).label
 
     def opened(path: str) -> Any:
         with open(path, "rb") as file:
-            return decode.decode(file.read(), takes)
+            return decode.decode(file.read(), wanted)
 
     end: dict[str, Callable[[Any], object]] = {"inference": ready.engine.run, "decision": label}
     ways: dict[str, tuple[Sequence[object], dict[str, Callable[[Any], object]]]] = {
         "pixels": (samples.pixels, end),
-        "file": (samples.files, {"decode": lambda path: pictures.read_pixels(path, takes)} | end),
-        "page": (samples.pages, {"decode": opened, "fit": lambda picture: decode.fit(picture, takes)} | end),
+        "file": (samples.files, {"decode": lambda path: pictures.read_pixels(path, wanted)} | end),
+        "page": (samples.pages, {"decode": opened, "fit": lambda picture: decode.fit(picture, wanted)} | end),
     }
     return [timed(name, starts, stages, calls=calls, clock=clock) for name, (starts, stages) in ways.items() if starts]
 
@@ -61,7 +61,7 @@ def in_this_process(ready: Predictor, samples: Samples, *, calls: int, clock: Cl
 def timed(
     name: str, starts: Sequence[object], stages: dict[str, Callable[[Any], object]], *, calls: int, clock: Clock
 ) -> TimedPipeline:
-    """A pipeline that takes each of `starts` in turn through all `stages`, what one gives being what the next takes."""
+    """A pipeline that takes each of `starts` in turn through all `stages`; the result of one stage enters the next."""
     steps = tuple(stages.values())
 
     def call(number: int) -> tuple[int, ...]:
@@ -80,7 +80,7 @@ def whole_processes(
 ) -> list[TimedPipeline]:
     """`edge-predict` from start to end, its peak memory added to `peaks_mib`; and a process that loads and answers once."""
     script = os.path.join(os.path.dirname(sys.executable), "edge-predict")
-    predict = [script] if os.path.exists(script) else [sys.executable, "-c", CONSOLE, HERE]
+    predict = [script] if os.path.exists(script) else [sys.executable, "-c", CONSOLE, PARENT]
     predict += ["--model", model, "--threads", str(threads), *(["--trust"] if trusted else [])]
     predict += ["--engine", engine] if engine else []
 
@@ -88,13 +88,13 @@ def whole_processes(
         command = [*predict, samples.files[number % len(samples.files)]]
         try:
             elapsed_ms, peak_mib = process.measure_from_small(command)
-        except RuntimeError:  # what it said was not kept: who listens is in the way of the time
+        except RuntimeError:  # its stderr was not kept, because reading it would cost time
             raise _failure("edge-predict", child.run(command)) from None
         peaks_mib.append(peak_mib)
         return (round(elapsed_ms * 1e6),)
 
     def start(number: int) -> tuple[int, ...]:
-        arguments = [HERE, model, engine or "", str(threads), str(trusted), samples.files[number % len(samples.files)]]
+        arguments = [PARENT, model, engine or "", str(threads), str(trusted), samples.files[number % len(samples.files)]]
         done = child.run([sys.executable, "-c", START, *arguments])
         if done.returncode:
             raise _failure("a process that loads the model", done)
@@ -108,14 +108,14 @@ def whole_processes(
 
 
 def _failure(name: str, done: subprocess.CompletedProcess[str]) -> errors.ToolchainError:
-    """Why there is no figure of a process that failed; `done` is that process, or the same started again."""
+    """The error for a process that failed and has no figure; `done` is that process, or the same started again."""
     code = done.returncode
     if not code:
         return errors.Refused(f"{name} failed, and did not when it was started again; no figure")
     if code < 0:
         killed = f"{name} fails: it was killed (signal {-code})"
         return errors.OutOfMemory(f"{killed}; is there memory enough?") if code == -9 else errors.ToolchainError(killed)
-    said = (done.stderr.strip().splitlines() or ["it said nothing"])[-1].removeprefix(f"{name}: ")
-    error = errors.ToolchainError(f"{name} fails (exit code {code}): {errors.one_line(said)}")
+    reason = child.last_line(done, default="it said nothing").removeprefix(f"{name}: ")
+    error = errors.ToolchainError(f"{name} fails (exit code {code}): {errors.one_line(reason)}")
     error.exit_code = code if code in CODES else error.exit_code
     return error

@@ -2,8 +2,8 @@
 
     python -I -S edge/bench/process.py COMMAND ARGUMENT...
 
-prints its milliseconds and peak MiB. A child's peak memory includes what its parent held when it was started, so whoever
-imports more than this file does asks through that command (`measure_from_small`).
+prints its milliseconds and peak MiB. A child's peak memory includes what its parent held when it started the child, so a
+larger process measures through this command (`measure_from_small`).
 """
 
 import os
@@ -13,7 +13,7 @@ import time
 
 
 def measure(argv: list[str]) -> tuple[float, float]:
-    """Wall time in ms and peak memory in MiB of one run. Raises RuntimeError where the command fails."""
+    """Wall time in ms and peak memory in MiB of one run. Raises RuntimeError if the command fails."""
     null = os.open(os.devnull, os.O_WRONLY)
     started = time.perf_counter_ns()
     process = os.posix_spawn(argv[0], argv, dict(os.environ), file_actions=[(os.POSIX_SPAWN_DUP2, null, n) for n in (1, 2)])
@@ -31,12 +31,12 @@ def measure(argv: list[str]) -> tuple[float, float]:
 
 
 def measure_from_small(argv: list[str]) -> tuple[float, float]:
-    """The same from a process that holds less than any Python it starts. Raises RuntimeError as well."""
+    """The same as `measure`, from a process that holds less memory than any Python it starts."""
     from edge import child
 
     done = child.run([sys.executable, "-I", "-S", __file__, *argv])
     if done.returncode:
-        raise RuntimeError((done.stderr.strip().splitlines() or ["killed"])[-1])
+        raise RuntimeError(child.last_line(done, default="killed"))
     elapsed_ms, peak_mib = map(float, done.stdout.split())
     return elapsed_ms, peak_mib
 

@@ -1,8 +1,9 @@
-"""The protocol behind every latency we print: when a figure may be given, and when it is refused.
+"""The protocol behind every latency we print: how it is measured, and when it is refused.
 
-A pipeline of stages is called again and again in windows, pipelines taking turns. A window between two runs of a fixed
-calibration loop that differ is measured again. What stays unsteady, was throttled, disagrees with itself or has too few
-calls is refused: no figure rather than a wrong one. The clock, the sleep and the device are handed in.
+Each pipeline is called in windows of many calls, and the pipelines take turns. A fixed calibration loop runs before and
+after a window; if its time drifts, the window is measured again. A latency is refused if the machine stays unsteady or was
+throttled, if the windows disagree, or if the calls are too few: no figure rather than a wrong one. The clock, the sleep
+and the device are parameters.
 """
 
 import gc
@@ -17,14 +18,14 @@ from edge.device import doctor, host
 from edge.device.host import Host
 
 MIN_WINDOWS = 5
-AGAIN = 5  # times a window that drifted is measured again
-LOOK_NS = 1_000_000_000  # within a window the device is looked at so often
-SETTLE_S = 2.1  # after which what happened has reached the throttle word
-MAX_BLOCKS = 40  # of warm-up calls, before a pipeline that does not settle is given up
+MAX_REPEATS = 5  # of a window that drifted
+LOOK_NS = 1_000_000_000  # between two readings of the device within a window
+SETTLE_S = 2.1  # until an event has reached the throttle word
+MAX_BLOCKS = 40  # of warm-up calls, before a pipeline that does not settle is refused
 
 
 class Refusal(errors.Refused):
-    """A figure that would be false. `kind`: `unsteady`, `throttled`, `disagreeing`, `overrun` or `too few calls`."""
+    """A latency that cannot be trusted. `kind`: `unsteady`, `throttled`, `disagreeing`, `overrun` or `too few calls`."""
 
     def __init__(self, kind: str, why: str) -> None:
         super().__init__(f"refused: {why}")
@@ -32,7 +33,7 @@ class Refusal(errors.Refused):
 
 
 def _spin() -> int:
-    # Integer steps in the interpreter: no memory to speak of, and the same work whatever the model.
+    # Integer arithmetic in the interpreter: next to no memory, and the same work for every model.
     state = 1
     for _ in range(20_000):
         state = (state * 1_103_515_245 + 12_345) & 0x7FFFFFFF
@@ -51,10 +52,10 @@ class Machine:
 
 @dataclass(frozen=True, kw_only=True)
 class TimedPipeline:
-    """Stages that follow one another. `call(number)` goes through them once and returns the ns of each.
+    """Consecutive stages. `call(number)` runs them once and returns the ns of each.
 
-    `calls` make a window. Warm-up comes in blocks of `warm_up` calls: until three in a row agree where the pipeline
-    `settles` (one in this process), else one block (a process of its own: its files are in memory from then on).
+    A window has `calls` calls. Warm-up runs in blocks of `warm_up` calls. A pipeline in this process `settles`: its warm-up
+    ends when three blocks in a row agree. A pipeline that starts processes has one block, which brings its files into memory.
     """
 
     name: str
@@ -67,39 +68,39 @@ class TimedPipeline:
 
 @dataclass(frozen=True, kw_only=True)
 class TimingPlan:
-    """How much is measured, and what is let pass. The limits are fractions; `every_ns` is 0 for back to back."""
+    """How much is measured, and the limits, as fractions. `every_ns` is 0 for calls back to back."""
 
     windows: int = MIN_WINDOWS
-    percentile: int = 99  # the highest that is asked for
+    percentile: int = 99  # the highest requested
     every_ns: int = 0
     shared_machine: bool = False
 
     @property
     def drift_limit(self) -> float:
-        """How far the calibration loop may differ before and after a window."""
+        """How far the calibration loop may drift from before a window to after it."""
         return 0.05 if self.shared_machine else 0.02
 
     @property
     def disagreement_limit(self) -> float:
-        """How far the medians of a pipeline's windows may lie apart."""
+        """How far the medians of a pipeline's windows may differ."""
         return 0.20 if self.shared_machine else 0.10
 
 
 @dataclass(frozen=True, kw_only=True)
 class LatencyReport:
-    """The figures of each pipeline by stage, `whole` for all of its stages together, and what they were measured under."""
+    """The latency of each pipeline by stage, with `whole` for all stages together, and the circumstances of the measurement."""
 
     figures: dict[str, dict[str, LatencySummary]]
     plan: TimingPlan
     paced: tuple[str, ...]  # the pipelines whose calls began `plan.every_ns` apart; the others ran back to back
-    measured_again: int  # windows thrown away for drift
-    host: Host  # before the first window; what is None is unknown
+    measured_again: int  # windows discarded for drift
+    host: Host  # before the first window; None is unknown
     temperature_c_after: float | None
     frequency_mhz_after: int | None
-    throttled: str  # "no", or "unknown" and why; a device that was seen throttled gets no report
+    throttled: str  # "no", or "unknown" and why; a throttled device gets no report
 
     def as_dict(self) -> dict[str, object]:
-        """The report as JSON takes it; null is unknown, or too few calls to say."""
+        """The report for JSON; null is unknown, or too few calls."""
         limits = {"drift_limit": self.plan.drift_limit, "disagreement_limit": self.plan.disagreement_limit}
         return asdict(self) | {"plan": asdict(self.plan) | limits}
 
@@ -107,53 +108,55 @@ class LatencyReport:
 def measure(
     pipelines: Sequence[TimedPipeline], plan: TimingPlan, machine: Machine, tell: Callable[[str], None] = lambda line: None
 ) -> LatencyReport:
-    """Warm every pipeline up, measure its windows in turn with the others', and judge them. Raises Refusal.
+    """Warm up every pipeline, measure the windows of all in turn, and judge them. Raises Refusal.
 
-    `tell` hears of each window that is measured again.
+    `tell` gets a line for each window that is measured again.
     """
     if plan.windows < MIN_WINDOWS:
-        raise Refusal("too few calls", f"{plan.windows} windows have no spread to speak of: {MIN_WINDOWS} or more do")
+        raise Refusal(
+            "too few calls", f"{plan.windows} windows are too few to show a spread; at least {MIN_WINDOWS} are needed"
+        )
     for pipeline in pipelines:
         _check_calls(pipeline, plan)
     monitor = ThrottleMonitor(machine)
     for pipeline in pipelines:
         _settle(pipeline, plan, monitor)
-    kept: dict[str, list[list[tuple[int, ...]]]] = {pipeline.name: [] for pipeline in pipelines}
-    again = 0
+    windows: dict[str, list[list[tuple[int, ...]]]] = {pipeline.name: [] for pipeline in pipelines}
+    measured_again = 0
     for number in range(1, plan.windows + 1):
         for pipeline in pipelines:
             for window, drift in _attempts(pipeline, plan, monitor):
                 monitor.look()
                 if drift <= plan.drift_limit:
-                    kept[pipeline.name].append(window)
+                    windows[pipeline.name].append(window)
                     break
-                again += 1
+                measured_again += 1
                 tell(f"{pipeline.name}: window {number} is measured again: the calibration loop drifted by {drift:.1%}")
             else:
-                found = f"window {number} was measured {AGAIN + 1} times, the calibration loop drifted by more than"
-                raise Refusal("unsteady", f"{pipeline.name}: {found} {plan.drift_limit:.0%} each time; {_advice(plan)}")
+                drifted = f"window {number} was measured {MAX_REPEATS + 1} times, and each time the calibration loop drifted"
+                raise Refusal("unsteady", f"{pipeline.name}: {drifted} by more than {plan.drift_limit:.0%}; {_advice(plan)}")
     after = monitor.last
     monitor.settle()
     return LatencyReport(
-        figures={pipeline.name: _judged(pipeline, kept[pipeline.name], plan) for pipeline in pipelines},
+        figures={pipeline.name: _judge(pipeline, windows[pipeline.name], plan) for pipeline in pipelines},
         plan=plan,
         paced=tuple(pipeline.name for pipeline in pipelines if _paced(pipeline, plan)),
-        measured_again=again,
+        measured_again=measured_again,
         host=monitor.first,
         temperature_c_after=after.temperature_c,
         frequency_mhz_after=after.frequency_mhz,
-        throttled=monitor.said,
+        throttled=monitor.throttled,
     )
 
 
 class ThrottleMonitor:
-    """Looks at the device again and again, and raises Refusal when it holds its clock down or did since the last look.
+    """Reads the device repeatedly, and raises Refusal if it is throttled or was since the last reading.
 
-    Bits 0 to 3 of the throttle word say what is so now, bits 16 to 19 what was so earlier: since boot in `vcgencmd
-    get_throttled` (raspberrypi.com/documentation/computers/os.html#get_throttled); in /sys since the kernel's voltage
-    monitor last asked and made the firmware forget, every 2 s where it is loaded, and what it was told is what we read
-    (drivers/hwmon/raspberrypi-hwmon.c, drivers/firmware/raspberrypi.c of github.com/raspberrypi/linux). A bit of 16 to
-    19 that is set from the start, and stays, cannot tell of what happens later: `said` then is "unknown".
+    Bits 0 to 3 of the throttle word are about now, bits 16 to 19 about earlier: since boot in `vcgencmd get_throttled`
+    (raspberrypi.com/documentation/computers/os.html#get_throttled). In /sys, the kernel's voltage monitor, where loaded,
+    reads the word every 2 s and makes the firmware forget; we read what it got (drivers/hwmon/raspberrypi-hwmon.c and
+    drivers/firmware/raspberrypi.c of github.com/raspberrypi/linux). A bit of 16 to 19 that is set before the run and stays
+    set hides later events: `throttled` is then "unknown".
     """
 
     def __init__(self, machine: Machine) -> None:
@@ -168,37 +171,37 @@ class ThrottleMonitor:
         self._judge(self.last, earlier=earlier)
 
     def settle(self) -> None:
-        """Wait until the word tells of the last window too, where the device has one, and look at it."""
+        """Wait until the throttle word, if the device has one, covers the last window too, and read it."""
         if self.first.throttle_word is not None or self.first.under_voltage_alarm is not None:
             self.machine.sleep(SETTLE_S)
             self.look()
 
     @property
-    def said(self) -> str:
-        """Whether the clock was held down during the run, when no look has found it so."""
+    def throttled(self) -> str:
+        """Whether the device was throttled during the run, if no reading raised Refusal: "no", or "unknown" and why."""
         if self.first.throttle_word is None or not self.always_readable:
-            known = self.first.under_voltage_alarm is not None
-            return "unknown: the device tells of under-voltage only, and there was none" if known else "unknown"
+            has_alarm = self.first.under_voltage_alarm is not None
+            return "unknown: the device reports under-voltage only, and there was none" if has_alarm else "unknown"
         if not (bits := self.first.throttle_word >> 16 & 0xF):
             return "no"
         hidden = ", ".join(name for bit, (name, _) in enumerate(doctor.THROTTLE) if bits >> bit & 1)
-        return f"unknown: {hidden} before the run began may hide more of it; run again, or after a reboot, to know"
+        return f"unknown: {hidden} before the run may hide it; run again, if need be after a reboot"
 
     def _judge(self, now: Host, *, earlier: Host) -> None:
         word, was = now.throttle_word or 0, earlier.throttle_word or 0
         check = doctor.throttling(replace(now, throttle_word=(word | (word & ~was) >> 16) & 0xF))
         if check.status == "fail":
-            raise Refusal("throttled", f"the device held its clock down, {check.found}: {check.advice}")
+            raise Refusal("throttled", f"the device throttled its clock, {check.found}: {check.advice}")
 
 
 def _check_calls(pipeline: TimedPipeline, plan: TimingPlan) -> None:
-    """Raise Refusal where windows of the pipeline cannot tell the percentile that is asked for."""
+    """Raise Refusal if the windows of the pipeline are too small for the requested percentile."""
     wanted = fewest_calls(plan.percentile)
     if pipeline.settles and pipeline.calls < wanted:
-        found = f"{pipeline.calls} calls cannot tell a p{plan.percentile}: it wants at least {wanted}"
+        needed = f"{pipeline.calls} calls cannot support a p{plan.percentile}: at least {wanted} are needed"
         able = [p for p in PERCENTILES if pipeline.calls >= fewest_calls(p)]
-        advice = f"; --percentile {max(able)} can be had" if able else ""
-        raise Refusal("too few calls", f"{found} (MLPerf's bound, {CONFIDENCE:.0%} confidence){advice}")
+        advice = f"; they support --percentile {max(able)}" if able else ""
+        raise Refusal("too few calls", f"{needed} (MLPerf's bound, {CONFIDENCE:.0%} confidence){advice}")
 
 
 def _settle(pipeline: TimedPipeline, plan: TimingPlan, monitor: ThrottleMonitor) -> None:
@@ -208,16 +211,16 @@ def _settle(pipeline: TimedPipeline, plan: TimingPlan, monitor: ThrottleMonitor)
         medians.append(statistics.median(map(sum, block)))
         if not pipeline.settles or (len(medians) >= 3 and _apart(medians[-3:]) <= plan.drift_limit):
             return
-    found = f"{MAX_BLOCKS * pipeline.warm_up:,} warm-up calls, and no three blocks in a row within {plan.drift_limit:.0%}"
-    raise Refusal("unsteady", f"{pipeline.name}: {found}; {_advice(plan)}")
+    calls = f"{MAX_BLOCKS * pipeline.warm_up:,} warm-up calls, and no three blocks in a row within {plan.drift_limit:.0%}"
+    raise Refusal("unsteady", f"{pipeline.name}: {calls}; {_advice(plan)}")
 
 
 def _attempts(
     pipeline: TimedPipeline, plan: TimingPlan, monitor: ThrottleMonitor
 ) -> Iterator[tuple[list[tuple[int, ...]], float]]:
     """A window, and how far the calibration loop moved from before it to after it; so often as it may be tried."""
-    for _ in range(1 + AGAIN):
-        if pipeline.settles:  # other pipelines ran meanwhile
+    for _ in range(1 + MAX_REPEATS):
+        if pipeline.settles:  # other pipelines ran in between
             _calls(pipeline, pipeline.warm_up, plan, monitor)
         before = _calibrate(monitor.machine)
         window = _calls(pipeline, pipeline.calls, plan, monitor)
@@ -225,21 +228,21 @@ def _attempts(
 
 
 def _paced(pipeline: TimedPipeline, plan: TimingPlan) -> bool:
-    """Whether calls begin `every_ns` apart: a process of its own is started when the one before has ended."""
+    """Whether calls begin `every_ns` apart; a process is started as soon as the one before has ended."""
     return pipeline.settles and bool(plan.every_ns)
 
 
 def _calls(pipeline: TimedPipeline, n: int, plan: TimingPlan, monitor: ThrottleMonitor) -> list[tuple[int, ...]]:
-    """The ns of each stage of `n` calls, begun `every_ns` apart where the pipeline is paced."""
+    """The ns of each stage of `n` calls, begun `every_ns` apart if the pipeline is paced."""
     machine, results = monitor.machine, []
-    # As timeit does: collecting the garbage of the measurement itself is not the model's latency.
+    # As timeit does: collecting the measurement's own garbage is not the model's latency.
     collecting = gc.isenabled()
     gc.disable()
     try:
         due = machine.clock()
         look = due + LOOK_NS
         for number in range(n):
-            if (now := machine.clock()) >= look:  # a long window, in which a live bit may come and go
+            if (now := machine.clock()) >= look:  # in a long window a bit may come and go
                 monitor.look()
                 look = now + LOOK_NS
             if _paced(pipeline, plan):
@@ -262,20 +265,20 @@ def _calibrate(machine: Machine) -> float:
     return statistics.median(times)
 
 
-def _judged(pipeline: TimedPipeline, windows: list[list[tuple[int, ...]]], plan: TimingPlan) -> dict[str, LatencySummary]:
-    """Each stage's summarize, and the `whole`. Raises Refusal where the windows disagree or the calls overran their cadence."""
+def _judge(pipeline: TimedPipeline, windows: list[list[tuple[int, ...]]], plan: TimingPlan) -> dict[str, LatencySummary]:
+    """The latency of each stage and the `whole`. Raises Refusal if windows disagree or calls take longer than their cadence."""
     columns = {stage: [[call[at] for call in window] for window in windows] for at, stage in enumerate(pipeline.stages)}
-    whole = [[sum(call) for call in window] for window in windows]
-    medians = [nearest_rank(window, 50) for window in whole]
+    totals = [[sum(call) for call in window] for window in windows]
+    medians = [nearest_rank(window, 50) for window in totals]
     if (apart := _apart(medians)) > plan.disagreement_limit:
-        found = f"the medians of its windows, {min(medians) / 1e3:,.1f} to {max(medians) / 1e3:,.1f} µs, lie {apart:.0%} apart"
-        raise Refusal("disagreeing", f"{pipeline.name}: {found}, wanted {plan.disagreement_limit:.0%}; {_advice(plan)}")
+        spread = f"the medians of its windows, {min(medians) / 1e3:,.1f} to {max(medians) / 1e3:,.1f} µs, differ by {apart:.0%}"
+        raise Refusal("disagreeing", f"{pipeline.name}: {spread}, limit {plan.disagreement_limit:.0%}; {_advice(plan)}")
     typical = statistics.median_low(medians)
     if _paced(pipeline, plan) and typical >= plan.every_ns:
-        found = f"a call takes {typical / 1e3:,.1f} µs and one was asked for every {plan.every_ns / 1e3:,.1f}"
-        raise Refusal("overrun", f"{pipeline.name}: {found}; give --every more time")
+        overrun = f"a call takes {typical / 1e3:,.1f} µs, but one was requested every {plan.every_ns / 1e3:,.1f} µs"
+        raise Refusal("overrun", f"{pipeline.name}: {overrun}; give --every a longer time")
     shown = medians.index(typical)
-    return {stage: summarize(windows, windows[shown]) for stage, windows in (columns | {"whole": whole}).items()}
+    return {stage: summarize(windows, windows[shown]) for stage, windows in (columns | {"whole": totals}).items()}
 
 
 def _apart(values: Sequence[float]) -> float:

@@ -1,4 +1,4 @@
-"""Real pictures to measure with: those a model carries, as pixels and as the PNG files a program would meet."""
+"""Real images to measure with: the goldens of a model, as pixels and as PNG files."""
 
 import os
 from dataclasses import dataclass
@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from edge.artifact import Artifact
 from edge.errors import EngineMissing, ModelError
 
-PAGE_TIMES = 10  # a page's side, in sides of the model's input
+PAGE_TIMES = 10  # the side of a page as a multiple of the side of the model's input
 
 
 @dataclass(frozen=True)
 class Samples:
-    """The same pictures three times: uint8 [H, W, C] as bytes, PNG files of that size, and PNG files to be fitted.
+    """The same images three times: uint8 [H, W, C] as bytes, paths of PNG files of that size, and paths of larger PNG files.
 
     `pages` is empty for a model that takes one size only.
     """
@@ -22,16 +22,16 @@ class Samples:
 
 
 def write(model: Artifact, folder: str) -> Samples:
-    """The pictures of `model`, their files in `folder`. Raises ModelError where it carries none.
+    """The goldens of `model`, written to PNG files in `folder`. Raises ModelError if it carries none.
 
-    A page is the picture enlarged; a digit is drawn dark on light as well, so that fitting has all of its work to do.
+    A page is an enlarged image; a digit is also inverted to dark on light, so that fitting has all of its work to do.
     """
     if not model.contract or not (goldens := model.goldens()):
-        raise ModelError(f"{model.path}: carries no pictures to measure with; zeros would flatter it")
+        raise ModelError(f"{model.path}: carries no goldens to measure with; zeros would flatter it")
     try:
         from PIL import Image, ImageOps
     except ImportError as error:
-        raise EngineMissing(f"the pictures are written with Pillow ({error}): pip install 'pillow>=10.3'") from None
+        raise EngineMissing(f"Pillow is needed to write pictures ({error}): pip install 'pillow>=10.3'") from None
     takes = model.contract.input
     pixels, files, pages = [picture for picture, _ in goldens], [], []
     for number, picture in enumerate(pixels):

@@ -114,7 +114,7 @@ def test_bench_that_fails_is_an_error_of_one_line():
 
 def test_bench_that_refuses_gives_no_figure_and_the_reason(tmp_path):
     answer = collect._asked([sys.executable, "-m", "edge", "bench", shipped_model(), "--json", "--calls", "50"])
-    assert answer["refused"]["why"].startswith("50 calls cannot tell a p99")
+    assert answer["refused"]["why"].startswith("50 calls cannot support a p99")
 
 
 def test_the_suites_results_are_read_from_pytest_benchmarks_json(tmp_path):

@@ -44,7 +44,7 @@ def edge_bench(*arguments: object):
 def test_fifty_calls_are_refused_a_p99_with_exit_code_1():
     done = edge_bench("--calls", 50)
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr.startswith("edge: refused: 50 calls cannot tell a p99: it wants at least 662 (MLPerf's bound")
+    assert done.stderr.startswith("edge: refused: 50 calls cannot support a p99: at least 662 ")
 
 
 def test_a_refusal_is_an_object_too():
@@ -58,7 +58,7 @@ def test_a_refusal_is_an_object_too():
     [
         (["--every", "5"], "--every 5: wanted a time such as 250us, 100ms or 0.5s"),
         (["--every", "0ms"], "--every 0ms: wanted a time"),
-        (["--calls", "0"], "--calls, --windows and --threads want 1 or more"),
+        (["--calls", "0"], "--calls, --windows and --threads must be 1 or more"),
         (["--advise"], "bench takes one MODEL; bench --advise takes several precisions"),
         ([shipped_model()], "bench takes one MODEL"),
     ],
@@ -98,7 +98,7 @@ def test_the_table_says_what_is_unknown_and_which_window_is_shown(tmp_path, caps
     assert said + "\nthrottled during the run: unknown\n" in text
     row = next(line for line in text.splitlines() if line.startswith("file: decode"))
     assert row.count("1.00 µs") == 5 and "  -  " in row and row.endswith("5 × 133")  # no p99
-    assert "The median of 5 windows, back to back; a dash where a window has too few calls; 0 windows measured again" in text
+    assert "The median of 5 windows, back to back; a dash" in text and "; 0 windows measured again" in text
     assert "pixels: 99 of 100 take at most 2.00 µs (99% confidence, 665 calls).\n" in text
     assert "edge-predict's peak memory not measured" in text
 
@@ -147,7 +147,7 @@ def test_a_page_must_be_fitted_and_then_shows_the_same(shipped, tmp_path):
 
 def test_a_model_without_pictures_is_not_measured_with_zeros(shipped, tmp_path):
     bare = artifact.Artifact("bare.tflite", shipped.artifact.data, shipped.artifact.digest, {})
-    with pytest.raises(ModelError, match="carries no pictures to measure with"):
+    with pytest.raises(ModelError, match="carries no goldens to measure with"):
         samples.write(bare, str(tmp_path))
 
 
@@ -281,5 +281,5 @@ def test_two_networks_are_not_two_precisions(shipped, tmp_path):
 
 
 def test_one_model_twice_is_no_choice():
-    with pytest.raises(UsageError, match=r"^two of the models are of one precision and format; name each once$"):
+    with pytest.raises(UsageError, match="two of the models have the same precision and format"):
         command.main(flags(shipped_model(), shipped_model(), "--advise"), ticking())

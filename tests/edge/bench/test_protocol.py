@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import pytest
 
-from edge.bench.protocol import AGAIN, MAX_BLOCKS, LatencyReport, Machine, Refusal, TimedPipeline, TimingPlan, measure
+from edge.bench.protocol import MAX_BLOCKS, MAX_REPEATS, LatencyReport, Machine, Refusal, TimedPipeline, TimingPlan, measure
 from edge.device import host
 
 THROTTLED = "sys/devices/platform/soc/soc:firmware/get_throttled"
@@ -89,10 +89,8 @@ def test_too_few_calls_for_the_percentile_are_refused_before_any_is_made(tmp_pat
 
     refusal = refused([pipeline(never, calls=calls)], TimingPlan(percentile=percentile), Device(tmp_path))
     assert refusal.kind == "too few calls"
-    assert refusal.why == (
-        f"{calls} calls cannot tell a p{percentile}: it wants at least {wanted} (MLPerf's bound, 99% confidence); "
-        f"--percentile {able} can be had"
-    )
+    assert refusal.why.startswith(f"{calls} calls cannot support a p{percentile}: at least {wanted} are needed (MLPerf")
+    assert refusal.why.endswith(f"--percentile {able}")
 
 
 def test_fifty_calls_do_for_a_median_and_leave_the_others_out(tmp_path):
@@ -102,7 +100,7 @@ def test_fifty_calls_do_for_a_median_and_leave_the_others_out(tmp_path):
 
 def test_four_windows_are_refused(tmp_path):
     refusal = refused([pipeline()], TimingPlan(windows=4), Device(tmp_path))
-    assert refusal.why == "4 windows have no spread to speak of: 5 or more do"
+    assert refusal.why.startswith("4 windows are too few") and "at least 5" in refusal.why
 
 
 def test_a_window_whose_calibration_drifts_is_thrown_away_and_measured_again(tmp_path):
@@ -135,11 +133,9 @@ def test_a_window_that_drifts_five_times_again_is_given_up(tmp_path):
 
     refusal = refused([pipeline(counted)], TimingPlan(), Device(tmp_path, (1000, 1030) * 6))
     assert refusal.kind == "unsteady"
-    assert refusal.why == (
-        "pixels: window 1 was measured 6 times, the calibration loop drifted by more than 2% each time; "
-        "stop other programs, or allow --shared-machine"
-    )
-    assert len(calls) == 30 + (1 + AGAIN) * 672
+    assert refusal.why.startswith("pixels: window 1 was measured 6 times, and each time ")
+    assert refusal.why.endswith("by more than 2%; stop other programs, or allow --shared-machine")
+    assert len(calls) == 30 + (1 + MAX_REPEATS) * 672
 
 
 def test_five_bad_windows_and_then_a_good_one_will_do(tmp_path):
@@ -166,7 +162,7 @@ def test_windows_that_disagree_are_refused(tmp_path):
     slower = pipeline(lambda number: (11_100 if window_of(number) == 4 else 10_000, 0))
     refusal = refused([slower], TimingPlan(), Device(tmp_path))
     assert refusal.kind == "disagreeing"
-    assert "the medians of its windows, 10.0 to 11.1 µs, lie 11% apart, wanted 10%" in refusal.why
+    assert "the medians of its windows, 10.0 to 11.1 µs, differ by 11%, limit 10%" in refusal.why
 
 
 def test_windows_of_a_shared_machine_may_disagree_by_twice_as_much(tmp_path):
@@ -184,7 +180,7 @@ def test_a_device_that_holds_its_clock_down_during_the_run_is_refused(tmp_path, 
     device = Device(tmp_path, happens=lambda reading: device.write(THROTTLED, word if reading == 3 else "0"))
     refusal = refused([pipeline()], TimingPlan(), device)
     assert refusal.kind == "throttled"
-    assert refusal.why.startswith(f"the device held its clock down, now: {said} (0x")
+    assert refusal.why.startswith(f"the device throttled its clock, now: {said} (0x")
 
 
 def test_a_device_that_is_throttled_at_the_start_is_refused_at_once(tmp_path):
@@ -197,9 +193,7 @@ def test_what_the_word_remembers_of_before_the_run_makes_it_unknown(tmp_path):
     device = Device(tmp_path, happens=lambda reading: device.write(THROTTLED, "50000"))
     report = measure([pipeline()], TimingPlan(), device.machine())
     assert report.host.throttle_word == 0x50000
-    assert report.throttled == (
-        "unknown: under-voltage, throttled before the run began may hide more of it; run again, or after a reboot, to know"
-    )
+    assert report.throttled.startswith("unknown: under-voltage, throttled before the run may hide it")
 
 
 @pytest.mark.parametrize(
@@ -209,7 +203,7 @@ def test_what_the_word_remembers_of_before_the_run_makes_it_unknown(tmp_path):
         ({}, "unknown"),
         (
             {"sys/class/hwmon/hwmon0/name": "rpi_volt", ALARM: "0"},
-            "unknown: the device tells of under-voltage only, and there was none",
+            "unknown: the device reports under-voltage only, and there was none",
         ),
     ],
 )
@@ -234,7 +228,7 @@ def test_a_dip_within_a_long_window_is_seen_though_its_bit_was_remembered_before
         return 50_000_000, 0
 
     assert refused([pipeline(call)], TimingPlan(), device).why.startswith(
-        "the device held its clock down, now: throttled (0x4)"
+        "the device throttled its clock, now: throttled (0x4)"
     )
     assert device.now < 13e9
 
@@ -274,10 +268,8 @@ def test_pictures_come_at_their_cadence(tmp_path):
 
 def test_calls_longer_than_their_cadence_are_refused(tmp_path):
     refusal = refused([pipeline()], TimingPlan(every_ns=12_000), Device(tmp_path))
-    assert (refusal.kind, refusal.why) == (
-        "overrun",
-        "pixels: a call takes 12.0 µs and one was asked for every 12.0; give --every more time",
-    )
+    assert refusal.kind == "overrun"
+    assert refusal.why.startswith("pixels: a call takes 12.0 µs, but one was requested every 12.0 µs")
 
 
 def test_pipelines_take_turns_and_processes_are_neither_warmed_long_nor_paced(tmp_path):

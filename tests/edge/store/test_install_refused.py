@@ -77,7 +77,7 @@ def two_lines(folder: Path) -> Path:
         (wrong_answers, 1, "new.tflite: picture 0: expected ("),
         (broken_structure, 78, "new.tflite: litert refuses the model"),
         (other_contract, 78, "new.tflite: the contract says output-scale 1.5, the model 0.238"),
-        (no_goldens, 78, "new.tflite: carries no pictures to test itself with"),
+        (no_goldens, 78, "new.tflite: carries no goldens to test itself with"),
         (foreign, 78, "new.tflite: not sealed by edgeproof"),
         (a_folder, 66, "not a file; name a .tflite or .onnx model"),
         (a_fifo, 66, "not a file; name a .tflite or .onnx model"),
