@@ -21,6 +21,8 @@ from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter
 from onnx import TensorProto, helper
 
+from edge.engines.interpreter import as_input
+
 N_ROUNDS, N_CALLS = 8, 15
 _FLOATS = {"float32", "float16"}
 # They change nothing but the code of a number; beside an island they belong to its price.
@@ -159,8 +161,7 @@ def _tflite_cut(model: bytes, end: int, picture: np.ndarray) -> Callable[[], obj
     interpreter = Interpreter(model_content=bytes(builder.Output()), num_threads=1)
     interpreter.allocate_tensors()
     (entry,) = interpreter.get_input_details()
-    shift = 128 if entry["dtype"] is np.int8 else 0
-    interpreter.set_tensor(entry["index"], (picture[None].astype(np.int16) - shift).astype(entry["dtype"]))
+    interpreter.set_tensor(entry["index"], as_input(picture[None], entry["dtype"]))
     invoke: Callable[[], object] = interpreter.invoke
     return invoke
 

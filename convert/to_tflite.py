@@ -25,6 +25,7 @@ from convert.calibration.images import CalibrationSet
 from convert.calibration.ranges import Range, tensor_ranges
 from convert.layers import homes, layer_in
 from convert.plan import Plan
+from edge.engines.interpreter import as_input
 from edge.errors import Refused
 
 # Operators without an integer form in LiteRT worth having. What a layer computes around one stays in float with it, but for
@@ -142,9 +143,8 @@ def _values(model: bytes, images: np.ndarray) -> Iterator[dict[str, np.ndarray]]
     details = {detail["index"]: detail for detail in interpreter.get_tensor_details()}
     (entry,) = interpreter.get_input_details()
     wanted = [i for detail in interpreter._get_ops_details() for i in detail["outputs"]]
-    shift = 128 if entry["dtype"] is np.int8 else 0
     for image in images:
-        interpreter.set_tensor(entry["index"], (image[None].astype(np.int16) - shift).astype(entry["dtype"]))
+        interpreter.set_tensor(entry["index"], as_input(image[None], entry["dtype"]))
         interpreter.invoke()
         yield {details[i]["name"]: _decoded(interpreter.get_tensor(i), details[i]) for i in wanted}
 

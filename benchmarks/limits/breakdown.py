@@ -16,6 +16,7 @@ from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter
 
 from edge.artifact import Artifact
+from edge.engines.interpreter import as_input
 from edge.silence import silence_native_output
 
 ROUNDS, CALLS = 15, 40
@@ -67,9 +68,7 @@ def _loaded(whole: schema.ModelT, picture: np.ndarray) -> Interpreter:
         interpreter = Interpreter(model_content=bytes(builder.Output()), num_threads=1)
         interpreter.allocate_tensors()
     (entry,) = interpreter.get_input_details()
-    shift = 128 if entry["dtype"] is np.int8 else 0
-    pixels = (picture.astype(np.int16) - shift).astype(entry["dtype"]).reshape(entry["shape"])
-    interpreter.set_tensor(entry["index"], pixels)
+    interpreter.set_tensor(entry["index"], as_input(picture, entry["dtype"]).reshape(entry["shape"]))
     return interpreter
 
 

@@ -28,6 +28,7 @@ from convert.plan import Plan
 from convert.verify import compare
 from edge import errors
 from edge.device import host
+from edge.engines.interpreter import as_input
 from edge.silence import silence_native_output
 from train import checkpoint, datasets
 from train.architectures.cifar_lrn import LocalResponseNormalization
@@ -78,10 +79,9 @@ def in_litert(what: str, precision: str, model: bytes) -> TimedModel:
     interpreter = Interpreter(model_content=model, num_threads=1)
     interpreter.allocate_tensors()
     (entry,), (end,) = interpreter.get_input_details(), interpreter.get_output_details()
-    shift = 128 if entry["dtype"] is np.int8 else 0
 
     def logits(picture: np.ndarray) -> np.ndarray:
-        interpreter.set_tensor(entry["index"], (picture[None].astype(np.int16) - shift).astype(entry["dtype"]))
+        interpreter.set_tensor(entry["index"], as_input(picture[None], entry["dtype"]))
         interpreter.invoke()
         answer = interpreter.get_tensor(end["index"])[0].astype(np.float32)
         scale, zero_point = end["quantization"]

@@ -13,6 +13,13 @@ from edge.silence import silence_native_output
 _PIXEL_TO_INT8 = np.uint8(0x80)  # p - 128 as a two's-complement byte is p with its top bit flipped
 
 
+def as_input(pixels: np.ndarray, dtype: Any) -> np.ndarray:
+    """uint8 `pixels` as an input tensor of `dtype` takes them: int8 minus 128, any other type as numbers from 0 to 255."""
+    if dtype is np.int8:
+        return (pixels ^ _PIXEL_TO_INT8).view(np.int8)
+    return pixels.astype(dtype, copy=False)
+
+
 class InterpreterEngine:
     """One .tflite model in `interpreter_class`, of the library `name` at `version`."""
 
@@ -44,12 +51,9 @@ class InterpreterEngine:
         picture = np.frombuffer(pixels, np.uint8)
         if picture.size != self._n_values:
             raise ModelError(f"{self._path}: takes {self._n_values} values and was given {picture.size}")
-        picture = picture.reshape(self._input["shape"])
-        if self._input["dtype"] is np.int8:
-            picture = (picture ^ _PIXEL_TO_INT8).view(np.int8)
-        elif self._input["dtype"] is np.float32:
-            picture = picture.astype(np.float32)
-        self._interpreter.set_tensor(self._input["index"], picture)
+        self._interpreter.set_tensor(
+            self._input["index"], as_input(picture.reshape(self._input["shape"]), self._input["dtype"])
+        )
         self._interpreter.invoke()
         return bytes(self._interpreter.get_tensor(self._output["index"]))
 

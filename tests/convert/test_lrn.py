@@ -12,6 +12,7 @@ from convert import to_onnx, to_tflite
 from convert.calibration.images import CalibrationSet
 from convert.operators import inventory
 from convert.plan import Plan
+from edge.engines.interpreter import as_input
 from train.architectures import architecture
 from train.architectures.cifar_lrn import LocalResponseNormalization
 
@@ -104,8 +105,7 @@ def answer(model: bytes, kind: str, picture: np.ndarray) -> np.ndarray:
     interpreter = Interpreter(model_content=model)
     interpreter.allocate_tensors()
     (entry,), (end,) = interpreter.get_input_details(), interpreter.get_output_details()
-    shift = 128 if entry["dtype"] is np.int8 else 0
-    interpreter.set_tensor(entry["index"], (picture[None].astype(np.int16) - shift).astype(entry["dtype"]))
+    interpreter.set_tensor(entry["index"], as_input(picture[None], entry["dtype"]))
     interpreter.invoke()
     raw = interpreter.get_tensor(end["index"])[0].astype(np.float32)
     scale, zero_point = end["quantization"]
