@@ -11,12 +11,12 @@ from train.checkpoint import FILE, Checkpoint
 
 
 def parse() -> argparse.Namespace:
-    """The settings of a conversion. Raises UsageError where they do not go together."""
+    """The settings of a conversion. Raises UsageError where they contradict each other."""
     parser = argparse.ArgumentParser(
         prog="python -m convert",
-        description="Quantize trained networks, compare each with its float model picture by picture, publish what passed.",
-        epilog="Exit code 1: at least one was not published, and the line on stderr says why in numbers; with --all, what "
-        "cannot be had at all does not count.",
+        description="Quantize trained networks, compare each with its float model image by image, publish what passed.",
+        epilog="Exit code 1: at least one model was not published, and a line on stderr says why, with numbers. With --all, a "
+        "precision that a format does not have is no failure.",
     )
     for precision, what in PRECISIONS.items():
         parser.add_argument(f"--{precision}", action="append_const", dest="precisions", const=precision, help=what)
@@ -33,7 +33,9 @@ def parse() -> argparse.Namespace:
         "--max-drop-points", type=_points, metavar="P",
         help="the gate's limit in percentage points of top-1 (default: 0.5 for mnist, 2.0 for digits, 1.0 else)",
     )  # fmt: skip
-    parser.add_argument("--require-int8", action="store_true", help="refuse an int8 model in which anything computes in float")
+    parser.add_argument(
+        "--require-int8", action="store_true", help="refuse an int8 model in which any operator computes in float"
+    )
     parser.add_argument(
         "--method",
         choices=METHODS,
@@ -44,34 +46,41 @@ def parse() -> argparse.Namespace:
         "--calibration", type=Path, metavar="PATH",
         help="your own images to set the ranges: a folder of pictures or a .npy (default: 512 training images)",
     )  # fmt: skip
-    parser.add_argument("--seed", type=_seed, default=0, help="draws the calibration images (default: 0)")
+    parser.add_argument("--seed", type=_seed, default=0, help="seed that draws the calibration images (default: 0)")
     parser.add_argument(
-        "--diagnose", action="store_true", help="say what quantization costs each layer, and why, passed or not"
+        "--diagnose", action="store_true", help="report what quantization costs each layer, and why, also of models that passed"
     )
-    parser.add_argument("--no-repair", action="store_true", help="leave a model that did not pass as it is")
+    parser.add_argument("--no-repair", action="store_true", help="do not try to repair a model that did not pass")
     parser.add_argument(
         "--goldens", type=Path, metavar="DIR",
-        help="pictures the files carry for the device's self-test (default: a test picture of each class)",
+        help="pictures that the files carry for the device's self-test (default: a test image of each class)",
     )  # fmt: skip
     parser.add_argument(
         "--sign", type=Path, metavar="KEY",
-        help="sign what is published (FILE.sig beside it) by this elliptic-curve private key; needs model-signing",
+        help="sign published files (FILE.sig beside FILE) with this elliptic-curve private key; needs model-signing",
     )  # fmt: skip
     own = parser.add_argument_group("a network of your own")
-    own.add_argument("--model", type=Path, metavar="FILE.keras", help="a Keras image classifier, instead of runs of ours")
-    own.add_argument("--data", type=Path, metavar="DIR", help="its pictures: a sub-folder a class, or train/ and test/ of such")
+    own.add_argument(
+        "--model", type=Path, metavar="FILE.keras", help="a Keras image classifier to convert, instead of run folders"
+    )
+    own.add_argument(
+        "--data",
+        type=Path,
+        metavar="DIR",
+        help="its pictures: a sub-folder for each class, or train/ and test/ with such sub-folders",
+    )
     own.add_argument(
         "--contract", type=Path, metavar="FILE.json",
-        help="what its pictures are: height, width, channels, fit, polarity, scale, offset (default: by its input shape)",
+        help="its input: height, width, channels, fit, polarity, scale, offset (default: from the network's input shape)",
     )  # fmt: skip
     settings = parser.parse_args()
     settings.precisions = tuple(p for p in PRECISIONS if settings.all or p in (settings.precisions or ()))
     if not settings.precisions:
         raise UsageError(f"name a precision: --int8, another of {', '.join(PRECISIONS)}, or --all")
     if bool(settings.model) != bool(settings.data):
-        raise UsageError("--model and --data go together: a network and the pictures that judge it")
+        raise UsageError("--model and --data go together: a network and the pictures to judge it on")
     if settings.model and (settings.checkpoint or settings.data_dir):
-        raise UsageError("--checkpoint and --data-dir are for networks of ours, --model and --data for one of your own")
+        raise UsageError("--checkpoint and --data-dir are for networks trained here, --model and --data for one of your own")
     if settings.contract and not settings.model:
         raise UsageError("--contract is for a network of your own: name it with --model")
     return settings
@@ -81,10 +90,10 @@ def runs(named: list[Path] | None) -> list[Path]:
     """The run folders to convert: those named, else every one under runs/ that holds a checkpoint."""
     if named:
         return named
-    found = sorted(path.parent for path in Path("runs").glob(f"*/{FILE}"))
-    if not found:
+    folders = sorted(path.parent for path in Path("runs").glob(f"*/{FILE}"))
+    if not folders:
         raise InputMissing("runs: holds no trained network; train one first: python -m train.mnist")
-    return found
+    return folders
 
 
 def distinct(trained: list[Checkpoint]) -> list[Checkpoint]:

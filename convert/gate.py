@@ -1,12 +1,13 @@
-"""The gate: a candidate is published only when the test pictures show that it kept the float model's accuracy."""
+"""The gate: a candidate is published only when the test images show that it kept the float model's accuracy."""
 
 import math
+from bisect import bisect_left
 from dataclasses import dataclass
 
 from convert.tango import Z_95, tango_interval
 from convert.verify import Verification
 
-# Percentage points. The digits' test split is small: at 2.0 points its 600 pictures can show up to five lost.
+# Percentage points. The digits' test split is small: at 2.0 points its 600 images can prove a loss of up to five of them.
 LIMITS = {"mnist": 0.5, "digits": 2.0, "cifar10": 1.0}
 USUAL_LIMIT = 1.0
 
@@ -15,7 +16,11 @@ _MOST_IMAGES = 10_000_000
 
 @dataclass(frozen=True)
 class Verdict:
-    """`passed`, `failed`, or `undecided`: too few pictures to tell, and `reasons` says how many would do."""
+    """The `decision`, and the `reasons` for it in words.
+
+    `passed`, `failed`, `undecided` (too few images to tell; the reasons say how many would be enough) or `refused` (the
+    format does not have this precision, or the user forbade it).
+    """
 
     decision: str
     reasons: tuple[str, ...]
@@ -27,10 +32,10 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Gate:
-    """Passes a drop whose whole 95 % interval is within `max_drop_points`; fails one that is itself at the limit.
+    """Passes a drop whose whole 95 % interval is within `max_drop_points`; fails a drop that itself reaches the limit.
 
-    None passes on fewer pictures than a model without any difference would need: there it would take luck, and luck is not
-    what the interval's 2.5 % were computed for (docs/gate.md).
+    Nothing passes on fewer images than a model without any difference would need: there it would take luck, which the
+    interval's 2.5 % do not account for (docs/gate.md).
     """
 
     max_drop_points: float
@@ -41,42 +46,38 @@ class Gate:
         limit = self.max_drop_points / 100
         return math.ceil(Z_95**2 * (1 - limit) / limit)
 
-    def judge(self, seen: Verification) -> Verdict:
-        """The verdict on what was `seen`, with the numbers it rests on."""
-        upper = seen.interval_points[1]
-        if upper <= self.max_drop_points and seen.n_images >= self.least_images:
-            return Verdict("passed", (self._account(seen),))
-        if seen.drop_points >= self.max_drop_points:
-            return Verdict("failed", (self._account(seen),))
-        enough = self._images_needed(seen)
-        advice = f"about {enough:,} pictures would do" if enough else "no number of pictures would do"
-        return Verdict("undecided", (self._account(seen), f"{seen.n_images:,} pictures are too few to tell; {advice}"))
+    def judge(self, verification: Verification) -> Verdict:
+        """The verdict, with the numbers it rests on."""
+        account, n_images = self._account(verification), verification.n_images
+        if verification.interval_points[1] <= self.max_drop_points and n_images >= self.least_images:
+            return Verdict("passed", (account,))
+        if verification.drop_points >= self.max_drop_points:
+            return Verdict("failed", (account,))
+        enough = self._images_needed(verification)
+        advice = f"about {enough:,} images would be enough" if enough else "no number of images would be enough"
+        return Verdict("undecided", (account, f"{n_images:,} images are too few to tell; {advice}"))
 
-    def _account(self, seen: Verification) -> str:
-        moved = f"fell {seen.drop_points:.2f}" if seen.drop_points >= 0 else f"rose {-seen.drop_points:.2f}"
-        lower, upper = seen.interval_points
+    def _account(self, verification: Verification) -> str:
+        drop, (lower, upper) = verification.drop_points, verification.interval_points
+        moved = f"fell {drop:.2f}" if drop >= 0 else f"rose {-drop:.2f}"
         return (
-            f"top-1 {moved} points ({seen.lost:,} lost, {seen.gained:,} gained of {seen.n_images:,}; "
+            f"top-1 {moved} points ({verification.lost:,} lost, {verification.gained:,} gained of {verification.n_images:,}; "
             f"95 % interval {lower:.2f} to {upper:.2f}); limit {self.max_drop_points:.2f}"
         )
 
-    def _images_needed(self, seen: Verification) -> int | None:
-        """The least n at which the same shares of lost and gained pictures would pass."""
+    def _images_needed(self, verification: Verification) -> int | None:
+        """The least n at which the same shares of lost and gained images would pass; None where none would."""
+        lost, gained, n_images = verification.lost, verification.gained, verification.n_images
 
         def passes(n: int) -> bool:
-            share = n / seen.n_images
-            return 100 * tango_interval(seen.lost * share, seen.gained * share, n)[1] <= self.max_drop_points
+            share = n / n_images
+            return 100 * tango_interval(lost * share, gained * share, n)[1] <= self.max_drop_points
 
-        if seen.n_images < self.least_images and passes(self.least_images):
+        if n_images < self.least_images and passes(self.least_images):
             return self.least_images
-
         if not passes(_MOST_IMAGES):
             return None
-        low, high = seen.n_images, _MOST_IMAGES
-        while high - low > 1:
-            middle = (low + high) // 2
-            low, high = (low, middle) if passes(middle) else (middle, high)
-        return high
+        return bisect_left(range(_MOST_IMAGES), True, lo=n_images, key=passes)
 
 
 def gate_for(data: str, max_drop_points: float | None) -> Gate:

@@ -1,4 +1,4 @@
-"""Which code this is: the commit that manifests and reports name."""
+"""The commit of this code, which manifests and reports name."""
 
 import subprocess
 from pathlib import Path
@@ -6,10 +6,10 @@ from pathlib import Path
 
 def commit() -> str:
     """The commit of the checkout this runs from, `-dirty` if it was changed; "unknown" without a checkout or git."""
-    here = Path(__file__).resolve().parent.parent
-    if not (here / ".git").exists():
+    checkout = Path(__file__).resolve().parent.parent
+    if not (checkout / ".git").exists():
         return "unknown"
-    command = ["git", "-C", str(here), "describe", "--always", "--dirty", "--abbrev=40", "--match", ""]
+    command = ["git", "-C", str(checkout), "describe", "--always", "--dirty", "--abbrev=40", "--match", ""]
     try:
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
     except (OSError, subprocess.CalledProcessError):

@@ -1,4 +1,4 @@
-"""The pictures an artifact carries so that a device can test itself."""
+"""Choose the images that an artifact carries for the device's self-test."""
 
 from pathlib import Path
 
@@ -10,9 +10,9 @@ from train.datasets import Dataset
 
 
 def golden_images(dataset: Dataset, folder: Path | None) -> list[bytes]:
-    """Pixels, uint8 [H, W, C] as bytes: of each picture in `folder`, else of the first test picture of each class.
+    """Pixels, uint8 [H, W, C] as bytes: of each picture in `folder`, else the first test image of each class.
 
-    Left out are names that begin with a dot, as of what desktops leave beside pictures. Raises InputMissing where none remain.
+    Files whose name begins with a dot are left out, as desktops put them there. Raises InputMissing if none remain.
     """
     if folder is None:
         _, first = np.unique(dataset.test.labels, return_index=True)

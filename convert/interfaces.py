@@ -1,4 +1,4 @@
-"""What can be converted, what converts it, and what comes of it: a candidate, in the predictor the device uses."""
+"""The network that is converted, the converter, and the candidate it makes, in the predictor that the device uses."""
 
 import contextlib
 import importlib
@@ -26,7 +26,7 @@ CONVERTERS = {"tflite": "convert.to_tflite", "onnx": "convert.to_onnx"}
 
 @dataclass(frozen=True, eq=False)
 class Candidate:
-    """A converted model that nobody has judged yet: `kind` is tflite or onnx, `model` the marked bytes."""
+    """A converted model that is not yet judged: `kind` is tflite or onnx; `model` are the bytes, with the artifact's mark."""
 
     name: str
     kind: str
@@ -39,26 +39,26 @@ class Candidate:
 
 
 class Network(Protocol):
-    """What can be built."""
+    """A float network that can be built."""
 
     def build(self, *, batch_size: int | None = None) -> "keras.Model":
-        """The network in float: pixels 0 to 255 in, logits out."""
+        """The Keras model: pixels from 0 to 255 in, logits out."""
 
 
 class TrainedNetwork(Network, Protocol):
-    """A network to convert: a checkpoint of ours, or a Keras file of somebody else's."""
+    """A network to convert: one of our checkpoints, or a Keras file of the user's own."""
 
     @property
     def network(self) -> str:
-        """What it is called."""
+        """Its name."""
 
     @property
     def data(self) -> str:
-        """What its pictures are called."""
+        """The name of its data set."""
 
     @property
     def data_digest(self) -> str:
-        """SHA-256 of all its pictures and labels, in hex."""
+        """SHA-256 of all images and labels of the data set, in hex."""
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -66,50 +66,51 @@ class TrainedNetwork(Network, Protocol):
 
     @property
     def contract(self) -> InputContract:
-        """The pictures it takes."""
+        """The images it takes."""
 
     @property
     def name(self) -> str:
-        """`<network>-<data>`, where published files' names begin."""
+        """`<network>-<data>`, with which the names of published files begin."""
 
     @property
     def provenance(self) -> dict[str, object]:
-        """Where it comes from, for the manifest: without a clock."""
+        """Where it comes from, for the manifest; without times, so that equal inputs give equal files."""
 
 
 class Converter(Protocol):
-    """One network and its calibration images, from which it is converted as any plan says."""
+    """Converts one network, with its calibration images, by any plan."""
 
     kind: str
     layers: tuple[str, ...]
 
     def convert(self, plan: Plan) -> bytes:
-        """The model. Raises Refused where it cannot be run."""
+        """The model as `plan` says. Raises Refused where the format's runtime cannot run it."""
 
     def layer_outputs(self, plan: Plan, images: np.ndarray) -> Iterator[dict[str, np.ndarray]]:
-        """What each layer puts out for each of `images`, uint8 [n, H, W, C]."""
+        """The output of each layer by name, for each of `images`, uint8 [n, H, W, C]."""
 
     def ranges(self, plan: Plan) -> dict[str, Range]:
-        """The range each layer's output is given, as the calibration images set it."""
+        """The range of each layer's output by name, as the calibration images set it."""
 
 
 def make_converter(kind: str, network: Network, calibration: CalibrationSet) -> Converter:
     """The converter to `kind`, tflite or onnx, batch size 1."""
     with quietly():
-        made: Converter = importlib.import_module(CONVERTERS[kind]).Converter(network.build(batch_size=1), calibration)
-    return made
+        module = importlib.import_module(CONVERTERS[kind])
+        converter: Converter = module.Converter(network.build(batch_size=1), calibration)
+    return converter
 
 
 def convert(converter: Converter, plan: Plan, *, name: str) -> Candidate:
-    """The candidate called `<name>-<precision>`. Raises Refused where this network cannot be had so, and why."""
+    """The candidate called `<name>-<precision>`. Raises Refused, with the reason, if the format does not support the plan."""
     with quietly():
-        converted = converter.convert(plan)
-    return Candidate(f"{name}-{plan.precision}", converter.kind, plan, artifact.embed_magic(converted, converter.kind))
+        model = converter.convert(plan)
+    return Candidate(f"{name}-{plan.precision}", converter.kind, plan, artifact.embed_magic(model, converter.kind))
 
 
 @contextlib.contextmanager
 def quietly() -> Iterator[None]:
-    """The converters report each of their steps; here they do not."""
+    """Silence the converters, which report each of their steps."""
     with silence_native_output(), warnings.catch_warnings(action="ignore"):
         yield
 

@@ -1,11 +1,11 @@
-"""How a network is quantized: one frozen value, from flags or from a repair, that both converters read."""
+"""How a network is quantized: one frozen value, made from flags or by a repair, which both converters read."""
 
 from dataclasses import dataclass
 
 from convert.calibration.ranges import METHODS
 from edge.errors import UsageError
 
-# What each precision is, in the words of the help; the order is the report's.
+# Each precision with its help text, in the order of the report.
 PRECISIONS = {
     "float32": "as it was trained",
     "float16": "half-precision weights, float arithmetic: half the bytes",
@@ -14,16 +14,16 @@ PRECISIONS = {
     "int16x8": "int8 weights, 16-bit activations: for networks that int8 activations break",
     "int4": "4-bit weights: an eighth of the bytes",
 }
-# How activation ranges are found unless something else is asked for. At 8 bits mse and percentile measure level over all
-# networks, before min-max (docs/matrix.md); a 16-bit grid is so fine that it has nothing to gain from clipping.
+# How activation ranges are set by default. At 8 bits mse and percentile are equally good over all networks and better than
+# min-max (docs/matrix.md); a 16-bit grid is too fine to gain from clipping.
 DEFAULT_METHOD = {"int8": "mse", "int16x8": "min-max"}
-# Those with integers in them: what can be diagnosed, and mended.
+# The precisions with integers, which can be diagnosed and repaired.
 QUANTIZED = ("dynamic", "int8", "int16x8", "int4")
 
 
 @dataclass(frozen=True)
 class Plan:
-    """The precision, how activation ranges are found, the layers that stay in float by their Keras names, and whether
+    """The precision, the method that sets activation ranges, the layers that stay in float by their Keras names, and whether
     weights have a scale for each output channel or one for the whole tensor."""
 
     precision: str

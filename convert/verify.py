@@ -1,4 +1,4 @@
-"""Compare a candidate with the float model, picture by picture, through the predictor the device uses."""
+"""Compare a candidate with the float model, image by image, through the predictor that the device uses."""
 
 import statistics
 import time
@@ -12,8 +12,8 @@ from edge.predictor import Predictor
 
 
 @dataclass(frozen=True)
-class LostPicture:
-    """A test picture the float model answers right and the candidate wrong."""
+class LostImage:
+    """A test image that the float model classifies right and the candidate wrong."""
 
     index: int
     label: int
@@ -22,7 +22,7 @@ class LostPicture:
 
 @dataclass(frozen=True)
 class Verification:
-    """How a candidate's answers to `n_images` pictures compare with the float model's.
+    """How a candidate's answers to `n_images` images compare with the float model's.
 
     `lost`: the float model is right and the candidate wrong; `gained`: the reverse; `agreeing`: both give the same
     class, right or wrong. `class_changes`: gained minus lost, by true class.
@@ -36,7 +36,7 @@ class Verification:
     top1: float
     class_changes: tuple[int, ...] = ()
     largest_logit_difference: float = 0.0
-    lost_pictures: tuple[LostPicture, ...] = ()
+    lost_pictures: tuple[LostImage, ...] = ()
 
     @property
     def drop_points(self) -> float:
@@ -77,5 +77,5 @@ def compare(logits: np.ndarray, labels: np.ndarray, reference: np.ndarray) -> Ve
         top1=float(right.mean()),
         class_changes=tuple(int(change[labels == k].sum()) for k in range(logits.shape[1])),
         largest_logit_difference=float(np.abs(logits - reference).max()),
-        lost_pictures=tuple(LostPicture(int(i), int(labels[i]), int(answers[i])) for i in lost),
+        lost_pictures=tuple(LostImage(int(i), int(labels[i]), int(answers[i])) for i in lost),
     )

@@ -66,7 +66,7 @@ WORST = (Cell(223, 0.5, 0.005, 0.0391), Cell(110, 1.0, 0.01, 0.0792), Cell(98, 2
 
 
 class _SilentGate(Gate):
-    """The gate without its advice on how many pictures would do: twenty times faster, and no verdict rests on it."""
+    """The gate without its advice on how many images are enough: twenty times faster, and no verdict rests on it."""
 
     def _images_needed(self, seen: Verification) -> None:
         return None

@@ -1,7 +1,7 @@
 """Draw the images that set the int8 ranges, or read the user's own.
 
-Only training images are drawn: the test split decides the gate, so it may not tune the model. Pictures are compared by
-their bytes, not by where they stand: data sets hold the same picture twice, and a folder has no places at all.
+Only training images are drawn: the test split decides the gate, so it may not tune the model. Images are compared by their
+bytes, not by their index: data sets hold the same image twice, and a folder has no indices.
 """
 
 import os
@@ -20,7 +20,7 @@ from train.datasets.folder import content
 
 __all__ = ["CalibrationSet", "check", "draw_calibration_set", "draw_validation_images", "read_calibration_set", "second_set"]
 
-MAX_MIB = 256  # of the user's own pixels: 85,000 of CIFAR-10's pictures, 5,000 of 128x128x3
+MAX_MIB = 256  # of the user's own pixels: 85,000 images of CIFAR-10's size, 5,000 of 128x128x3
 
 _NPY = b"\x93NUMPY"
 
@@ -29,8 +29,8 @@ _NPY = b"\x93NUMPY"
 class CalibrationSet:
     """Images uint8 [n, H, W, C] and where they come from.
 
-    `source` is `train`, and `indices` say where in the training split each stood and `seed` what drew them; or it is the
-    name, without its folder, of what the user named; no indices then.
+    Drawn images: `source` is `train`, `indices` are those in the training split, and `seed` drew them. The user's own:
+    `source` is the name of the file or folder, and `indices` are empty.
     """
 
     images: np.ndarray
@@ -42,27 +42,26 @@ class CalibrationSet:
 def draw_calibration_set(
     training: Split, *, n: int = N_IMAGES, seed: int = 0, apart_from: Iterable[Split] = ()
 ) -> CalibrationSet:
-    """`n` images of the split `training`, drawn without replacement; all that will do where it holds fewer.
+    """`n` images of the split `training`, drawn without replacement; all that are usable where it holds fewer.
 
-    Passed over are images that also occur in `apart_from` (the splits that judge), that were drawn before, or that are of
-    one value throughout. Raises InputError where fewer than 100 will do, or where they are scaled already.
+    An image is not usable if it also occurs in `apart_from` (the splits that judge), was drawn before, or has one value
+    throughout. Raises InputError where fewer than 100 are usable, or where pixels are not uint8 from 0 to 255.
     """
     drawn = _draw(training, n=n, seed=seed, but_not=contents(apart_from))
     if len(drawn.indices) < MIN_IMAGES:
         raise InputError(
-            f"calibration: {len(drawn.indices)} of {len(training)} training images will do (distinct, not of one value "
-            f"throughout, in no split that judges); at least {MIN_IMAGES} are wanted: train on more, or name a folder of "
-            "others with --calibration"
+            f"calibration: {len(drawn.indices)} of {len(training)} training images are usable (distinct, not of one "
+            f"value throughout, in no split that judges); at least {MIN_IMAGES} are wanted: train on more, or name a folder of "
+            "other pictures with --calibration"
         )
     check_scale(drawn.images, "calibration")
     return drawn
 
 
 def second_set(training: Split, first: CalibrationSet, *, apart_from: Iterable[Split] = ()) -> CalibrationSet | None:
-    """As many other training images as `first` holds, none of them in it, but at most half of what there is: the rest
-    validates. None where that is fewer than 100.
+    """As many other training images as `first` holds, but at most half of those left: the rest validates.
 
-    What changes between the two is what the choice of images does.
+    None where that is fewer than 100. It measures how much depends on the choice of calibration images.
     """
     used = contents(apart_from) | set(map(content, first.images))
     n = len(_draw(training, n=2 * len(first.images), seed=first.seed, but_not=used).indices) // 2
@@ -72,8 +71,8 @@ def second_set(training: Split, first: CalibrationSet, *, apart_from: Iterable[S
 def draw_validation_images(
     training: Split, calibration: CalibrationSet, second: CalibrationSet | None, *, n: int, apart_from: Iterable[Split] = ()
 ) -> Split:
-    """Up to `n` images of `training` with their labels, drawn by the seed of `calibration`: distinct, neither among its
-    images, nor those of `second`, nor in `apart_from`, and not of one value throughout."""
+    """Up to `n` usable images of `training` with their labels, drawn by the seed of `calibration`, none of them in
+    `calibration`, `second` or `apart_from`."""
     used = contents(apart_from) | {content(image) for each in (calibration, second) if each for image in each.images}
     return training[np.array(_draw(training, n=n, seed=calibration.seed, but_not=used).indices, np.int64)]
 
@@ -91,16 +90,16 @@ def read_calibration_set(
 
 
 def _draw(training: Split, *, n: int, seed: int, but_not: set[bytes]) -> CalibrationSet:
-    """Up to `n` distinct images that show something and are not in `but_not`, in the order of the split."""
+    """Up to `n` distinct images that are not of one value and whose digest is not in `but_not`, in the order of the split."""
     chosen: list[int] = []
-    seen = set(but_not)
+    taken = set(but_not)
     for index in np.random.default_rng(seed).permutation(len(training)).tolist():
         if len(chosen) == n:
             break
         image = training.images[index]
-        found = content(image)
-        if found not in seen and image.min() != image.max():
-            seen.add(found)
+        digest = content(image)
+        if digest not in taken and image.min() != image.max():
+            taken.add(digest)
             chosen.append(index)
     chosen.sort()
     return CalibrationSet(training.images[chosen], tuple(chosen), seed)
@@ -127,7 +126,7 @@ def _in_folder(folder: Path, contract: InputContract) -> tuple[np.ndarray, list[
 
 
 def _array(path: Path) -> np.ndarray:
-    """The array in a .npy file. It is mapped: what its header promises and the file does not hold is never allocated."""
+    """The array in a .npy file. It is mapped first, so a header that promises more than the file holds allocates nothing."""
     try:
         if path.exists() and not path.is_file():
             raise InputError(one_line(f"{path}: a pipe, socket or device; name a folder of pictures or a .npy file"))
@@ -146,5 +145,5 @@ def _array(path: Path) -> np.ndarray:
 
 def _check_size(n_bytes: int, source: str) -> None:
     if n_bytes > MAX_MIB << 20:
-        found = f"{n_bytes >> 20} MiB of pixels; at most {MAX_MIB} are read"
-        raise InputError(one_line(f"{source}: {found}: name fewer images ({N_IMAGES} are usual)"))
+        size = f"{n_bytes >> 20} MiB of pixels; at most {MAX_MIB} are read"
+        raise InputError(one_line(f"{source}: {size}: name fewer images ({N_IMAGES} are usual)"))

@@ -1,8 +1,8 @@
-"""Where activations lie: the range of each tensor of a float model on the calibration images, by a choice of methods.
+"""The range of each tensor of a float model on the calibration images, by one of three methods.
 
-- min-max: the least and the greatest value seen. Nothing is clipped; one odd picture can widen every step.
+- min-max: the least and the greatest value. Nothing is clipped; one unusual image can widen every step.
 - percentile: all but one value in ten thousand at either end.
-- mse: of a hundred narrower and narrower ranges, the one whose 8-bit grid has the least mean square error, clipping included
+- mse: of a hundred ever narrower ranges, the one whose 8-bit grid has the least mean square error, clipping included
   (Sung, Shin, Hwang 2015, arXiv 1511.06488, 3.2: L2-optimal uniform quantization, here searched on a histogram).
 """
 

@@ -1,1 +1,1 @@
-"""What a conversion tells people: tables, and the lost pictures drawn."""
+"""What a conversion tells people: tables, and drawings of the lost images."""

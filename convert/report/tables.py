@@ -1,4 +1,4 @@
-"""What a conversion tells: a table on the terminal, report.json for programs, report.md with pictures for people."""
+"""What a conversion reports: a table on the terminal, report.json for programs, report.md with drawings for people."""
 
 import hashlib
 import json
@@ -12,7 +12,7 @@ from convert.plan import QUANTIZED
 from convert.repair.causes import NONE
 from convert.report import contact_sheet
 from convert.results import MIN_VALIDATION, ConversionResult, NetworkOutcomes, Outcome, Trial
-from convert.verify import LostPicture
+from convert.verify import LostImage
 from edge.device import host
 from edge.files import write_atomic
 from train import markdown
@@ -20,7 +20,7 @@ from train import markdown
 FILE = "report.md"
 _HEADER = ("network", "format", "precision", "model bytes", "float top-1", "top-1", "lost", "gained",
            "drop (95 % interval), points", "n", "µs", "verdict")  # fmt: skip
-_WORDS = "lost: the float model is right and this one wrong; gained: the reverse; n: test pictures."
+_WORDS = "lost: the float model is right and this one wrong; gained: the reverse; n: test images."
 
 
 def agreements(outcomes: list[Outcome]) -> list[str]:
@@ -244,16 +244,16 @@ def _account(result: ConversionResult, *, timed: bool = True) -> str:
 
 
 def lost_folder(folder: Path) -> Path:
-    """Where in `folder` the sheets of lost pictures lie."""
+    """Where in `folder` the sheets of lost images are."""
     return folder / "lost"
 
 
-def _lost(file_name: str, lost: tuple[LostPicture, ...], trial: Trial, sheet: Path) -> str:
+def _lost(file_name: str, lost: tuple[LostImage, ...], trial: Trial, sheet: Path) -> str:
     write_atomic(str(sheet), contact_sheet.draw(lost, trial.dataset.test, trial.network.class_names))
     names = trial.network.class_names
-    shown = ", ".join(f"{picture.index} ({names[picture.label]} → {names[picture.answer]})" for picture in lost[:12])
+    shown = ", ".join(f"{image.index} ({names[image.label]} → {names[image.answer]})" for image in lost[:12])
     more = f" and {len(lost) - 12:,} more in report.json" if len(lost) > 12 else ""
-    drawn = f"![lost pictures]({sheet.parent.name}/{sheet.name})"
+    drawn = f"![lost images]({sheet.parent.name}/{sheet.name})"
     return f"## Lost by `{file_name}`\n\n{drawn}\n\nBy index in the test split: {shown}{more}.\n"
 
 

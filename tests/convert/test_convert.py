@@ -142,7 +142,7 @@ def test_held_out_pictures_validate_and_may_not_calibrate(monkeypatch, trained, 
         own = ["--calibration", str(tmp_path / f"{name}.npy"), "--checkpoint", str(tmp_path / "run")]
         monkeypatch.setattr(sys, "argv", ["convert", "--int8", *own, "--out", str(tmp_path / "out")])
         assert command.main() == 65
-        assert "1 of 151 images (the first: index 150) are also validation or test pictures" in capsys.readouterr().err
+        assert "1 of 151 images (the first: index 150) are also validation or test images" in capsys.readouterr().err
 
 
 def test_a_folders_own_validation_pictures_validate_and_do_not_calibrate(tmp_path):

@@ -45,11 +45,11 @@ def test_a_candidate_calibrated_on_noise_leaves_no_file(monkeypatch, workshop, t
     assert "not published: top-1 fell " in capsys.readouterr().err
 
 
-def test_an_undecided_candidate_leaves_no_file_and_says_how_many_pictures_would_do(monkeypatch, workshop, tmp_path, capsys):
+def test_an_undecided_candidate_leaves_no_file_and_says_how_many_images_are_enough(monkeypatch, workshop, tmp_path, capsys):
     assert convert_main(monkeypatch, workshop, tmp_path, "--formats", "tflite", "--max-drop-points", "0.5") == 1
     assert not list(tmp_path.glob("*.tflite"))
     said = capsys.readouterr().err
-    assert "undecided, not published: " in said and "600 pictures are too few to tell; about " in said
+    assert "undecided, not published: " in said and "600 images are too few to tell; about " in said
 
 
 def test_a_network_that_diverged_is_refused_before_anything_is_written(monkeypatch, workshop, tmp_path, capsys):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from convert.gate import Gate, gate_for
-from convert.verify import LostPicture, Verification, compare
+from convert.verify import LostImage, Verification, compare
 
 
 def verification(*, n_images: int, lost: int, gained: int) -> Verification:
@@ -27,29 +27,28 @@ def test_an_interval_within_the_limit_passes():
     assert verdict.reasons[0].startswith("top-1 fell 0.08 points (20 lost, 12 gained of 10,000")
 
 
-def test_too_few_pictures_are_undecided_and_it_says_how_many_would_do():
-    seen = verification(n_images=180, lost=0, gained=0)
-    verdict = Gate(max_drop_points=2.0).judge(seen)
+def test_too_few_images_are_undecided_and_the_reason_says_how_many_are_enough():
+    verdict = Gate(max_drop_points=2.0).judge(verification(n_images=180, lost=0, gained=0))
     assert verdict.decision == "undecided"
     # z² / (n + z²) ≤ 0.02 from n = 49 z² = 188.2 on.
-    assert verdict.reasons[1] == "180 pictures are too few to tell; about 189 pictures would do"
+    assert verdict.reasons[1] == "180 images are too few to tell; about 189 images would be enough"
     assert Gate(max_drop_points=2.0).judge(verification(n_images=189, lost=0, gained=0)).passed
     assert not Gate(max_drop_points=2.0).judge(verification(n_images=188, lost=0, gained=0)).passed
 
 
-def test_luck_on_few_pictures_does_not_pass():
+def test_luck_on_few_images_does_not_pass():
     # 12 gained and 3 lost of 188: the interval ends below the limit, but a model without a difference could not pass there.
-    seen = verification(n_images=188, lost=3, gained=12)
-    assert seen.interval_points[1] < 2.0
-    verdict = Gate(max_drop_points=2.0).judge(seen)
+    lucky = verification(n_images=188, lost=3, gained=12)
+    assert lucky.interval_points[1] < 2.0
+    verdict = Gate(max_drop_points=2.0).judge(lucky)
     assert verdict.decision == "undecided"
-    assert verdict.reasons[1] == "188 pictures are too few to tell; about 189 pictures would do"
+    assert verdict.reasons[1] == "188 images are too few to tell; about 189 images would be enough"
     assert [Gate(limit).least_images for limit in (0.5, 1.0, 2.0)] == [765, 381, 189]
 
 
-@pytest.mark.parametrize(("n_images", "lost", "outcome"), [(360, 1, "passed"), (597, 5, "passed"), (597, 6, "undecided")])
-def test_what_n_can_show_at_two_points(n_images, lost, outcome):
-    assert Gate(max_drop_points=2.0).judge(verification(n_images=n_images, lost=lost, gained=0)).decision == outcome
+@pytest.mark.parametrize(("n_images", "lost", "decision"), [(360, 1, "passed"), (597, 5, "passed"), (597, 6, "undecided")])
+def test_what_n_can_show_at_two_points(n_images, lost, decision):
+    assert Gate(max_drop_points=2.0).judge(verification(n_images=n_images, lost=lost, gained=0)).decision == decision
 
 
 def test_a_gain_reads_as_a_rise():
@@ -63,13 +62,13 @@ def test_each_data_set_has_its_limit_and_the_user_the_last_word():
     assert gate_for("mnist", 0.1).max_drop_points == 0.1
 
 
-def test_lost_gained_and_agreement_are_counted_by_picture():
+def test_lost_gained_and_agreement_are_counted_image_by_image():
     labels = np.array([0, 0, 1, 1, 2], np.uint8)
     reference = np.eye(3, dtype=np.float32)[[0, 0, 1, 0, 1]]  # right right right wrong wrong
     candidate = np.eye(3, dtype=np.float32)[[0, 1, 1, 1, 0]]  # right wrong right right wrong-otherwise
-    seen = compare(candidate, labels, reference)
-    assert (seen.n_images, seen.lost, seen.gained, seen.agreeing) == (5, 1, 1, 2)
-    assert (seen.float_top1, seen.top1, seen.drop_points) == (0.6, 0.6, 0.0)
-    assert seen.class_changes == (-1, 1, 0)
-    assert seen.lost_pictures == (LostPicture(index=1, label=0, answer=1),)
-    assert seen.largest_logit_difference == 1.0
+    compared = compare(candidate, labels, reference)
+    assert (compared.n_images, compared.lost, compared.gained, compared.agreeing) == (5, 1, 1, 2)
+    assert (compared.float_top1, compared.top1, compared.drop_points) == (0.6, 0.6, 0.0)
+    assert compared.class_changes == (-1, 1, 0)
+    assert compared.lost_pictures == (LostImage(index=1, label=0, answer=1),)
+    assert compared.largest_logit_difference == 1.0

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from convert.goldens import golden_pictures
+from convert.goldens import golden_images
 from edge.errors import InputMissing
 
 
 def test_without_a_folder_they_are_the_first_test_picture_of_each_class(digits):
-    goldens = golden_pictures(digits, None)
+    goldens = golden_images(digits, None)
     labels = [digits.test.labels[[image.tobytes() for image in digits.test.images].index(golden)] for golden in goldens]
     assert labels == list(range(10))
 
@@ -20,10 +20,10 @@ def test_what_a_desktop_leaves_beside_pictures_is_no_golden(digits, tmp_path):
     (tmp_path / "._seven.png").write_bytes(b"\0\5\x16\7")  # what macOS keeps of seven.png on a stick
     (tmp_path / ".DS_Store").write_bytes(b"\0\0\0\1Bud1")
     (tmp_path / "notes.txt").write_text("no picture")
-    assert golden_pictures(digits, tmp_path) == [digits.test.images[i].tobytes() for i in (8, 9)]
+    assert golden_images(digits, tmp_path) == [digits.test.images[i].tobytes() for i in (8, 9)]
 
 
 def test_a_folder_with_nothing_but_hidden_pictures_holds_none(digits, tmp_path):
     Image.fromarray(np.zeros((28, 28), np.uint8)).save(tmp_path / ".seven.png")
     with pytest.raises(InputMissing, match=r"holds no \.png, \.jpg, \.jpeg, \.bmp files"):
-        golden_pictures(digits, tmp_path)
+        golden_images(digits, tmp_path)

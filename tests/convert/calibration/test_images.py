@@ -58,7 +58,7 @@ def test_an_image_that_stands_twice_or_shows_nothing_is_drawn_once_or_never(digi
 
 
 def test_fewer_than_100_images_that_will_do_are_refused(digits):
-    with pytest.raises(InputError, match=r"^calibration: 99 of 300 training images will do .*at least 100 are wanted"):
+    with pytest.raises(InputError, match=r"^calibration: 99 of 300 training images are usable .*at least 100 are wanted"):
         draw_calibration_set(digits.train[:300], apart_from=[digits.train[99:]])
 
 
@@ -125,7 +125,7 @@ def test_an_image_that_judges_is_refused_by_its_content(digits):
     images = digits.train.images[:200].copy()
     images[[17, 60]] = digits.test.images[[400, 3]]
     said = refusal(images, DIGIT, digits.train, digits.train[1000:], digits.test)
-    assert said.startswith("calibration: 2 of 200 images (the first: index 17) are also validation or test pictures,")
+    assert said.startswith("calibration: 2 of 200 images (the first: index 17) are also validation or test images,")
 
 
 @pytest.mark.parametrize(
@@ -152,9 +152,9 @@ def test_values_that_are_not_pixels_are_refused_and_named(digits, change, found)
     [
         (
             lambda x: x.transpose(0, 3, 1, 2),
-            "[150, 3, 16, 20]; wanted [n, 16, 20, 3]: channels stand first: save images.transp",
+            "[150, 3, 16, 20]; wanted [n, 16, 20, 3]: channels come first: save images.transp",
         ),
-        (lambda x: x[0], "an array [16, 20, 3]; wanted [n, 16, 20, 3]: one picture alone"),
+        (lambda x: x[0], "an array [16, 20, 3]; wanted [n, 16, 20, 3]: a single image"),
         (lambda x: x[..., 0], "an array [150, 16, 20]; wanted [n, 16, 20, 3]"),
         (lambda x: x.swapaxes(1, 2), "an array [150, 20, 16, 3]; wanted [n, 16, 20, 3]"),
     ],
@@ -171,7 +171,7 @@ def test_grey_images_without_their_channel_are_told_how_to_get_it(digits):
 def test_images_of_one_value_are_refused_and_counted(digits):
     images = digits.train.images[:200].copy()
     images[[40, 41, 90]] = 0
-    assert "3 of 200 images (the first: index 40) are of one value throughout" in refusal(images, DIGIT, digits.train)
+    assert "3 of 200 images (the first: index 40) have one value throughout" in refusal(images, DIGIT, digits.train)
 
 
 def test_too_few_images_or_too_few_distinct_ones_are_refused(digits):
@@ -194,7 +194,7 @@ def test_dark_on_light_pictures_are_refused_where_the_network_takes_light_on_dar
 
 def test_red_and_blue_exchanged_are_refused():
     said = refusal(landscapes(150, seed=1).images[..., ::-1], COLOURS, landscapes(600, seed=0))
-    assert "of 150 images looked at are nearer to the training images with red and blue exchanged" in said
+    assert "of 150 images compared are nearer to the training images with red and blue exchanged" in said
 
 
 def test_negatives_are_refused():
