@@ -4,4 +4,3 @@ import os
 
 # TensorFlow reports its build options on every import; warnings and errors still come through.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-os.environ["KERAS_BACKEND"] = "tensorflow"  # both converters start from a TensorFlow graph

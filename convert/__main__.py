@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 def main() -> int:
-    os.environ["KERAS_BACKEND"] = "tensorflow"  # both converters start from a TensorFlow graph
+    os.environ["KERAS_BACKEND"] = "tensorflow"  # before Keras: both converters start from a TensorFlow graph
     settings = flags.parse()
     if settings.sign:
         check_key(str(settings.sign))  # now, not after minutes of conversion

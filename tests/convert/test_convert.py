@@ -2,13 +2,16 @@
 
 import argparse
 import dataclasses
+import importlib
 import json
+import os
 import sys
 
 import keras
 import numpy as np
 from PIL import Image
 
+import convert
 from conftest import ROOT
 from convert import __main__ as command
 from convert.calibration.images import draw_calibration_set
@@ -19,6 +22,12 @@ from convert.plan import Plan
 from edge import artifact, predictor
 from edge.device import selftest
 from tests.convert.command_line import convert_main
+
+
+def test_importing_convert_leaves_the_backend_that_the_user_set(monkeypatch):
+    monkeypatch.setenv("KERAS_BACKEND", "jax")
+    importlib.reload(convert)
+    assert os.environ["KERAS_BACKEND"] == "jax"
 
 
 def test_both_formats_are_published_with_their_proof(workshop, digits, trained):
