@@ -1,5 +1,6 @@
 """Judge one network's candidates: convert each, run it over the test split, and compare it with the float model."""
 
+import math
 import sys
 
 import numpy as np
@@ -68,6 +69,14 @@ def convert_and_judge(trial: Trial, converter: Converter, plan: Plan, *, repaire
 def logits_of(trial: Trial, converter: Converter, plan: Plan, images: np.ndarray) -> np.ndarray:
     """The logits, float32 [n, K], of the candidate of `plan` for `images`, through the device's predictor."""
     return predict_all(as_predictor(convert(converter, plan, name=trial.network.name), trial.network), images)[0]
+
+
+def logit_error(trial: Trial, converter: Converter, plan: Plan, images: np.ndarray, reference: np.ndarray) -> float:
+    """The mean square difference of those logits from `reference`, float32 [n, K]; infinite where `plan` is refused."""
+    try:
+        return float(np.mean((logits_of(trial, converter, plan, images) - reference) ** 2))
+    except Refused:
+        return math.inf
 
 
 def _sensitivity(trial: Trial, kind: str, plan: Plan, predictor: Predictor) -> str | None:

@@ -23,7 +23,7 @@ from litert_quantizer.quantizer import Quantizer
 
 from convert.calibration.images import CalibrationSet
 from convert.calibration.ranges import Range, tensor_ranges
-from convert.layers import homes, layer_in
+from convert.layers import fused_into, layer_in
 from convert.plan import Plan
 from edge.engines.interpreter import as_input
 from edge.errors import Refused
@@ -50,7 +50,7 @@ class Converter:
 
     def __init__(self, model: keras.Model, calibration: CalibrationSet) -> None:
         self._floating = bytes(tf.lite.TFLiteConverter.from_keras_model(model).convert())
-        self._operators = _operators(self._floating, homes(model))
+        self._operators = _operators(self._floating, fused_into(model))
         self._calibration = calibration
         self._ranges = cache(self._find_ranges)
         self.layers = tuple(dict.fromkeys(operator.layer for operator in self._operators if operator.layer))
@@ -124,7 +124,7 @@ _PRECISIONS: dict[str, Callable[[Quantizer, Granularity], None]] = {
 }
 
 
-def _operators(floating: bytes, home: dict[str, str]) -> list[Operator]:
+def _operators(floating: bytes, fused: dict[str, str]) -> list[Operator]:
     interpreter = _interpreter(floating)
     names = {detail["index"]: detail["name"] for detail in interpreter.get_tensor_details()}
     found, made = [], {detail["index"] for detail in interpreter.get_input_details()}
@@ -133,7 +133,7 @@ def _operators(floating: bytes, home: dict[str, str]) -> list[Operator]:
         # The last operator's output has the model's own name; its weights have the layer's.
         seen = [output, *(names[i] for i in detail["inputs"] if i in names and i not in made)]
         made |= set(detail["outputs"])
-        found.append(Operator(detail["op_name"], output, home.get(layer_in(seen, home), "")))
+        found.append(Operator(detail["op_name"], output, fused.get(layer_in(seen, fused), "")))
     return found
 
 

@@ -1,7 +1,4 @@
-"""Why a layer loses what it loses: its weights, its range and its values, each held against what would be sound.
-
-Every cause is told by figures that a person can check. Where none stands out, that is said.
-"""
+"""The cause of a layer's quantization error, with figures that a person can check as evidence."""
 
 from dataclasses import dataclass
 
@@ -10,16 +7,15 @@ import numpy as np
 from convert.calibration.ranges import Range
 
 OUTLIER_WEIGHTS = "outlier weights in one channel"
-FEW_PICTURES = "activation range set by a few pictures"
+FEW_IMAGES = "activation range set by a few images"
 SATURATION = "saturation"
 DEAD_RANGE = "dead range"
 PER_TENSOR = "one scale for channels of very different size"
 UNFOLDED_NORM = "batch norm that could not be folded"
 NONE = "no single cause found"
 
-# Below these no cause is named: three bits of eight are gone where a step is eight times too wide.
-TOO_WIDE = 8.0
-FEW_WIDEN = 3.0  # a few pictures often widen a range by half
+RATIO_LIMIT = 8.0  # a step eight times too wide costs three bits of eight
+FEW_WIDEN = 3.0  # a few images often widen a range by half; this much is a fault
 FEW = 0.01  # of the calibration images
 CLIPPED_ENERGY = 0.01  # 20 dB
 STEPS_USED = 0.12
@@ -27,128 +23,126 @@ _TINY = 1e-30
 
 
 @dataclass(frozen=True, eq=False)
-class Seen:
-    """What a stage looks like in the float model, beside the range it was given.
+class LayerStats:
+    """A layer's values in the float model, and the range that they were quantized over.
 
-    `image_spreads` float [n]: how far each calibration image's values spread; `channel_peaks` float [C]: the greatest of
-    each channel's values on validation images; `weight_peaks` float [C]: of its weights, the batch norm folded in, None
-    where it has none; `norm`: it is a batch norm computed on its own.
+    Spreads and ranges include zero. Peaks are the greatest magnitudes.
     """
 
-    given: Range
-    used: Range  # by 99.8 % of the values on validation images
-    largest: Range  # of them all
-    clipped: float  # share of validation values beyond `given`
-    clipped_energy: float  # share of the validation values' squares that clipping takes
-    image_spreads: np.ndarray
+    quantized_range: Range
+    used_range: Range  # of the central 99.8 % of the values on validation images
+    value_range: Range  # of all of them
+    clipped: float  # share of the validation values beyond `quantized_range`
+    clipped_energy: float  # share of the sum of their squares that clipping removes
+    image_spreads: np.ndarray  # greatest minus least value of each calibration image: float [n]
     image_indices: tuple[int, ...]  # in the training split; () where the images are the user's own
-    p999: float  # of the calibration values' magnitudes
-    channel_peaks: np.ndarray
-    weight_peaks: np.ndarray | None
-    input_peaks: np.ndarray | None  # the same for each input channel
-    norm: bool
-    per_channel: bool
-    calibrated: bool  # or activations are quantized on the fly, or not at all
+    p999: float  # percentile 99.9 of the calibration values' magnitudes
+    channel_peaks: np.ndarray  # of each channel's values on validation images: float [C]
+    weight_peaks: np.ndarray | None  # of each output channel's weights, batch norms folded in: float [C]
+    input_peaks: np.ndarray | None  # of each input channel's weights: float [C]
+    unfolded_norm: bool  # a batch norm computed on its own
+    per_channel: bool  # weights have a scale for each output channel
+    calibrated: bool  # False: activations are quantized on the fly, or not at all
 
 
-def cause(seen: Seen) -> tuple[str, str]:
-    """What is wrong, the worst first, and the evidence."""
-    in_weights, in_range = (_outlier_weights, _per_tensor), (_saturation, _few_pictures)
-    order = (_unfolded_norm, *in_range, *in_weights, _dead_range, _unlike_channels) if seen.calibrated else in_weights
-    for look in order:
-        if found := look(seen):
-            return found
-    if not seen.calibrated:
+def cause(stats: LayerStats) -> tuple[str, str]:
+    """The gravest cause, and the evidence for it."""
+    in_weights, in_range = (_outlier_weights, _per_tensor), (_saturation, _few_images)
+    tests = (_unfolded_norm, *in_range, *in_weights, _dead_range, _unlike_channels) if stats.calibrated else in_weights
+    for test in tests:
+        if cause_and_evidence := test(stats):
+            return cause_and_evidence
+    if not stats.calibrated:
         return NONE, "no channel's weights stand out"
-    return NONE, f"{_used(seen)}; {100 * seen.clipped:.2g} % of the values clipped"
+    return NONE, f"{_used(stats)}; {100 * stats.clipped:.2g} % of the values clipped"
 
 
-def _unfolded_norm(seen: Seen) -> tuple[str, str] | None:
-    if not seen.norm or seen.weight_peaks is None:
+def _unfolded_norm(stats: LayerStats) -> tuple[str, str] | None:
+    if not stats.unfolded_norm or stats.weight_peaks is None:
         return None
-    spread = _over_median(seen.weight_peaks)
-    if spread < TOO_WIDE:
+    spread = _over_median(stats.weight_peaks)
+    if spread < RATIO_LIMIT:
         return None
-    says = f"computed on its own, with one scale for all of its {len(seen.weight_peaks)} factors: the largest is "
-    return UNFOLDED_NORM, f"{says}{spread:.0f} times the median"
+    evidence = f"computed on its own, with one scale for all of its {len(stats.weight_peaks)} factors: the largest is "
+    return UNFOLDED_NORM, f"{evidence}{spread:.0f} times the median"
 
 
-def _saturation(seen: Seen) -> tuple[str, str] | None:
-    if seen.clipped_energy < CLIPPED_ENERGY:
+def _saturation(stats: LayerStats) -> tuple[str, str] | None:
+    if stats.clipped_energy < CLIPPED_ENERGY:
         return None
-    (low, high), (least, most) = seen.given, seen.largest
+    (low, high), (least, most) = stats.quantized_range, stats.value_range
     return SATURATION, (
-        f"{100 * seen.clipped:.2g} % of the values on validation images lie beyond the range {low:.3g} to {high:.3g}; they go "
+        f"{100 * stats.clipped:.2g} % of the values on validation images lie beyond the range {low:.3g} to {high:.3g}; they go "
         f"from {least:.3g} to {most:.3g}"
     )
 
 
-def _few_pictures(seen: Seen) -> tuple[str, str] | None:
-    order = np.argsort(seen.image_spreads)[::-1]
+def _few_images(stats: LayerStats) -> tuple[str, str] | None:
+    order = np.argsort(stats.image_spreads)[::-1]
     n_few = max(1, int(FEW * len(order)))
-    others = float(seen.image_spreads[order[n_few]])
-    given = _spread(seen.given)
+    others = float(stats.image_spreads[order[n_few]])
+    given = _spread(stats.quantized_range)
     if others <= 0 or given < FEW_WIDEN * others:
         return None
-    if seen.image_spreads[order[0]] < given / 2:
-        return None  # no picture comes near: it is not they who set the range
-    few = [int(i) for i in order[:n_few] if seen.image_spreads[i] > FEW_WIDEN * others]
-    named = [seen.image_indices[i] for i in few] if seen.image_indices else few
-    where = "training split" if seen.image_indices else "set"
+    if stats.image_spreads[order[0]] < given / 2:
+        return None  # no image comes near the range, so none of them set it
+    few = [int(i) for i in order[:n_few] if stats.image_spreads[i] > FEW_WIDEN * others]
+    named = [stats.image_indices[i] for i in few] if stats.image_indices else few
+    where = "training split" if stats.image_indices else "set"
     shown = ", ".join(map(str, named[:5])) + (", …" if len(few) > 5 else "") + f" of the {where}"
-    times_p999 = float(seen.image_spreads[order[0]]) / max(seen.p999, _TINY)
-    return FEW_PICTURES, (
+    times_p999 = float(stats.image_spreads[order[0]]) / max(stats.p999, _TINY)
+    return FEW_IMAGES, (
         f"{len(few)} of {len(order)} calibration images ({shown}) widen the range {given / others:.0f} times; "
         f"they reach {times_p999:.0f} times the 99.9 percentile"
     )
 
 
-def _outlier_weights(seen: Seen) -> tuple[str, str] | None:
-    if seen.weight_peaks is None or len(seen.weight_peaks) < 3:
+def _outlier_weights(stats: LayerStats) -> tuple[str, str] | None:
+    if stats.weight_peaks is None or len(stats.weight_peaks) < 3:
         return None
-    worst = int(seen.weight_peaks.argmax())
-    times = _over_median(seen.weight_peaks)
-    second = float(np.sort(seen.weight_peaks)[-2])
-    if times < TOO_WIDE or seen.weight_peaks[worst] < TOO_WIDE / 2 * second:
+    worst = int(stats.weight_peaks.argmax())
+    times = _over_median(stats.weight_peaks)
+    second = float(np.sort(stats.weight_peaks)[-2])
+    if times < RATIO_LIMIT or stats.weight_peaks[worst] < RATIO_LIMIT / 2 * second:
         return None
-    says = f"channel {worst}'s weights are {times:.0f} times the median channel's"
-    if not seen.per_channel:
-        return OUTLIER_WEIGHTS, f"{says}, and all share one scale"
-    reach = float(seen.channel_peaks[worst]) / max(float(np.median(seen.channel_peaks)), _TINY)
-    if not seen.calibrated or reach < TOO_WIDE:
+    evidence = f"channel {worst}'s weights are {times:.0f} times the median channel's"
+    if not stats.per_channel:
+        return OUTLIER_WEIGHTS, f"{evidence}, and all share one scale"
+    ratio = float(stats.channel_peaks[worst]) / max(float(np.median(stats.channel_peaks)), _TINY)
+    if not stats.calibrated or ratio < RATIO_LIMIT:
         return None
-    return OUTLIER_WEIGHTS, f"{says}, and its values {reach:.0f} times the others', which share one scale with them"
+    return OUTLIER_WEIGHTS, f"{evidence}, and its values {ratio:.0f} times the others', which share one scale with them"
 
 
-def _per_tensor(seen: Seen) -> tuple[str, str] | None:
-    if seen.per_channel or seen.weight_peaks is None:
+def _per_tensor(stats: LayerStats) -> tuple[str, str] | None:
+    if stats.per_channel or stats.weight_peaks is None:
         return None
-    times, inputs = _over_low(seen.weight_peaks), 0.0 if seen.input_peaks is None else _over_low(seen.input_peaks)
-    if max(times, inputs) < TOO_WIDE:
+    times, inputs = _over_low(stats.weight_peaks), 0.0 if stats.input_peaks is None else _over_low(stats.input_peaks)
+    if max(times, inputs) < RATIO_LIMIT:
         return None
     which = "output" if times > inputs else "input"
     differ = f"those of its {which} channels differ {max(times, inputs):.0f} times"
     return PER_TENSOR, f"weights have one scale for the whole tensor, and {differ}"
 
 
-def _dead_range(seen: Seen) -> tuple[str, str] | None:
-    given, used = _spread(seen.given), _spread(seen.used)
-    # What the largest values need is not dead, however few they are.
-    if given <= 0 or used > STEPS_USED * given or _spread(seen.largest) > given / 2:
+def _dead_range(stats: LayerStats) -> tuple[str, str] | None:
+    given, used = _spread(stats.quantized_range), _spread(stats.used_range)
+    # Steps that the largest values need are not dead, however few those values are.
+    if given <= 0 or used > STEPS_USED * given or _spread(stats.value_range) > given / 2:
         return None
-    return DEAD_RANGE, f"{_used(seen)}: {255 * used / given:.0f} of 255"
+    return DEAD_RANGE, f"{_used(stats)}: {255 * used / given:.0f} of 255"
 
 
-def _unlike_channels(seen: Seen) -> tuple[str, str] | None:
-    times = _over_low(seen.channel_peaks)
-    if times < TOO_WIDE or _over_median(seen.channel_peaks) < TOO_WIDE / 2:
+def _unlike_channels(stats: LayerStats) -> tuple[str, str] | None:
+    times = _over_low(stats.channel_peaks)
+    if times < RATIO_LIMIT or _over_median(stats.channel_peaks) < RATIO_LIMIT / 2:
         return None
     return PER_TENSOR, f"all channels' values share one scale, and the channels reach {times:.0f} times as far as one another"
 
 
-def _used(seen: Seen) -> str:
-    given = _spread(seen.given)
-    share = 100 * _spread(seen.used) / given if given > 0 else 0.0
+def _used(stats: LayerStats) -> str:
+    given = _spread(stats.quantized_range)
+    share = 100 * _spread(stats.used_range) / given if given > 0 else 0.0
     return f"99.8 % of the values on validation images use {share:.2g} % of the steps"
 
 
@@ -157,12 +151,12 @@ def _spread(bounds: Range) -> float:
 
 
 def _over_median(peaks: np.ndarray) -> float:
-    """The greatest over the median of those that are not 0."""
+    """The greatest over the median, of the peaks that are not 0."""
     alive = peaks[peaks > 0]
     return float(alive.max() / np.median(alive)) if len(alive) else 0.0
 
 
 def _over_low(peaks: np.ndarray) -> float:
-    """The greatest over the lowest tenth of those that are not 0."""
+    """The greatest over the 10th percentile, of the peaks that are not 0."""
     alive = peaks[peaks > 0]
     return float(alive.max() / np.quantile(alive, 0.1)) if len(alive) else 0.0

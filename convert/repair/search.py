@@ -1,10 +1,9 @@
-"""Mend a candidate that did not pass: remedies from cheap to dear, each tried on validation images, until one is enough.
+"""Repair a candidate that did not pass: try remedies on validation images, from cheap to costly, until one is enough.
 
-The test split is not looked at here. What the gate saw of the failed candidate is known; a remedy is enough where the gate
-would pass that candidate's lost and gained pictures times the share of the harm which the remedy leaves on validation
-images. That share is of the pictures lost there, or, where those are too few to count, of the logits' root mean square
-error: a small noise changes answers in proportion to its size. Validation images are easier than the test's where the network
-was trained on them, so that their own counts would promise too much; a share of two such counts does not.
+The test split is not used. A remedy is enough if the gate would pass the failed candidate's lost and gained images times the
+share of the harm that the remedy leaves on validation images. That share is the ratio of the images lost there or, where
+those are too few to count, of the logits' root mean square errors: small noise changes answers in proportion to its size.
+Counts on validation images would promise too much, because the network may have been trained on them; their ratio does not.
 """
 
 import math
@@ -15,24 +14,24 @@ import numpy as np
 
 from convert.calibration.images import CalibrationSet
 from convert.calibration.ranges import METHODS
-from convert.evaluation import logits_of
+from convert.evaluation import logit_error, logits_of
 from convert.interfaces import Converter, Network, make_converter
 from convert.plan import QUANTIZED, Plan
-from convert.repair.fusion_groups import stages, with_what_it_feeds
-from convert.repair.remedies import bias_corrected, equalized
+from convert.repair.fusion_groups import fusion_groups, with_consumers
+from convert.repair.remedies import correct_biases, equalize
 from convert.results import BIASES_CORRECTED, ConversionResult, Repair, Step, Trial
 from convert.verify import Verification, compare
 from edge.errors import Refused
 from train import evaluate
 
-N_SOUNDED = 128  # images on which the choice of layers is measured
-CLEARLY = 0.9  # of the logit error: what lowers it less is not kept
-COUNTABLE = 10  # pictures
+N_SCREENING = 128  # images on which layers to leave in float are compared
+MIN_IMPROVEMENT = 0.9  # a remedy is kept if the logit error falls below this share of it
+MIN_LOST = 10  # images; of fewer the ratio is too uncertain
 
 
 @dataclass(frozen=True, eq=False)
-class Means:
-    """A way to convert: the network, perhaps with other weights, its calibration images, and the plan."""
+class Variant:
+    """One way to convert: the network, perhaps with other weights, its calibration images, and the plan."""
 
     converter: Converter
     network: Network
@@ -53,143 +52,131 @@ def repairable(trial: Trial, result: ConversionResult) -> bool:
 
 
 def repair(trial: Trial, converter: Converter, plan: Plan, *, verification: Verification) -> Repair:
-    """The first of the remedies that is enough, or the best found with `passed` False. Seconds to minutes.
+    """The first remedies that are enough, or the best found with `passed` False. Seconds to minutes.
 
-    `verification` is what the gate saw of the candidate of `plan`.
+    `verification` is that of the failed candidate of `plan`.
     """
-    return _Ladder(trial, converter, plan, verification).climbed()
+    return _Search(trial, converter, plan, verification).run()
 
 
-class _Ladder:
-    def __init__(self, trial: Trial, converter: Converter, plan: Plan, seen: Verification) -> None:
+class _Search:
+    def __init__(self, trial: Trial, converter: Converter, plan: Plan, failed: Verification) -> None:
         self._trial = trial
-        self._seen = seen
-        self._steps: list[Step] = []
+        self._failed = failed
         model = trial.network.build()
-        self._stages = stages(model, converter.layers)
+        self._groups = fusion_groups(model, converter.layers)
         self._weighted = {layer.name for layer in model.layers if layer.weights}
         self._reference = evaluate.logits(model, trial.validation.images)
-        self._best = Means(converter, trial.network, trial.calibration, plan)
-        self._steps = [replace(self._tried("as it was", self._best), kept=True)]
+        self._best = Variant(converter, trial.network, trial.calibration, plan)
+        self._steps = [replace(self._measured("as it was", self._best), kept=True)]
 
-    def climbed(self) -> Repair:
-        rungs: tuple[Callable[[], Iterator[tuple[str, Means]]], ...] = (
+    def run(self) -> Repair:
+        remedies: tuple[Callable[[], Iterator[tuple[str, Variant]]], ...] = (
             self._methods, self._other_images, self._per_channel, self._equalization, self._bias_correction, self._in_float,
         )  # fmt: skip
-        for rung in rungs if self._best.plan.precision in QUANTIZED else ():
-            for remedy, means in rung():
-                if self._passed:
+        for variants in remedies if self._best.plan.precision in QUANTIZED else ():
+            for remedy, variant in variants():
+                if self._last_kept.passed:
                     break
-                self._try(remedy, means)
-        left = tuple(s.layer for s in self._stages if s.layer in self._weighted and set(s.own) <= set(self._best.plan.in_float))
-        return Repair(self._best.converter, self._best.plan, self._best.calibration, left, tuple(self._steps), self._passed)
+                self._try(remedy, variant)
+        best, in_float = self._best, set(self._best.plan.in_float)
+        layers = tuple(g.layer for g in self._groups if g.layer in self._weighted and set(g.fused) <= in_float)
+        return Repair(best.converter, best.plan, best.calibration, layers, tuple(self._steps), self._last_kept.passed)
 
     @property
-    def _standing(self) -> Step:
+    def _last_kept(self) -> Step:
         return next(step for step in reversed(self._steps) if step.kept)
 
-    @property
-    def _passed(self) -> bool:
-        return self._standing.passed
+    def _try(self, remedy: str, variant: Variant) -> None:
+        step, error = self._measured(remedy, variant), self._last_kept.logit_error or 0.0
+        share = harm_left(self._steps[0], step)
+        lost, gained = math.ceil(share * self._failed.lost), math.floor(share * self._failed.gained)
+        passed = step.logit_error is not None and self._trial.gate.judge(replace(self._failed, lost=lost, gained=gained)).passed
+        kept = passed or (step.logit_error is not None and step.logit_error < MIN_IMPROVEMENT * error)
+        self._steps.append(replace(step, passed=passed, kept=kept))
+        if kept:
+            self._best = variant
 
-    def _try(self, remedy: str, means: Means) -> None:
-        step, before = self._tried(remedy, means), self._standing.logit_error or 0.0
-        better = step.passed or (step.logit_error is not None and step.logit_error < CLEARLY * before)
-        self._steps.append(replace(step, kept=better))
-        if better:
-            self._best = means
-
-    def _tried(self, remedy: str, means: Means) -> Step:
+    def _measured(self, remedy: str, variant: Variant) -> Step:
         images, labels = self._trial.validation.images, self._trial.validation.labels
         try:
-            logits = logits_of(self._trial, means.converter, means.plan, images)
+            logits = logits_of(self._trial, variant.converter, variant.plan, images)
         except Refused as refused:
             return Step(f"{remedy}: {refused}", len(images), 0, 0, None, kept=False, passed=False)
-        seen = compare(logits, labels, self._reference)
+        verification = compare(logits, labels, self._reference)
         error = float(np.mean((logits - self._reference) ** 2))
-        step = Step(remedy, len(images), seen.lost, seen.gained, error, kept=False, passed=False)
-        return replace(step, passed=self._is_enough(step))
+        return Step(remedy, len(images), verification.lost, verification.gained, error, kept=False, passed=False)
 
-    def _is_enough(self, step: Step) -> bool:
-        if not self._steps:
-            return False
-        share = harm_left(self._steps[0], step)
-        lost, gained = math.ceil(share * self._seen.lost), math.floor(share * self._seen.gained)
-        return self._trial.gate.judge(replace(self._seen, lost=lost, gained=gained)).passed
-
-    def _methods(self) -> Iterator[tuple[str, Means]]:
+    def _methods(self) -> Iterator[tuple[str, Variant]]:
         before = self._best
         for method in METHODS if before.plan.calibrated else ():
             if method != before.plan.method:
                 yield f"{method} ranges", replace(before, plan=replace(before.plan, method=method))
 
-    def _other_images(self) -> Iterator[tuple[str, Means]]:
+    def _other_images(self) -> Iterator[tuple[str, Variant]]:
         before, second = self._best, self._trial.second
         # Two draws from the training split are as good as each other.
         if before.plan.calibrated and second is not None and not before.calibration.indices:
-            source = make_converter(before.converter.kind, before.network, second)
+            converter = make_converter(before.converter.kind, before.network, second)
             for method in dict.fromkeys((METHODS[0], before.plan.method)):
-                means = Means(source, before.network, second, replace(before.plan, method=method))
-                yield f"{len(second.images)} training images set the ranges ({method})", means
+                variant = Variant(converter, before.network, second, replace(before.plan, method=method))
+                yield f"{len(second.images)} training images set the ranges ({method})", variant
 
-    def _per_channel(self) -> Iterator[tuple[str, Means]]:
+    def _per_channel(self) -> Iterator[tuple[str, Variant]]:
         if not self._best.plan.per_channel:
             yield "a weight scale for each channel", replace(self._best, plan=replace(self._best.plan, per_channel=True))
 
-    def _equalization(self) -> Iterator[tuple[str, Means]]:
-        if network := equalized(self._best.network):
+    def _equalization(self) -> Iterator[tuple[str, Variant]]:
+        if network := equalize(self._best.network):
             yield "weights equalized across layers", self._with(network)
 
-    def _bias_correction(self) -> Iterator[tuple[str, Means]]:
+    def _bias_correction(self) -> Iterator[tuple[str, Variant]]:
         plan = self._best.plan
-        network = bias_corrected(
+        network = correct_biases(
             self._best.network, self._best.calibration.images,
             bits=4 if plan.precision == "int4" else 8, per_channel=plan.per_channel,
         )  # fmt: skip
         yield BIASES_CORRECTED, self._with(network)
 
-    def _with(self, network: Network) -> Means:
-        source = make_converter(self._best.converter.kind, network, self._best.calibration)
-        return replace(self._best, converter=source, network=network)
+    def _with(self, network: Network) -> Variant:
+        converter = make_converter(self._best.converter.kind, network, self._best.calibration)
+        return replace(self._best, converter=converter, network=network)
 
-    def _in_float(self) -> Iterator[tuple[str, Means]]:
-        """The layers that cost most, one or two at a time, until half of them are in float: then it is no integer model."""
+    def _in_float(self) -> Iterator[tuple[str, Variant]]:
+        """The costliest layers in float, one or two at a time, until half of the groups are: more is no integer model."""
         if self._trial.require_int8:
             return
-        images, reference = self._trial.validation.images[:N_SOUNDED], self._reference[:N_SOUNDED]
-
-        def error(means: Means) -> float:
-            try:
-                return float(np.mean((logits_of(self._trial, means.converter, means.plan, images) - reference) ** 2))
-            except Refused:
-                return math.inf
-
-        while choice := self._worst(error):
-            names, means = choice
-            yield f"{' and '.join(names)} left in float", means
-            if self._best is not means:
+        while candidates := self._candidates_in_float():
+            error, layers, variant = min(candidates, key=lambda each: each[0])
+            if math.isinf(error):
+                return
+            yield f"{' and '.join(layers)} left in float", variant
+            if self._best is not variant:
                 return
 
-    def _worst(self, error: Callable[[Means], float]) -> tuple[tuple[str, ...], Means] | None:
-        """The layer whose float lowers the error most, or it with those it feeds where that is worth as much again."""
-        plan, left = self._best.plan, set(self._best.plan.in_float)
-        most = max(2, math.ceil(len(self._stages) / 2))
-        found = []
-        for stage in self._stages:
-            for names in dict.fromkeys((stage.own, with_what_it_feeds(stage, self._stages))):
-                new = [s for s in self._stages if set(s.own) <= set(names) and not set(s.own) <= left]
-                if new and sum(set(s.own) <= left | set(names) for s in self._stages) <= most:
-                    means = replace(self._best, plan=replace(plan, in_float=tuple(dict.fromkeys((*plan.in_float, *names)))))
-                    # Two layers must leave less than half the error that one leaves.
-                    found.append((error(means) * 2 ** (len(new) - 1), tuple(s.layer for s in new), means))
-        least, names, means = min(found, key=lambda each: each[0], default=(math.inf, (), self._best))
-        return None if math.isinf(least) else (names, means)
+    def _candidates_in_float(self) -> list[tuple[float, tuple[str, ...], Variant]]:
+        """The logit error of each group left in float, alone and with its consumers; the layers; the variant.
+
+        The error counts double for each further group: two must leave less than half of what one leaves.
+        """
+        plan, in_float = self._best.plan, set(self._best.plan.in_float)
+        limit = max(2, math.ceil(len(self._groups) / 2))
+        images, reference = self._trial.validation.images[:N_SCREENING], self._reference[:N_SCREENING]
+        candidates = []
+        for group in self._groups:
+            for names in dict.fromkeys((group.fused, with_consumers(group, self._groups))):
+                new = [g for g in self._groups if set(g.fused) <= set(names) and not set(g.fused) <= in_float]
+                if new and sum(set(g.fused) <= in_float | set(names) for g in self._groups) <= limit:
+                    variant = replace(self._best, plan=replace(plan, in_float=tuple(dict.fromkeys((*plan.in_float, *names)))))
+                    error = logit_error(self._trial, variant.converter, variant.plan, images, reference)
+                    candidates.append((error * 2 ** (len(new) - 1), tuple(g.layer for g in new), variant))
+        return candidates
 
 
 def harm_left(before: Step, after: Step) -> float:
-    """The share, from 0 to 1, of the pictures that `before` loses which `after` still does, as validation images show it."""
-    if before.lost >= COUNTABLE:
-        return min(1.0, (after.lost + 0.5) / (before.lost + 0.5))  # none of those seen is not none
+    """The share, from 0 to 1, of the images that `before` loses which `after` still does, estimated on validation images."""
+    if before.lost >= MIN_LOST:
+        return min(1.0, (after.lost + 0.5) / (before.lost + 0.5))  # none lost of these does not mean none at all
     if not before.logit_error or after.logit_error is None:
         return 1.0
     return min(1.0, math.sqrt(after.logit_error / before.logit_error))

@@ -24,7 +24,7 @@ from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from convert.calibration.images import CalibrationSet
 from convert.calibration.ranges import Range, tensor_ranges
-from convert.layers import homes, layer_in
+from convert.layers import fused_into, layer_in
 from convert.plan import Plan
 from convert.to_onnx import tanh_as_sigmoid
 from convert.to_onnx.canonical import canonical
@@ -47,7 +47,7 @@ class Converter:
 
     def __init__(self, model: keras.Model, calibration: CalibrationSet) -> None:
         self._model = model
-        self._home = homes(model)
+        self._fused_into = fused_into(model)
         self._floating = with_scaling_in_weights(with_norms_in_weights(_prepared(_float_graph(model))))
         self._calibration = calibration
         self._ranges = cache(self._find_ranges)
@@ -57,7 +57,7 @@ class Converter:
         """The model as `plan` says, ending where an archive may follow. Raises Refused where ONNX Runtime cannot run it."""
         quantized = fed_bytes(self._quantized(plan))
         quantized.producer_name = "edgeproof"  # takes the artifact's mark
-        final = canonical(quantized, name=self._model.name, layers=list(self._home))
+        final = canonical(quantized, name=self._model.name, layers=list(self._fused_into))
         return bytes(final.SerializeToString(deterministic=True))
 
     def layer_outputs(self, plan: Plan, images: np.ndarray) -> Iterator[dict[str, np.ndarray]]:
@@ -132,7 +132,7 @@ class Converter:
 
     def _layer(self, node: onnx.NodeProto) -> str:
         # A convolution that tf2onnx put together has no name of ours; its weights have.
-        return self._home.get(layer_in([node.name, *node.output, *node.input[1:]], self._home), "")
+        return self._fused_into.get(layer_in([node.name, *node.output, *node.input[1:]], self._fused_into), "")
 
     def _find_ranges(self, method: str) -> dict[str, Range]:
         tensors = [output for node in self._floating.graph.node for output in node.output]

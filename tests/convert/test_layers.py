@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from convert.calibration.images import CalibrationSet
-from convert.layers import homes
+from convert.layers import fused_into
 from convert.to_tflite import Converter
 
 L = keras.layers
@@ -58,18 +58,18 @@ PLACES = {
 }
 
 
-@pytest.mark.parametrize(("between", "home"), PLACES.values(), ids=PLACES)
-def test_a_norm_is_at_home_where_the_converted_model_computes_it(between, home):
+@pytest.mark.parametrize(("between", "target"), PLACES.values(), ids=PLACES)
+def test_a_norm_is_fused_where_the_converted_model_computes_it(between, target):
     model = small(*between())
-    assert homes(model)["norm"] == home
+    assert fused_into(model)["norm"] == target
     source = Converter(model, CalibrationSet(np.zeros((100, 8, 8, 3), np.uint8), (), 0))
     # On its own it is a product and a sum.
     products = [operator.layer for operator in source._operators if operator.kind == "MUL"]
-    assert ("norm" in products) == (home == "norm")
-    assert home in source.layers
+    assert ("norm" in products) == (target == "norm")
+    assert target in source.layers
 
 
 def test_a_norm_does_not_fold_into_a_convolution_that_another_takes_too():
     model = small(conv(), norm(), taken_twice=True)
-    assert homes(model)["norm"] == "norm"
-    assert homes(small(conv(), L.Dropout(0.1, name="drop"), norm(), taken_twice=True))["norm"] == "norm"
+    assert fused_into(model)["norm"] == "norm"
+    assert fused_into(small(conv(), L.Dropout(0.1, name="drop"), norm(), taken_twice=True))["norm"] == "norm"

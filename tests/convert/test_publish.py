@@ -13,7 +13,7 @@ from convert.goldens import golden_images
 from convert.interfaces import make_converter
 from convert.plan import Plan
 from convert.publish import seal
-from convert.repair import search as ladder
+from convert.repair import search
 from convert.repair.search import repair
 from convert.results import BIASES_CORRECTED, Outcome
 from edge import artifact
@@ -54,7 +54,7 @@ def test_drawn_calibration_images_are_sealed_by_their_places_and_what_they_show(
 
 @pytest.mark.parametrize("precision", ["dynamic", "int4"])
 def test_calibration_is_recorded_where_biases_were_corrected_by_it_and_only_there(trained, digits, precision, monkeypatch):
-    monkeypatch.setattr(ladder, "equalized", lambda network: None)
+    monkeypatch.setattr(search, "equalize", lambda network: None)
     trial = trial_of(trained, digits)
     converter = make_converter("tflite", trained, trial.calibration)
     plain = convert_and_judge(trial, converter, Plan(precision))

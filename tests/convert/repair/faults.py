@@ -114,8 +114,8 @@ def dark(saved: Checkpoint, dataset: Dataset) -> Planted:
 FAULTS = (
     Fault(causes.OUTLIER_WEIGHTS, "lenet5-relu", outlier("conv2", "dense1")),
     Fault(causes.OUTLIER_WEIGHTS, "mnist-tiny", outlier("conv3-point", "conv4-depth")),
-    Fault(causes.FEW_PICTURES, "deep-mnist", few_pictures("conv1", "conv2")),
-    Fault(causes.FEW_PICTURES, "keras-cnn", few_pictures("conv1", "conv2")),
+    Fault(causes.FEW_IMAGES, "deep-mnist", few_pictures("conv1", "conv2")),
+    Fault(causes.FEW_IMAGES, "keras-cnn", few_pictures("conv1", "conv2")),
     Fault(causes.SATURATION, "lenet5-relu", dark),
     Fault(causes.SATURATION, "lenet5-1998", dark),
     Fault(causes.DEAD_RANGE, "mnist-tiny", dead("conv1", "conv2-depth")),

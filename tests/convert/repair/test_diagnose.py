@@ -16,9 +16,9 @@ from convert.gate import Gate
 from convert.interfaces import make_converter
 from convert.plan import Plan
 from convert.repair import causes
-from convert.repair.causes import Seen, cause
-from convert.repair.diagnose import _sampled, diagnose, input_peaks, weight_peaks
-from convert.repair.fusion_groups import stages
+from convert.repair.causes import LayerStats, cause
+from convert.repair.diagnose import _sampled, diagnose, peaks
+from convert.repair.fusion_groups import fusion_groups
 from convert.results import Finding, Trial
 from convert.sources.flatten import rebuilt
 from edge.contract import InputContract
@@ -26,10 +26,10 @@ from tests.convert.repair.faults import dark, outlier
 from train.architectures import architecture
 from train.datasets import Dataset, Split
 
-SOUND = Seen(
-    given=(0.0, 4.0),
-    used=(0.0, 3.0),
-    largest=(0.0, 4.2),
+SOUND = LayerStats(
+    quantized_range=(0.0, 4.0),
+    used_range=(0.0, 3.0),
+    value_range=(0.0, 4.2),
     clipped=0.0001,
     clipped_energy=0.0001,
     image_spreads=np.linspace(2, 4, 400),
@@ -38,7 +38,7 @@ SOUND = Seen(
     channel_peaks=np.linspace(2, 4, 16),
     weight_peaks=np.linspace(0.2, 0.5, 16),
     input_peaks=np.linspace(0.2, 0.5, 8),
-    norm=False,
+    unfolded_norm=False,
     per_channel=True,
     calibrated=True,
 )
@@ -81,16 +81,20 @@ def test_a_sound_layer_has_no_cause():
     ("changes", "expected", "evidence"),
     [
         (
-            {"clipped": 0.3, "clipped_energy": 0.2, "largest": (0.0, 40.0)},
+            {"clipped": 0.3, "clipped_energy": 0.2, "value_range": (0.0, 40.0)},
             causes.SATURATION,
             "30 % of the values on validation",
         ),
         (
-            {"given": (0.0, 400.0), "image_spreads": np.append(np.linspace(2, 4, 398), [400.0, 300.0])},
-            causes.FEW_PICTURES,
+            {"quantized_range": (0.0, 400.0), "image_spreads": np.append(np.linspace(2, 4, 398), [400.0, 300.0])},
+            causes.FEW_IMAGES,
             "2 of 400 calibration images (398, 399 of the set) widen the range 10",
         ),
-        ({"given": (0.0, 400.0), "image_spreads": np.full(400, 400.0)}, causes.DEAD_RANGE, "use 0.75 % of the steps: 2 of 255"),
+        (
+            {"quantized_range": (0.0, 400.0), "image_spreads": np.full(400, 400.0)},
+            causes.DEAD_RANGE,
+            "use 0.75 % of the steps: 2 of 255",
+        ),
         (
             {"weight_peaks": np.array([1.0] * 15 + [50.0]), "channel_peaks": np.array([1.0] * 15 + [40.0])},
             causes.OUTLIER_WEIGHTS,
@@ -101,7 +105,11 @@ def test_a_sound_layer_has_no_cause():
             causes.PER_TENSOR,
             "one scale for the whole tensor, and those of its output channels differ 1",
         ),
-        ({"weight_peaks": np.array([1.0] * 15 + [90.0]), "norm": True}, causes.UNFOLDED_NORM, "the largest is 90 times"),
+        (
+            {"weight_peaks": np.array([1.0] * 15 + [90.0]), "unfolded_norm": True},
+            causes.UNFOLDED_NORM,
+            "the largest is 90 times",
+        ),
     ],
 )
 def test_each_cause_is_told_by_its_own_figures(changes, expected, evidence):
@@ -171,18 +179,19 @@ def test_operators_between_tensors_are_told_as_the_layers_they_are_not(kind):
     found = found_in(model, kind)
     assert {"conv", "side", "logits", *plain.values()} <= set(found)
     flat = Made(model).build(batch_size=1)
-    every = {stage.layer: stage for stage in stages(flat, tuple(layer.name for layer in flat.layers))}
-    assert set(every["conv"].feeds) == {"side", plain["Multiply"], plain["Add"]}
-    assert len(every["side"].own) == 2 and every["side"].feeds == (plain["Multiply"],)  # with its relu
-    assert every[plain["Multiply"]].feeds == (plain["Add"],)
+    groups = {group.layer: group for group in fusion_groups(flat, tuple(layer.name for layer in flat.layers))}
+    assert set(groups["conv"].consumers) == {"side", plain["Multiply"], plain["Add"]}
+    assert len(groups["side"].fused) == 2 and groups["side"].consumers == (plain["Multiply"],)  # with its relu
+    assert groups[plain["Multiply"]].consumers == (plain["Add"],)
 
 
 def test_a_norm_behind_dropout_counts_in_the_weights_it_folds_into():
     norm = L.BatchNormalization(name="norm", gamma_initializer=keras.initializers.Constant(3.0), epsilon=0)
     model = keras.Sequential([keras.Input((8, 8, 1)), L.Conv2D(2, 1, name="conv"), L.Dropout(0.5), norm])
     model.get_layer("conv").kernel.assign(np.array([1.0, -2.0]).reshape(1, 1, 1, 2))
-    np.testing.assert_allclose(weight_peaks(model, "conv"), [3, 6], rtol=1e-6)
-    np.testing.assert_allclose(input_peaks(model, "conv"), [6], rtol=1e-6)
+    weight_peaks, input_peaks = peaks(model, "conv")
+    np.testing.assert_allclose(weight_peaks, [3, 6], rtol=1e-6)
+    np.testing.assert_allclose(input_peaks, [6], rtol=1e-6)
 
 
 class Watched:
@@ -228,11 +237,11 @@ def test_what_is_kept_of_a_picture_is_bounded_and_of_every_channel():
 
 def test_a_residual_connection_is_fed_from_both_sides():
     model = architecture("resnet8").build(batch_size=1)
-    every = {stage.layer: stage for stage in stages(model, tuple(layer.name for layer in model.layers))}
-    assert set(every["conv1"].feeds) == {"conv2a", "add2"}
-    assert every["conv2a"].own == ("conv2a", "conv2a-norm", "relu2a")
-    assert set(every["add2"].feeds) == {"conv3a", "shortcut3"}
-    assert every["add4"].passing == ("mean", "flatten") and every["add4"].feeds == ("logits",)
+    groups = {group.layer: group for group in fusion_groups(model, tuple(layer.name for layer in model.layers))}
+    assert set(groups["conv1"].consumers) == {"conv2a", "add2"}
+    assert groups["conv2a"].fused == ("conv2a", "conv2a-norm", "relu2a")
+    assert set(groups["add2"].consumers) == {"conv3a", "shortcut3"}
+    assert groups["add4"].passthrough == ("mean", "flatten") and groups["add4"].consumers == ("logits",)
 
 
 def test_the_command_says_why_when_it_is_asked(monkeypatch, workshop, tmp_path, capsys):

@@ -14,8 +14,8 @@ from convert.evaluation import logits_of, prepare
 from convert.gate import Gate, Verdict
 from convert.interfaces import make_converter
 from convert.plan import Plan
-from convert.repair import search as ladder
-from convert.repair.remedies import Reweighted, bias_corrected, equalized
+from convert.repair import search
+from convert.repair.remedies import Reweighted, correct_biases, equalize
 from convert.repair.search import harm_left, repair, repairable
 from convert.results import ConversionResult, Evaluation, Repair, Step
 from convert.verify import Verification, compare
@@ -45,7 +45,7 @@ def attempted(planted, digits):
 
 
 def test_equalization_takes_the_outlier_away_and_leaves_the_answers(planted, digits):
-    before, after = planted.build(), equalized(planted).build()
+    before, after = planted.build(), equalize(planted).build()
     images = digits.test.images[:100]
     np.testing.assert_allclose(evaluate.logits(after, images), evaluate.logits(before, images), rtol=0, atol=2e-3)
 
@@ -76,7 +76,7 @@ class Drawn:
 @pytest.mark.parametrize("network", ["mnist-tiny", "keras-cnn", "deep-mnist-conv", "resnet8", "lenet5-1998"])
 def test_equalization_keeps_what_any_network_answers(network):
     source = Drawn(network)
-    images, changed = source.images(8), equalized(source)
+    images, changed = source.images(8), equalize(source)
     if network == "lenet5-1998":
         assert changed is None  # tanh: nothing may be scaled across it
         return
@@ -97,7 +97,7 @@ def test_bias_correction_takes_the_mean_of_rounding_off(trained, digits):
         return evaluate.logits(Reweighted(network, weights).build(), images).mean(axis=0)
 
     wanted = evaluate.logits(trained.build(), images).mean(axis=0)
-    plain, corrected = rounded(trained), rounded(bias_corrected(trained, images, bits=4, per_channel=False))
+    plain, corrected = rounded(trained), rounded(correct_biases(trained, images, bits=4, per_channel=False))
     assert np.abs(corrected - wanted).max() < 0.5 * np.abs(plain - wanted).max()
 
 
@@ -105,7 +105,7 @@ def test_bias_correction_takes_the_mean_of_rounding_off(trained, digits):
 def test_biases_of_any_network_are_corrected(network):
     source = Drawn(network)
     before = checkpoint.weights_of(source.build())
-    after = bias_corrected(source, source.images(4), bits=4, per_channel=True).weights
+    after = correct_biases(source, source.images(4), bits=4, per_channel=True).weights
     moved = {path.rpartition("/")[2] for path in before if not np.array_equal(before[path], after[path])}
     assert moved and moved <= {"bias", "beta"}
 
@@ -137,7 +137,7 @@ WIDE_PICTURES = np.random.default_rng(0).integers(0, 256, (128, 32, 32, 3), np.u
 
 
 def test_a_norm_that_folds_into_nothing_is_equalized_like_a_layer():
-    before, after = Wide().build(), equalized(Wide()).build()
+    before, after = Wide().build(), equalize(Wide()).build()
     few = WIDE_PICTURES[:8]
     given = evaluate.logits(before, few)
     np.testing.assert_allclose(evaluate.logits(after, few), given, rtol=0, atol=1e-4 * np.abs(given).max())
@@ -147,7 +147,7 @@ def test_a_norm_that_folds_into_nothing_is_equalized_like_a_layer():
 def test_bias_correction_holds_the_maps_of_a_few_pictures_only():
     tracemalloc.start()
     try:
-        bias_corrected(Wide(), WIDE_PICTURES, bits=8, per_channel=True)
+        correct_biases(Wide(), WIDE_PICTURES, bits=8, per_channel=True)
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
@@ -168,7 +168,7 @@ def test_a_planted_outlier_is_mended_without_a_layer_in_float(attempted):
 
 def test_where_weights_cannot_be_changed_the_two_layers_that_share_the_tensor_stay_in_float(attempted, monkeypatch):
     trial, converter, verification = attempted
-    monkeypatch.setattr(ladder, "equalized", lambda network: None)
+    monkeypatch.setattr(search, "equalize", lambda network: None)
     found = repair(trial, converter, Plan("int8"), verification=verification)
     assert found.passed and found.layers == ("conv2", "dense1")
     assert found.plan.in_words.endswith("in float32: conv2, pool2, flatten, dense1")
@@ -176,8 +176,8 @@ def test_where_weights_cannot_be_changed_the_two_layers_that_share_the_tensor_st
 
 def test_no_layer_is_left_in_float_where_all_must_be_int8_and_the_best_attempt_is_described(attempted, monkeypatch):
     trial, converter, verification = attempted
-    monkeypatch.setattr(ladder, "equalized", lambda network: None)
-    monkeypatch.setattr(ladder, "bias_corrected", lambda network, images, **how: network)
+    monkeypatch.setattr(search, "equalize", lambda network: None)
+    monkeypatch.setattr(search, "correct_biases", lambda network, images, **how: network)
     strict = prepare(
         trial.network, trial.dataset, trial.dataset.train,
         calibration=trial.calibration, gate=trial.gate, require_int8=True,
@@ -241,7 +241,7 @@ def test_what_is_enough_on_validation_images_and_not_on_the_test_split_is_not_ca
     def promising(trial, converter, plan, *, verification):
         return Repair(converter, plan, trial.calibration, (), (as_it_was, enough), True)
 
-    monkeypatch.setattr(ladder, "repair", promising)
+    monkeypatch.setattr(search, "repair", promising)
     (tmp_path / "run").mkdir()
     assert convert_planted(monkeypatch, planted, tmp_path) == 1
     said = capsys.readouterr()
