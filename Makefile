@@ -13,6 +13,9 @@ DEMO_FLAGS ?=
 # Trainings side by side.
 LANES ?= 1
 
+# Of the operations that `make benchmarks` times, such as --benchmark-max-time=0.2 (seconds each; default: 1).
+TIMING_FLAGS ?=
+
 .PHONY: help demo test test-arm benchmarks cold-start results matrix gate-errors pictures check-full lint shipped-model examples constraints clean
 
 # List the targets.
@@ -30,16 +33,16 @@ demo: $(VENV)/installed
 
 # Run the tests; what they need is installed first.
 test: $(VENV)/installed
-	$(RUN) -m pytest -m "not arm" --numprocesses auto --dist loadfile
+	$(RUN) -m pytest -m "not arm and not long" --numprocesses auto --dist loadfile
 
 # Run the installed wheel on emulated Raspberry Pi cores; its answers must equal x86-64's (.arm holds the device, 0.5 GB).
 test-arm: $(VENV)/installed
-	$(RUN) -m pytest tests/arm
+	$(RUN) -m pytest -m "not long" tests/arm
 
 # Time each operation, then every model here, and write reports/report.html (minutes; BENCHMARK_FLAGS="--short --compare main").
 benchmarks: $(VENV)/installed
 	@mkdir -p reports
-	$(RUN) -m pytest benchmarks --benchmark-json=reports/benchmarks.json
+	$(RUN) -m pytest benchmarks --benchmark-json=reports/benchmarks.json $(TIMING_FLAGS)
 	$(RUN) -m benchmarks $(BENCHMARK_FLAGS)
 
 # Time whole `edge-predict` processes in an environment like a device's, beside the scripts people write.
@@ -69,6 +72,7 @@ pictures: $(VENV)/installed
 
 # Hold every promise in full (hours): trainings killed, conversions repeated and killed, faults planted, docs/promises.md.
 check-full: $(VENV)/installed
+	$(RUN) -m pytest -m long --numprocesses auto --dist loadfile
 	$(RUN) -m tests.kills --kills 200 --backend jax
 	$(RUN) -m tests.kills --kills 20 --backend tensorflow
 	$(RUN) -m tests.convert.test_repeatable

@@ -30,11 +30,16 @@ def wheel(tmp_path_factory) -> Path:
 def device(wheel, tmp_path_factory) -> Path:
     """The bin/ of a fresh environment that holds edgeproof and what it requires, nothing more."""
     folder = tmp_path_factory.mktemp("device")
-    venv.create(folder, with_pip=True)
+    venv.create(folder, with_pip=False)
     constraints = ROOT / "constraints" / "ci.txt"
-    done = run(folder / "bin" / "python", "-m", "pip", "install", "--quiet", "--constraint", constraints, wheel)
+    done = pip(folder / "bin", "install", "--quiet", "--constraint", constraints, wheel)
     assert done.returncode == 0, done.stderr
     return folder / "bin"
+
+
+def pip(device: Path, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    """This environment's pip, at work in another."""
+    return run(sys.executable, "-m", "pip", "--python", device / "python", *arguments)
 
 
 def tracked() -> list[str]:
@@ -59,7 +64,7 @@ def test_a_device_answers_at_once_without_tensorflow_keras_or_onnx(device):
     done = run(device / "edge-predict", ROOT / "examples" / "seven.png", cwd=Path("/"))
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith(f"{ROOT}/examples/seven.png: 7 (")
-    installed = run(device / "python", "-m", "pip", "list", "--format", "freeze").stdout.lower()
+    installed = pip(device, "list", "--format", "freeze").stdout.lower()
     assert "edgeproof==" in installed
     assert not any(f"\n{name}" in installed for name in ("tensorflow", "keras", "onnx", "scikit-learn", "matplotlib"))
 

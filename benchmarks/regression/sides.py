@@ -92,8 +92,9 @@ def export(revision: str | None, folder: Path) -> Path:
 def install(source: Path, folder: Path, *, name: str) -> Side:
     """The device side of the tree `source`, installed into `folder` at the versions CI has. Raises ToolchainError."""
     constraints = ["--constraint", str(ROOT / "constraints" / "ci.txt")]
-    pip = [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    for argv in ([sys.executable, "-m", "venv", str(folder)], [*pip, *constraints, str(source)]):
+    pip = [sys.executable, "-m", "pip", "--python", str(folder / "bin" / "python"), "--quiet", "--disable-pip-version-check"]
+    venv = [sys.executable, "-m", "venv", "--without-pip", str(folder)]
+    for argv in (venv, [*pip, "install", *constraints, str(source)]):
         done = subprocess.run(argv, capture_output=True, text=True, cwd=folder.parent)
         if done.returncode:
             said = (done.stderr.strip().splitlines() or done.stdout.strip().splitlines() or ["it said nothing"])[-1]

@@ -23,6 +23,12 @@ pytestmark = [pytest.mark.arm, pytest.mark.slow]
 
 PI_4 = "cortex-a72"
 CORES = {"Pi 3": "cortex-a53", "Pi 4": PI_4, "Pi 5": "cortex-a76"}  # only the last has int8 dot products
+# Each core with one engine here, with the other in `make check-full`.
+PAIRS = [
+    pytest.param(board, engine, marks=[] if (board == "Pi 4") == (engine == "litert-c") else pytest.mark.long)
+    for board in CORES
+    for engine in ("litert", "litert-c")
+]
 PROGRAM = Path(__file__).with_name("program.py")
 EXAMPLES = sorted(path for path in (ROOT / "examples").iterdir() if path.suffix in (".png", ".jpg", ".bmp"))
 DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
@@ -144,13 +150,13 @@ def test_a_damaged_model_is_refused_on_the_device_as_elsewhere(device, tmp_path)
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize("engine", ["litert", "litert-c"])
-@pytest.mark.parametrize("board", CORES)
+@pytest.mark.parametrize(("board", "engine"), PAIRS)
 def test_int8_answers_equal_x86_64s_to_the_last_bit(answers, report, pictures, board, engine):
     model = Path(shipped_model())
     assert_equal_to_the_last_bit(answers, report, pictures, model=model, engine=engine, cpu=CORES[board], board=board)
 
 
+@pytest.mark.long
 def test_so_do_those_of_what_make_demo_makes(answers, report, pictures, artifacts):
     models = [path for path in artifacts if path.name.endswith("-int8.tflite")]
     models = [path for path in models if artifact.read(str(path)).contract.input == DIGIT]
