@@ -1,7 +1,7 @@
-"""The pictures networks are trained and judged on, and where they are found.
+"""The data sets that networks are trained and tested on.
 
-Order: a folder the user names, `$EDGEPROOF_DATA`, the user's cache, a download. Other pictures in a published layout
-are called `custom`.
+They are looked for in this order: the folder that the user names, `$EDGEPROOF_DATA`, the user's cache, a download. Other
+images in a published layout make a data set called `custom`.
 """
 
 from edge.contract import CIFAR, DIGIT, InputContract
@@ -13,7 +13,7 @@ __all__ = ["Dataset", "Split", "cifar10", "digits", "load_again", "mnist"]
 
 
 def load_again(name: str, data_dir: str | None, *, digest: str, contract: InputContract) -> Dataset:
-    """The data set a network was trained on. Raises InputError where what is found is another one."""
+    """The data set called `name`, whose digest is `digest`. Raises InputError if the images at hand differ."""
     if name == "digits":
         dataset = digits.load()
     elif contract == DIGIT:
@@ -21,10 +21,10 @@ def load_again(name: str, data_dir: str | None, *, digest: str, contract: InputC
     elif contract == CIFAR:
         dataset = cifar10.load(data_dir)
     else:
-        raise InputError(f"{name}: no data set of {contract} pictures is known; known are {DIGIT} and {CIFAR}")
+        raise InputError(f"{name}: no data set of {contract} images is known; known are {DIGIT} and {CIFAR}")
     if dataset.digest != digest:
         raise InputError(
-            f"{name}: the pictures found hash to {dataset.digest[:12]}, the network was trained on {digest[:12]}; "
+            f"{name}: the images found hash to {dataset.digest[:12]}, the network was trained on {digest[:12]}; "
             "name their folder with --data-dir"
         )
     return dataset

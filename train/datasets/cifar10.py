@@ -1,8 +1,7 @@
-"""CIFAR-10, from its binary or its Python form, unpacked or not.
+"""CIFAR-10, from its binary or its Python files, unpacked or in their archive.
 
-Six batches, five to train and one to test. The binary form is records of 1 label byte and 3,072 pixel bytes: a red, a
-green and a blue plane, row by row; the Python form (`pickled.py`) holds the same pictures in the same order. Source:
-the data set's page, https://www.cs.toronto.edu/~kriz/cifar.html.
+Five batches train, one tests. A binary record is 1 label byte and 3,072 pixel bytes: a red, a green and a blue plane,
+row by row. The Python batches (`pickled.py`) hold the same images in the same order. Source: the data set's page, https://www.cs.toronto.edu/~kriz/cifar.html.
 """
 
 import gzip
@@ -24,7 +23,7 @@ from train.datasets.dataset import Dataset, Split
 from train.datasets.pickled import parse_batch
 
 CLASS_NAMES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
-# Batch and the SHA-256 of its binary form; the last is the test split.
+# SHA-256 of each binary batch; the last is the test split.
 BATCHES = {
     "data_batch_1": "cee916563c9f80d84e3cc88e17fdc0941787f1244f00a67874d45b261883ada5",
     "data_batch_2": "a591ca11fa1708a91ee40f54b3da4784ccd871ecf2137de63f51ada8b3fa57ed",
@@ -36,8 +35,8 @@ BATCHES = {
 ARCHIVES = {"cifar-10-binary.tar.gz": "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd"}
 MIRRORS = ("https://www.cs.toronto.edu/~kriz/",)
 
-# Where this project was made the original could not be had: its figures were measured on a copy whose pictures had been
-# stored as JPEG (quality 75), decoded by Pillow 13.0. A decoder that differs in one bit makes another copy, called `custom`.
+# This project's figures were measured on a copy whose images had been stored as JPEG (quality 75), decoded by Pillow 13.0,
+# for lack of the original. A decoder that differs in one bit makes another copy, called `custom`.
 JPEG_COPY_DIGEST = "9d954b69a4f1b27d632a1aec7f281a952097f291766fa97caa4d178513fe64fc"
 
 RECORD_BYTES = 1 + CIFAR.n_values
@@ -46,7 +45,7 @@ MAX_BATCH_MIB = 256  # the published ones have 30
 
 @dataclass(frozen=True)
 class BatchFormat:
-    """One of the two forms CIFAR-10 is published in, and how a batch of it is read into records, uint8 [N, 3073]."""
+    """One of CIFAR-10's two published formats; `records` parses a batch (its bytes, its name) into uint8 [N, 3073]."""
 
     folder: str
     archive: str
@@ -59,10 +58,10 @@ class BatchFormat:
 
 
 def load(data_dir: str | None = None) -> Dataset:
-    """CIFAR-10: 50,000 and 10,000 pictures of 32x32x3. Raises InputMissing, InputError, or NoNetwork after the download.
+    """CIFAR-10: 50,000 training and 10,000 test images of 32x32x3. Raises InputMissing, InputError, or NoNetwork.
 
-    A named folder may hold other pictures in the same layout; stderr then says what the data set is called: a JPEG copy
-    that is known is `cifar10-jpeg`, any other `custom`.
+    A named folder may hold other images in the same layout; the known JPEG copy is then called `cifar10-jpeg`, any other
+    data set `custom`, with a note on stderr.
     """
     named = data_dir or os.environ.get("EDGEPROOF_DATA")
     batches = list(_batches_in(Path(named)) if named else _published_batches())
@@ -82,7 +81,7 @@ def load(data_dir: str | None = None) -> Dataset:
 
 
 def _split(batches: list[np.ndarray]) -> Split:
-    """The pictures and labels of `batches` (records), which is emptied on the way: no batch is held twice."""
+    """The images and labels of `batches` (records); empties the list, so that no batch is in memory twice."""
     n = sum(map(len, batches))
     images, labels = np.empty((n, 32, 32, 3), np.uint8), np.empty(n, np.uint8)
     filled = 0
@@ -96,23 +95,23 @@ def _split(batches: list[np.ndarray]) -> Split:
 
 
 def _batches_in(named: Path) -> Iterator[np.ndarray]:
-    """The six batches in a folder, as records, in the order of BATCHES; the binary form first."""
+    """The records of the six batches in a folder, in the order of BATCHES; binary files are preferred."""
     if not named.is_dir():
         raise InputMissing(f"{named}: no such folder; name one that holds CIFAR-10")
     folder = named / "cifar10" if (named / "cifar10").is_dir() else named
-    for form in (BINARY, PYTHON):
-        if (folder / form.folder).is_dir():
-            return _unpacked(folder / form.folder, form)
-        if form is BINARY and any((folder / name).exists() for name in form.file_names):
-            return _unpacked(folder, form)
-        if (folder / form.archive).exists():
-            return _opened(folder / form.archive, form)
+    for batch_format in (BINARY, PYTHON):
+        if (folder / batch_format.folder).is_dir():
+            return _unpacked(folder / batch_format.folder, batch_format)
+        if batch_format is BINARY and any((folder / name).exists() for name in batch_format.file_names):
+            return _unpacked(folder, batch_format)
+        if (folder / batch_format.archive).exists():
+            return _opened(folder / batch_format.archive, batch_format)
     wanted = f"{BINARY.folder}, {BINARY.archive}, {PYTHON.folder} or {PYTHON.archive}"
     raise InputMissing(f"{folder}: no CIFAR-10 in it; name a folder that holds {wanted}")
 
 
 def _published_batches() -> Iterator[np.ndarray]:
-    """The six batches of the binary archive as published."""
+    """The records of the six batches in the published binary archive."""
     files = published.files(
         "CIFAR-10", ARCHIVES, folder="cifar10", mirrors=MIRRORS, wanted=f"{BINARY.folder} or {BINARY.archive}"
     )
@@ -120,30 +119,30 @@ def _published_batches() -> Iterator[np.ndarray]:
     return _packed(io.BytesIO(content), path, BINARY)
 
 
-def _unpacked(folder: Path, form: BatchFormat) -> Iterator[np.ndarray]:
-    for path in (folder / name for name in form.file_names):
+def _unpacked(folder: Path, batch_format: BatchFormat) -> Iterator[np.ndarray]:
+    for path in (folder / name for name in batch_format.file_names):
         try:
             with open(path, "rb") as file:
                 content = file.read((MAX_BATCH_MIB << 20) + 1)
         except FileNotFoundError:
-            raise InputMissing(f"{path}: no such file; all six batches of CIFAR-10 are wanted") from None
+            raise InputMissing(f"{path}: no such file; wanted all six batches of CIFAR-10") from None
         except OSError as error:
             raise missing(str(path), error) from None
         _check_size(len(content), str(path))
-        yield form.records(content, str(path))
+        yield batch_format.records(content, str(path))
 
 
-def _opened(archive: Path, form: BatchFormat) -> Iterator[np.ndarray]:
+def _opened(archive: Path, batch_format: BatchFormat) -> Iterator[np.ndarray]:
     try:
         with open(archive, "rb") as file:
-            yield from _packed(file, archive, form)
+            yield from _packed(file, archive, batch_format)
     except OSError as error:
         raise missing(str(archive), error) from None
 
 
-def _packed(file: BinaryIO, archive: Path, form: BatchFormat) -> Iterator[np.ndarray]:
-    """The six batches in a .tar.gz. Nothing is extracted to the disk, and what has another name is not read."""
-    wanted = [f"{form.folder}/{name}" for name in form.file_names]
+def _packed(file: BinaryIO, archive: Path, batch_format: BatchFormat) -> Iterator[np.ndarray]:
+    """The records of the six batches in a .tar.gz. Nothing is extracted to the disk; other members are not read."""
+    wanted = [f"{batch_format.folder}/{name}" for name in batch_format.file_names]
     records: dict[str, np.ndarray] = {}
     try:
         with gzip.open(file) as unzipped, tarfile.open(fileobj=unzipped, mode="r|") as tar:
@@ -153,14 +152,14 @@ def _packed(file: BinaryIO, archive: Path, form: BatchFormat) -> Iterator[np.nda
                     _check_size(member.size, name)
                     content = tar.extractfile(member)
                     assert content is not None  # it is a regular file
-                    records[member.name] = form.records(content.read(), name)
-            while unzipped.read(1 << 20):  # to the very end, where gzip's checksum is
+                    records[member.name] = batch_format.records(content.read(), name)
+            while unzipped.read(1 << 20):  # to the end: gzip's checksum is there
                 pass
     except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
         raise InputError(one_line(f"{archive}: damaged .tar.gz file ({error}); copy the file again")) from None
     for name in wanted:
         if name not in records:
-            raise InputError(f"{archive}: holds no {name}; all six batches of CIFAR-10 are wanted: copy the file again")
+            raise InputError(f"{archive}: holds no {name}; wanted all six batches of CIFAR-10: copy the file again")
         yield records.pop(name)
 
 

@@ -1,4 +1,4 @@
-"""Pictures with their labels, and the two splits of them that a data set publishes."""
+"""Images with labels, in the two splits that a data set publishes."""
 
 import hashlib
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from edge.contract import InputContract
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """Pictures in a fixed order: images uint8 [N, H, W, C], labels uint8 [N]."""
+    """Images in a fixed order: images uint8 [N, H, W, C], labels uint8 [N]."""
 
     images: np.ndarray
     labels: np.ndarray
@@ -24,7 +24,7 @@ class Split:
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """The training and test split as published; a recipe says how much of `train` is held out for validation."""
+    """The training and test splits; a recipe sets how much of `train` is held out for validation."""
 
     name: str
     class_names: tuple[str, ...]
@@ -34,7 +34,7 @@ class Dataset:
 
     @property
     def digest(self) -> str:
-        """SHA-256 of train images, train labels, test images, test labels, one after the other."""
+        """SHA-256 over training images, training labels, test images and test labels, in hexadecimal."""
         sha = hashlib.sha256()
         for split in (self.train, self.test):
             sha.update(np.ascontiguousarray(split.images).data)

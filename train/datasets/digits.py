@@ -1,16 +1,16 @@
-"""The 1,797 scanned digits that scikit-learn carries: they stand in where MNIST cannot be had, under their own name."""
+"""scikit-learn's 1,797 scanned digits, the data set `digits`: the substitute when MNIST cannot be downloaded."""
 
 import numpy as np
 
 from edge.contract import DIGIT
 from train.datasets.dataset import Dataset, Split
 
-# At a limit of 2.0 points a test split of 597 pictures can lose five and still pass; a smaller one decides by chance.
+# At a limit of 2.0 points, a candidate can lose five of 597 test images and still pass; with fewer images, chance decides.
 N_TEST = 600
 
 
 def load() -> Dataset:
-    """scikit-learn's 1,797 scanned digits, 8x8, enlarged the way the device fits a picture: 1,197 to train, 600 to test."""
+    """The digits, 8x8, enlarged to 28x28 as the device fits a picture: 1,197 to train, 600 to test, stratified."""
     from PIL import Image
     from sklearn.datasets import load_digits
     from sklearn.model_selection import train_test_split

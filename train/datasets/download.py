@@ -1,4 +1,4 @@
-"""Fetch a file from the first mirror that answers, and give up soon where there is no network."""
+"""Fetch a file from the first mirror that delivers it, and give up soon without a network."""
 
 import http.client
 import threading
@@ -14,19 +14,18 @@ _CHUNK = 1 << 16
 
 
 class NoNetwork(InputMissing):
-    """No mirror delivered in time; the message says what each one did."""
+    """No mirror delivered the file in time; the message has each mirror's error."""
 
 
 def fetch(urls: list[str], *, patience_s: float | None = None) -> bytes:
-    """The body of the first URL that delivers. Raises NoNetwork.
+    """The body that the first working URL returns. Raises NoNetwork.
 
-    All mirrors together have `patience_s` (20) seconds for the first megabyte and as long again for each further one, so
-    a dead network is noticed in 20 s and a slow one may still finish. A mirror that falls silent loses its turn after its
-    share of them.
+    All mirrors together have `patience_s` seconds (default 20) for the first megabyte, and as many for each further one: a
+    dead network is noticed in 20 s, and a slow one can finish. A silent mirror times out after its share of them.
     """
     patience_s = PATIENCE_S if patience_s is None else patience_s
     job = _Download(urls, silence_s=patience_s / (len(urls) + 1))
-    # A thread, because looking a host name up can hang for minutes and takes no time-out.
+    # In a thread: a host name's look-up can hang for minutes, and takes no time-out.
     threading.Thread(target=job.run, daemon=True).start()
     started = time.monotonic()
     while not job.finished.wait(0.05):
@@ -65,7 +64,7 @@ class _Download:
 
 
 def _reason(error: Exception) -> str:
-    if isinstance(error, urllib.error.HTTPError):  # its reason alone lacks the number
+    if isinstance(error, urllib.error.HTTPError):  # its `reason` lacks the status code
         return str(error)
     reason = getattr(error, "reason", error)
     return getattr(reason, "strerror", None) or str(reason) or type(reason).__name__

@@ -1,7 +1,7 @@
-"""A user's own pictures: a folder with a sub-folder a class, under `train/`, `test/` and perhaps `val/`, or split by us.
+"""A user's own pictures: one sub-folder per class, in `train/`, `test/` and optionally `val/`, or split by us.
 
-Every picture is read as the device reads it, so training, gate and device see the same pixels. However they are laid out,
-pictures that show the same count as one: none is trained on and tested, or tested twice.
+Every picture is read as the device reads it: training, gate and device see the same pixels. Pictures with the same pixels
+count once, so that none is both trained on and tested, or tested twice.
 """
 
 import hashlib
@@ -21,22 +21,22 @@ from train.datasets.dataset import Dataset, Split
 CLASSES = (2, 100)
 SIDES = (16, 128)
 TEST_SHARE = 0.3
-# A class of which fewer are tested says nothing about that class.
+# Fewer test images say nothing about a class.
 MIN_TO_TRAIN, MIN_TO_TEST = 7, 3
-MAX_MIB = 2048  # held in memory as uint8: 43,000 pictures of 128x128x3, 680,000 of 32x32x3
-# Beside train/ and test/: the names in use for the pictures that neither train nor test.
+MAX_MIB = 2048  # in memory as uint8: 43,000 images of 128x128x3, 680,000 of 32x32x3
+# Accepted names of the validation folder beside train/ and test/.
 VALIDATION = ("val", "valid", "validation")
-# What desktops leave in a folder without being asked; names that begin with a dot are left out too.
+# Left behind by desktops; ignored, like names that begin with a dot.
 _LITTER = {"Thumbs.db", "desktop.ini"}
-# A folder may be called like a published data set; figures on it must not pass for that one's.
+# A user's folder may not take the name of a published data set: its figures would pass for that one's.
 _PUBLISHED = {"cifar10", "cifar10-jpeg", "custom", "digits", "mnist"}
 
 
 @dataclass(frozen=True, eq=False)
 class FolderDataset(Dataset):
-    """A data set made from a folder: how it was split in words, and the file of each picture, in the order of the splits.
+    """A data set from a folder, with a description of its split and the file of each image, in the order of the splits.
 
-    The pictures of `train` behind the first `n_training` are the folder's own validation pictures, where it has any.
+    The images of `train` after the first `n_training` come from the folder's own validation pictures, if it has any.
     """
 
     split: str
@@ -46,14 +46,14 @@ class FolderDataset(Dataset):
 
 
 def load(folder: str | Path, contract: InputContract, *, seed: int = 0) -> FolderDataset:
-    """The pictures in `folder`, made to fit `contract`; classes are the sub-folders, sorted by name as Keras sorts them.
+    """The pictures in `folder`, fitted to `contract`; the classes are its sub-folders, sorted by name as Keras sorts them.
 
-    `seed` draws the split, where the folder has none, and the order of the pictures. Raises InputMissing, or InputError
-    naming the file or class that is not as it should be.
+    `seed` draws the order, and the split if the folder has none. Raises InputMissing, or InputError that names the file or
+    class at fault.
     """
     folder = Path(folder)
     if not (min(contract.height, contract.width) >= SIDES[0] and max(contract.height, contract.width) <= SIDES[1]):
-        raise InputError(f"pictures of {contract.height}x{contract.width}; wanted sides from {SIDES[0]} to {SIDES[1]} pixels")
+        raise InputError(f"images of {contract.height}x{contract.width}; wanted sides from {SIDES[0]} to {SIDES[1]} pixels")
     parts = _parts(folder)
     names = _class_names(*parts)
     listed = [
@@ -61,7 +61,7 @@ def load(folder: str | Path, contract: InputContract, *, seed: int = 0) -> Folde
     ]
     n_bytes = len(listed) * contract.n_values
     if n_bytes > MAX_MIB << 20:
-        raise InputError(f"{folder}: {n_bytes >> 20:,} MiB of pixels; at most {MAX_MIB:,} are held: use fewer pictures")
+        raise InputError(f"{folder}: {n_bytes >> 20:,} MiB of pixels; wanted at most {MAX_MIB:,}: use fewer pictures")
     images = _pixels([path for path, _, _ in listed], contract)
     labels = np.array([label for _, label, _ in listed], np.uint8)
     files = [str(path.relative_to(folder)) for path, _, _ in listed]
@@ -82,16 +82,16 @@ def load(folder: str | Path, contract: InputContract, *, seed: int = 0) -> Folde
 
 
 def _data_name(folder: Path) -> str:
-    """The folder's own name in letters, digits and dashes, as file names carry it."""
+    """The folder's name in lower-case letters, digits and dashes, for use in file names."""
     name = re.sub(r"[^a-z0-9]+", "-", folder.resolve().name.lower()).strip("-")[:40].strip("-") or "pictures"
     return f"{name}-pictures" if name in _PUBLISHED else name
 
 
 def _parts(folder: Path) -> list[Path]:
-    """`folder`/train, `folder`/test and, where it has one, that of VALIDATION; `folder` alone where it has not both."""
+    """`folder`/train, `folder`/test and its validation folder if there is one; just `folder` if it is not split."""
     names = [path.name for path in _entries(folder) if path.is_dir()]
     held_out = [name for name in names if name in VALIDATION]
-    # `train` alone, or beside other names, is a class: there are data sets with a train in them.
+    # `train` among other names is a class: some data sets have trains.
     if set(names) - set(held_out) != {"test", "train"}:
         _check_no_half(folder, names)
         return [folder]
@@ -101,8 +101,7 @@ def _parts(folder: Path) -> list[Path]:
 
 
 def _check_no_half(folder: Path, names: list[str]) -> None:
-    """Raises InputError where `names`, all that `folder` holds, are parts of a data set, of which train or test is missing:
-    taken as classes they would be refused for the classes in them."""
+    """Raises InputError if `names`, the sub-folders of `folder`, are the parts of a data set without its train or test."""
     parts = {"train", "test"} & set(names)
     if len(parts) != 1 or not set(names) <= {*parts, *VALIDATION}:
         return
@@ -119,14 +118,14 @@ def _class_names(part: Path, *others: Path) -> tuple[str, ...]:
     loose = [path for path in _entries(part) if not path.is_dir()]
     if loose and names:
         raise InputError(
-            one_line(f"{loose[0]}: stands outside the sub-folders; wanted a sub-folder a class, nothing beside them")
+            one_line(f"{loose[0]}: outside the sub-folders; wanted one sub-folder per class, and nothing beside them")
         )
     if not CLASSES[0] <= len(names) <= CLASSES[1]:
         raise InputError(
-            one_line(f"{part}: {len(names)} sub-folders; wanted one a class, {CLASSES[0]} to {CLASSES[1]} classes")
+            one_line(f"{part}: {len(names)} sub-folders; wanted one per class, {CLASSES[0]} to {CLASSES[1]} classes")
         )
     if odd := [name for name in names if name != one_line(name) or not name.strip()]:
-        raise InputError(one_line(f"{part}: no label can be {odd[0]!r}; rename that sub-folder"))
+        raise InputError(one_line(f"{part}: {odd[0]!r} cannot be a label; rename that sub-folder"))
     for other in others:
         if apart := sorted(set(names) ^ set(_class_names(other))):
             has, lacks = (part, other) if apart[0] in names else (other, part)
@@ -135,11 +134,11 @@ def _class_names(part: Path, *others: Path) -> tuple[str, ...]:
 
 
 def _entries(folder: Path) -> list[Path]:
-    """What `folder` shows, sorted by name."""
+    """The visible entries of `folder`, sorted by name."""
     try:
         return sorted(path for path in folder.iterdir() if not path.name.startswith(".") and path.name not in _LITTER)
     except FileNotFoundError:
-        raise InputMissing(one_line(f"{folder}: no such folder; wanted one with a sub-folder of pictures a class")) from None
+        raise InputMissing(one_line(f"{folder}: no such folder; wanted one with a sub-folder of pictures per class")) from None
     except OSError as error:
         raise missing(str(folder), error) from None
 
@@ -152,7 +151,7 @@ def _files(folder: Path) -> Iterator[Path]:
 
 
 def _pixels(paths: list[Path], contract: InputContract) -> np.ndarray:
-    """uint8 [N, H, W, C]. Raises InputError naming the picture that cannot be read."""
+    """The pictures as images, uint8 [N, H, W, C]. Raises InputError that names the picture it cannot read."""
     images = np.empty((len(paths), contract.height, contract.width, contract.channels), np.uint8)
     for image, path in zip(images, paths, strict=True):
         image[:] = np.frombuffer(read_pixels(str(path), contract), np.uint8).reshape(image.shape)
@@ -160,9 +159,10 @@ def _pixels(paths: list[Path], contract: InputContract) -> np.ndarray:
 
 
 def _first_of_each(folder: Path, files: list[str], images: np.ndarray, labels: np.ndarray, *, parts: list[str]) -> np.ndarray:
-    """Indices of the pictures that differ from all before them: none is counted twice, and none can come to two splits.
+    """Indices of the images that differ from all before them, int64.
 
-    Raises InputError where one is in test and in another of `parts`, the name of each picture's, or in two classes.
+    `parts` is the part of the data set that each image is in. Raises InputError if equal images are in test and in another
+    part, or in two classes.
     """
     first: dict[bytes, int] = {}
     others = [first.setdefault(content(image), index) for index, image in enumerate(images)]
@@ -173,7 +173,7 @@ def _first_of_each(folder: Path, files: list[str], images: np.ndarray, labels: n
         raise InputError(
             one_line(
                 f"{folder}: {files[trained]} and {files[tested]} are the same picture{more}; "
-                "what is trained or tuned on proves nothing: remove it"
+                "a test on training images proves nothing: remove one"
             )
         )
     for index, other in enumerate(others):
@@ -185,17 +185,17 @@ def _first_of_each(folder: Path, files: list[str], images: np.ndarray, labels: n
     if len(usable) < len(images):
         left = Counter(parts[i] for i in usable)
         where = f" ({', '.join(f'{part} {n:,}' for part, n in left.items())})" if len(left) > 1 else ""
-        note(one_line(f"{folder}: {len(images):,} pictures, {len(usable):,} different ones; each is used once{where}"))
+        note(one_line(f"{folder}: {len(images):,} pictures, {len(usable):,} of them distinct; each is used once{where}"))
     return usable
 
 
 def content(image: np.ndarray) -> bytes:
-    """Equal where two images of a contract are, byte for byte."""
+    """A digest of the pixels: equal for equal images of one contract."""
     return hashlib.sha256(image.tobytes()).digest()
 
 
 def _drawn(labels: np.ndarray, usable: np.ndarray, rng: np.random.Generator) -> list[np.ndarray]:
-    """Indices to train and to test on: the same share of every class, in an order in which classes are mixed."""
+    """Indices to train and to test on: the same share of every class, shuffled."""
     to_train, to_test = [usable[:0]], [usable[:0]]
     for label in np.unique(labels[usable]):
         mixed = rng.permutation(usable[labels[usable] == label])
@@ -206,7 +206,7 @@ def _drawn(labels: np.ndarray, usable: np.ndarray, rng: np.random.Generator) -> 
 
 
 def _check_enough(folder: Path, names: tuple[str, ...], train: np.ndarray, test: np.ndarray) -> None:
-    """Raises InputError where the labels of either split hold too few of a class."""
+    """Raises InputError if the labels of either split hold too few of a class."""
     for label, name in enumerate(names):
         n_train, n_test = int((train == label).sum()), int((test == label).sum())
         if n_train < MIN_TO_TRAIN or n_test < MIN_TO_TEST:

@@ -1,4 +1,4 @@
-"""Read the IDX files MNIST is published in, gzipped or not.
+"""Read IDX files, MNIST's format, gzipped or not.
 
 Format: two zero bytes, a type code (8 = unsigned byte), the number of dimensions, each dimension as a big-endian
 32-bit number, then the values. Source: "The IDX file format", on the MNIST page of LeCun, Cortes and Burges.
@@ -18,10 +18,10 @@ from edge.errors import InputError, missing
 def parse_idx(data: bytes, *, name: str, dimensions: int) -> np.ndarray:
     """The array in `data`, the uncompressed bytes of the IDX file called `name`: uint8, shape as its header says.
 
-    Raises InputError where the bytes are not exactly that.
+    Raises InputError if the header or the length is wrong.
     """
     if not data:
-        raise InputError(f"{name}: is empty; copy the file again")
+        raise InputError(f"{name}: empty; copy the file again")
     wanted = bytes((0, 0, 8, dimensions))
     if data[:4] != wanted:
         raise InputError(f"{name}: begins {data[:4].hex()}, an IDX file of {dimensions} dimensions begins {wanted.hex()}")
@@ -39,7 +39,7 @@ def parse_idx(data: bytes, *, name: str, dimensions: int) -> np.ndarray:
 
 
 def uncompressed(path: Path) -> bytes:
-    """The bytes of `path`, unwrapped where they are gzipped. Raises InputMissing, or InputError where they are damaged."""
+    """The bytes of `path`, decompressed if gzipped. Raises InputMissing, or InputError if the gzip data is damaged."""
     try:
         raw = path.read_bytes()
     except OSError as error:

@@ -1,4 +1,4 @@
-"""MNIST, from its four IDX files. Where no download is possible, scikit-learn's digits can stand in, under their own name."""
+"""MNIST, from its four IDX files; if it cannot be downloaded, scikit-learn's digits can replace it."""
 
 import gzip
 import os
@@ -22,9 +22,9 @@ MIRRORS = ("https://ossci-datasets.s3.amazonaws.com/mnist/", "https://storage.go
 
 
 def load(data_dir: str | None = None) -> Dataset:
-    """MNIST: 60,000 and 10,000 pictures of 28x28. Raises InputMissing, InputError, or NoNetwork after the download.
+    """MNIST: 60,000 training and 10,000 test images of 28x28x1. Raises InputMissing, InputError, or NoNetwork.
 
-    A named folder may hold other pictures in the same layout; the data set is then called `custom`, and stderr says so.
+    A named folder may hold other images in the same layout; the data set is then called `custom`, with a note on stderr.
     """
     named = data_dir or os.environ.get("EDGEPROOF_DATA")
     files = _files_in(Path(named)) if named else _published()
@@ -35,8 +35,8 @@ def load(data_dir: str | None = None) -> Dataset:
     for images, labels in (arrays[:2], arrays[2:]):
         if images.shape != (len(labels), 28, 28) or not len(labels) or labels.max() > 9:
             raise InputError(
-                f"{named}: not MNIST: {images.shape} pictures with {len(labels)} labels; "
-                "wanted 28x28 pictures and as many labels from 0 to 9"
+                f"{named}: not MNIST: {images.shape} images with {len(labels)} labels; "
+                "wanted 28x28 images and as many labels from 0 to 9"
             )
     train, test = (Split(images[..., None], labels) for images, labels in (arrays[:2], arrays[2:]))
     name = "mnist"
@@ -47,7 +47,7 @@ def load(data_dir: str | None = None) -> Dataset:
 
 
 def named(data: str, data_dir: str | None) -> Dataset:
-    """What `--data` (mnist or digits) and `--data-dir` ask for. Raises UsageError, or what `load_or_digits` does."""
+    """The data set that `--data` (mnist or digits) and `--data-dir` name. Raises UsageError, or as `load_or_digits`."""
     if data != "digits":
         return load_or_digits(data_dir)
     if data_dir:
@@ -56,16 +56,16 @@ def named(data: str, data_dir: str | None) -> Dataset:
 
 
 def load_or_digits(data_dir: str | None = None) -> Dataset:
-    """MNIST where it can be had, else the digits, saying so on stderr. A folder the user named must hold MNIST."""
+    """MNIST, or if it cannot be downloaded the digits, with a note on stderr. A folder that the user names must hold MNIST."""
     try:
         return load(data_dir)
     except NoNetwork as error:
-        note(f"{error}\nGoing on with scikit-learn's 1,797 scanned digits; files and figures will say `digits`, not `mnist`.")
+        note(f"{error}\nUsing scikit-learn's 1,797 scanned digits instead; files and figures will say `digits`, not `mnist`.")
         return digits.load()
 
 
 def _files_in(named: Path) -> dict[Path, bytes]:
-    """MNIST's four files in a folder, in the order of FILES, uncompressed."""
+    """MNIST's four files in a folder, decompressed, in the order of FILES."""
     if not named.is_dir():
         raise InputMissing(f"{named}: no such folder; name one that holds MNIST's four IDX files")
     folder = named / "mnist" if (named / "mnist").is_dir() else named
@@ -76,11 +76,11 @@ def _existing(path: Path) -> Path:
     for candidate in (path, path.with_name(path.name + ".gz")):
         if candidate.exists():
             return candidate
-    raise InputMissing(f"{path}: no such file, nor {path.name}.gz; MNIST's four IDX files are wanted")
+    raise InputMissing(f"{path}: no such file, nor {path.name}.gz; wanted MNIST's four IDX files")
 
 
 def _published() -> dict[Path, bytes]:
-    """MNIST's four files as published, in the order of FILES, uncompressed."""
+    """MNIST's four published files, decompressed, in the order of FILES."""
     return published.files(
         "MNIST",
         {f"{name}.gz": digest for name, (_, digest) in FILES.items()},

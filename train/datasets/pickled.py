@@ -1,4 +1,4 @@
-"""Read the batches of CIFAR-10's Python form without trusting them: a pickle can run any program.
+"""Read CIFAR-10's Python batches without trusting them: a pickle can run any program.
 
 Format: a dictionary, pickled by Python 2, with the keys b"data" (a numpy array uint8 [N, 3072]) and b"labels" (a list
 of N numbers). Source: the data set's page, https://www.cs.toronto.edu/~kriz/cifar.html.
@@ -19,7 +19,7 @@ _NAMES = ("_reconstruct", "ndarray", "dtype")
 def parse_batch(content: bytes, *, name: str) -> tuple[np.ndarray, list[int]]:
     """The pixels, uint8 [N, 3072], and the N labels in `content`, the bytes of the batch called `name`.
 
-    Nothing named in the pickle is called. Raises InputError where it is not exactly such a batch.
+    Nothing that the pickle names is called. Raises InputError if it is not such a batch.
     """
     try:
         batch = _Unpickler(io.BytesIO(content), encoding="bytes").load()
@@ -31,7 +31,7 @@ def parse_batch(content: bytes, *, name: str) -> tuple[np.ndarray, list[int]]:
         return pixels, labels
     except MemoryError:
         raise
-    except Exception as error:  # a damaged pickle raises a dozen kinds
+    except Exception as error:  # a damaged pickle raises a dozen types
         reason = one_line(f"{type(error).__name__}: {error}")
         raise InputError(
             f"{name}: not a batch of CIFAR-10 ({reason}); wanted a pickle with b'data', uint8 [N, 3072], and N b'labels' "
@@ -40,10 +40,9 @@ def parse_batch(content: bytes, *, name: str) -> tuple[np.ndarray, list[int]]:
 
 
 class _Recorded:
-    """Stands in for a numpy object, and keeps what would have made it.
+    """Replaces a numpy object, and records its arguments and state.
 
-    Numpy's own would do for an honest file; but a dtype takes its state unchecked, and one that lays an object over
-    numbers makes pointers of them.
+    numpy's own dtype accepts any state: one that declares numbers to be objects turns them into pointers.
     """
 
     def __init__(self, *arguments: Any) -> None:
@@ -62,7 +61,7 @@ class _Unpickler(pickle.Unpickler):
 
 
 def _array(recorded: _Recorded) -> np.ndarray:
-    """The array of bytes that was pickled. Raises whatever comes of a state that is not one."""
+    """The pickled array, uint8. Raises any exception if the state is not an array's."""
     _, shape, dtype, by_columns, content = recorded.state
     if dtype.arguments[0] not in (b"u1", "u1"):
         raise ValueError(f"an array of {dtype.arguments[0]!r}")

@@ -1,4 +1,4 @@
-"""The files a data set is published as: kept in the user's cache, else fetched into it, each known by its SHA-256."""
+"""The published files of a data set, from the user's cache or downloaded into it, each verified by its SHA-256."""
 
 import contextlib
 import hashlib
@@ -21,16 +21,16 @@ def files(
     wanted: str,
     unwrap: Callable[[bytes], bytes] = bytes,
 ) -> dict[Path, bytes]:
-    """The content of each file of `digests` (name → SHA-256 of the content), in that order, by its path in the cache.
+    """The content of each file in `digests` (name → SHA-256 of its content), in that order, by path in the cache.
 
-    `unwrap` makes the content from the file's bytes; `folder` is the cache's folder for this data set. Raises NoNetwork,
-    which says to name a folder that holds `wanted`.
+    `unwrap` decompresses a file into its content: the compressed bytes differ between mirrors. `folder` is the data set's
+    folder in the cache. Raises NoNetwork; the message asks for a folder that holds `wanted`.
     """
     cache = cache_folder()
-    contents, unkept = {}, None
+    contents, uncached = {}, None
     for name, digest in digests.items():
         path = (cache or Path()) / folder / name
-        content = _kept(path, digest=digest, unwrap=unwrap) if cache else None
+        content = _cached(path, digest=digest, unwrap=unwrap) if cache else None
         if content is None:
             try:
                 body = download.fetch([mirror + name for mirror in mirrors])
@@ -44,15 +44,15 @@ def files(
                 if cache:
                     write_atomic(str(path), body)
             except StorageError as error:
-                unkept = error
+                uncached = error
         contents[path] = content
-    if unkept:
-        note(f"{unkept}; {title} is used and not kept")
+    if uncached:
+        note(f"{uncached}; {title} is used without being cached")
     return contents
 
 
 def checked(body: bytes, *, name: str, digest: str, unwrap: Callable[[bytes], bytes]) -> bytes:
-    """The content of a file that was fetched. Raises NoNetwork where it is not the published one."""
+    """The content of a file with the bytes `body`. Raises NoNetwork if it is not the published content."""
     try:
         content = unwrap(body)
     except (EOFError, OSError, zlib.error) as error:
@@ -63,7 +63,7 @@ def checked(body: bytes, *, name: str, digest: str, unwrap: Callable[[bytes], by
 
 
 def cache_folder() -> Path | None:
-    """Where downloads are kept: `$XDG_CACHE_HOME/edgeproof`, usually `~/.cache/edgeproof`; None without a home."""
+    """Where downloads are cached: `$XDG_CACHE_HOME/edgeproof`, by default `~/.cache/edgeproof`; None without a home folder."""
     try:
         return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "edgeproof"
     except RuntimeError:
@@ -74,16 +74,13 @@ def sha256(content: bytes | memoryview) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def _kept(path: Path, *, digest: str, unwrap: Callable[[bytes], bytes]) -> bytes | None:
-    """The content of a cached file; one that is damaged or another is deleted."""
+def _cached(path: Path, *, digest: str, unwrap: Callable[[bytes], bytes]) -> bytes | None:
+    """The content of the cached file, or None; a file that is damaged, or another, is deleted."""
     try:
-        body = path.read_bytes()
+        return checked(path.read_bytes(), name=path.name, digest=digest, unwrap=unwrap)
     except OSError:
         return None
-    with contextlib.suppress(EOFError, OSError, zlib.error):
-        content = unwrap(body)
-        if sha256(content) == digest:
-            return content
-    with contextlib.suppress(OSError):
-        path.unlink()
-    return None
+    except download.NoNetwork:
+        with contextlib.suppress(OSError):
+            path.unlink()
+        return None

@@ -55,7 +55,7 @@ def test_a_folder_without_cifar10_is_told_what_to_hold(folder):
 def test_a_missing_batch_is_named(form, gone, folder):
     FORMS[form](folder)
     (folder / gone).unlink()
-    assert refusal(folder, InputMissing) == f"{gone}: no such file; all six batches of CIFAR-10 are wanted"
+    assert refusal(folder, InputMissing) == f"{gone}: no such file; wanted all six batches of CIFAR-10"
 
 
 def test_a_batch_that_cannot_be_read_is_named(folder):
@@ -168,7 +168,7 @@ def test_a_name_with_a_line_break_stays_in_its_line():
         (lambda archive: b"<html>", "damaged .tar.gz file (Not a gzipped file (b'<h'))"),
         (lambda archive: gzip.compress(b"no archive" * 100), "damaged .tar.gz file ("),
         (lambda archive: b"", "damaged .tar.gz file (empty file)"),
-        (lambda archive: packed(BINARY, {}), f"holds no {BINARY}/data_batch_1.bin; all six batches of CIFAR-10 are wanted"),
+        (lambda archive: packed(BINARY, {}), f"holds no {BINARY}/data_batch_1.bin; wanted all six batches of CIFAR-10"),
         (lambda archive: packed("elsewhere", binary_files(BATCHES)), f"holds no {BINARY}/data_batch_1.bin; "),
     ],
 )

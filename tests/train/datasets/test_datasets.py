@@ -36,7 +36,7 @@ def test_a_contract_of_no_data_set_is_refused():
     other = InputContract(height=8, width=8, channels=1, fit="exact")
     with pytest.raises(InputError) as refusal:
         datasets.load_again("custom", None, digest="", contract=other)
-    message = f"custom: no data set of 8x8x1 exact any pictures is known; known are {DIGIT} and {CIFAR}"
+    message = f"custom: no data set of 8x8x1 exact any images is known; known are {DIGIT} and {CIFAR}"
     assert str(refusal.value) == message
 
 

@@ -109,7 +109,7 @@ def test_a_picture_that_stands_twice_is_used_once(pets, capsys):
     shutil.copy(pets / "cat" / "03.png", pets / "cat" / "copy.png")
     data = folder.load(pets, COLOUR)
     assert len(data.train) + len(data.test) == 30
-    assert "31 pictures, 30 different ones; each is used once" in capsys.readouterr().err
+    assert "31 pictures, 30 of them distinct; each is used once" in capsys.readouterr().err
 
 
 def test_one_picture_in_two_classes_is_refused(pets):
@@ -120,7 +120,7 @@ def test_one_picture_in_two_classes_is_refused(pets):
 def test_a_picture_in_train_and_test_is_refused_by_what_it_shows(halves):
     Image.open(halves / "train" / "dog" / "03.png").save(halves / "test" / "dog" / "other.bmp")
     message = refusal(halves)
-    assert "train/dog/03.png and test/dog/other.bmp are the same picture; what is trained or tuned on proves nothing" in message
+    assert "train/dog/03.png and test/dog/other.bmp are the same picture; a test on training images proves nothing" in message
 
 
 def test_a_picture_that_stands_twice_in_test_is_counted_once(halves, capsys):
@@ -131,7 +131,7 @@ def test_a_picture_that_stands_twice_in_test_is_counted_once(halves, capsys):
     assert (len(data.train), len(data.test), len(data.test_files)) == (16, 8, 8)
     assert len({image.tobytes() for image in data.test.images}) == 8
     message = capsys.readouterr().err
-    assert message == f"{halves}: 27 pictures, 24 different ones; each is used once (train 16, test 8)\n"
+    assert message == f"{halves}: 27 pictures, 24 of them distinct; each is used once (train 16, test 8)\n"
 
 
 def test_of_a_folder_without_doubles_nothing_is_said(halves, capsys):
@@ -164,9 +164,9 @@ def test_a_validation_picture_may_not_be_tested_and_counts_once_if_trained_on(ha
     shutil.copy(halves / "train" / "dog" / "03.png", halves / "val" / "dog" / "x.png")
     data = folder.load(halves, COLOUR)
     assert (data.n_training, len(data.train)) == (16, 26)
-    assert "35 pictures, 34 different ones; each is used once (train 16, test 8, val 10)" in capsys.readouterr().err
+    assert "35 pictures, 34 of them distinct; each is used once (train 16, test 8, val 10)" in capsys.readouterr().err
     shutil.copy(halves / "test" / "dog" / "03.png", halves / "val" / "dog" / "y.png")
-    assert "val/dog/y.png and test/dog/03.png are the same picture; what is trained or tuned on" in refusal(halves)
+    assert "val/dog/y.png and test/dog/03.png are the same picture; a test on training images" in refusal(halves)
 
 
 def test_validation_pictures_need_the_same_classes_and_one_folder(halves):
@@ -225,20 +225,20 @@ def test_classes_that_are_all_empty_are_named(tmp_path):
 
 
 def test_other_layouts_are_refused_in_words(pets, tmp_path):
-    assert "no such folder; wanted one with a sub-folder of pictures a class" in refusal(tmp_path / "gone", kind=InputMissing)
-    assert "cat: 0 sub-folders; wanted one a class, 2 to 100" in refusal(pets / "cat")
+    assert "gone: no such folder; wanted" in refusal(tmp_path / "gone", kind=InputMissing)
+    assert "cat: 0 sub-folders; wanted one per class, 2 to 100" in refusal(pets / "cat")
     (pets / "dog" / "more").mkdir()
     assert "dog/more: a folder inside a class" in refusal(pets)
     (pets / "notes.txt").write_text("x")
-    assert "notes.txt: stands outside the sub-folders" in refusal(pets)
+    assert "notes.txt: outside the sub-folders" in refusal(pets)
 
 
 def test_sizes_that_are_not_a_small_networks_are_refused(pets):
     large = InputContract(height=224, width=224, channels=3, fit="resize")
-    assert refusal(pets, large) == "pictures of 224x224; wanted sides from 16 to 128 pixels"
+    assert refusal(pets, large) == "images of 224x224; wanted sides from 16 to 128 pixels"
 
 
 def test_more_pixels_than_memory_should_hold_are_refused_before_one_is_read(pets, monkeypatch):
     monkeypatch.setattr(folder, "MAX_MIB", 0)
     monkeypatch.setattr(folder, "read_pixels", None)
-    assert "MiB of pixels; at most 0 are held: use fewer pictures" in refusal(pets)
+    assert "MiB of pixels; wanted at most 0: use fewer pictures" in refusal(pets)

@@ -35,7 +35,7 @@ def test_what_was_written_is_read_gzipped_or_not(wrap, tmp_path):
         (lambda data: data + b"\0", "holds 25 values, its header says 24"),
         (lambda data: data[:9], "truncated inside its header (9 bytes of 16)"),
         (lambda data: b"\0\0\x0d\x03" + data[4:], "begins 00000d03, an IDX file of 3 dimensions begins 00000803"),
-        (lambda data: b"", "images: is empty; copy the file again"),
+        (lambda data: b"", "images: empty; copy the file again"),
         (lambda data: data[:1], "begins 00, an IDX file"),
         (lambda data: gzip.compress(data)[:-9], "damaged gzip file"),
     ],

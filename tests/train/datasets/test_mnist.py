@@ -55,7 +55,7 @@ def test_a_named_folder_without_mnist_is_an_error_not_the_digits(own_mnist):
 
 def test_pictures_and_labels_must_be_as_many(own_mnist):
     (own_mnist / "train-labels-idx1-ubyte.gz").write_bytes(gzip.compress(idx(np.zeros(29, np.uint8))))
-    with pytest.raises(InputError, match=r"not MNIST: \(30, 28, 28\) pictures with 29 labels"):
+    with pytest.raises(InputError, match=r"not MNIST: \(30, 28, 28\) images with 29 labels"):
         mnist.load(str(own_mnist))
 
 
@@ -140,7 +140,7 @@ def test_a_cache_that_cannot_be_written_is_said_once_and_does_without(mirror, tm
     (tmp_path / "cache").write_text("a file where the folder should be")
     assert len(mnist.load().train) == 30
     message = [line for line in capsys.readouterr().err.splitlines() if not line.startswith("fetching")]
-    assert len(message) == 1 and message[0].endswith("cannot be written: Not a directory; MNIST is used and not kept")
+    assert len(message) == 1 and message[0].endswith("cannot be written: Not a directory; MNIST is used without being cached")
 
 
 def test_without_a_home_nothing_is_cached(mirror, monkeypatch):
