@@ -13,15 +13,13 @@ from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
-import flatbuffers
 import numpy as np
 import onnx
 import onnxruntime
 from ai_edge_litert import schema_py_generated as schema
-from ai_edge_litert.interpreter import Interpreter
 from onnx import TensorProto, helper
 
-from edge.engines.interpreter import as_input
+from convert import tflite_pieces
 
 N_ROUNDS, N_CALLS = 8, 15
 _FLOATS = {"float32", "float16"}
@@ -143,27 +141,16 @@ def _tflite(model: bytes, picture: np.ndarray) -> tuple[list[Operator], Callable
         has_weights = at >= 0 and at not in variable and len(graph.tensors[at].shape) > 1
         weights = types[graph.tensors[at].type].lower() if has_weights else None
         operators.append(Operator(kind, types[graph.tensors[node.outputs[0]].type].lower(), weights))
-    return operators, lambda end: _tflite_cut(model, end, picture)
+
+    def cut(end: int) -> Callable[[], object]:
+        invoke: Callable[[], object] = tflite_pieces.load(tflite_pieces.cut(model, end), picture).invoke
+        return invoke
+
+    return operators, cut
 
 
 def _names(enumeration: type) -> dict[int, str]:
     return {value: name for name, value in vars(enumeration).items() if isinstance(value, int)}
-
-
-def _tflite_cut(model: bytes, end: int, picture: np.ndarray) -> Callable[[], object]:
-    whole = schema.ModelT.InitFromPackedBuf(model)
-    graph = whole.subgraphs[0]
-    graph.operators = graph.operators[:end]
-    graph.outputs = [int(graph.operators[-1].outputs[0])] if end else list(graph.inputs)
-    whole.signatureDefs = []  # they name the tensors of the whole
-    builder = flatbuffers.Builder(len(model))
-    builder.Finish(whole.Pack(builder), file_identifier=b"TFL3")
-    interpreter = Interpreter(model_content=bytes(builder.Output()), num_threads=1)
-    interpreter.allocate_tensors()
-    (entry,) = interpreter.get_input_details()
-    interpreter.set_tensor(entry["index"], as_input(picture[None], entry["dtype"]))
-    invoke: Callable[[], object] = interpreter.invoke
-    return invoke
 
 
 def _onnx(model: bytes, picture: np.ndarray) -> tuple[list[Operator], Callable[[int], Callable[[], object]]]:

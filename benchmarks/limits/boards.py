@@ -1,7 +1,7 @@
-"""Published peaks of one core of the Raspberry Pis: what a bound on them can be predicted from, with the sources.
+"""Published peaks of one core of the Raspberry Pis, with their sources: the input of the predicted bounds.
 
-Nothing here was measured by us. Every figure is a ceiling, so that what follows from it is a floor: no sooner than this.
-Where sources differ the higher one is taken, and where none was found that is said. Addresses begin with https://.
+We measured none of these. Every figure is an upper limit, so a time computed from it is a lower limit. Where sources differ,
+the higher figure is used; a missing source is stated. Addresses begin with https://.
 
 Clock and memory clock: github.com/raspberrypi/documentation, documentation/asciidoc/computers/config_txt/overclocking.adoc,
 defaults of arm_freq and sdram_freq: 1000 and 450 MHz (Pi Zero 2 W), 1500, or 1800 where arm_boost is on, and 3200 (Pi 4),
@@ -9,7 +9,7 @@ defaults of arm_freq and sdram_freq: 1000 and 450 MHz (Pi Zero 2 W), 1500, or 18
 
 Products a cycle. Vectors are 128 bits: 4 float32 multiply-adds an FMLA, 8 bytes' an SMLAL (their sums then need a SADALP,
 not counted), 16 bytes' an SDOT. LLVM's models of the cores are github.com/llvm/llvm-project, llvm/lib/Target/AArch64/*.td.
-- Cortex-A53 (Pi Zero 2 W), FMLA: one a cycle. LLVM (AArch64SchedA53.td) says one every two, and is beaten: OpenBLAS measured
+- Cortex-A53 (Pi Zero 2 W), FMLA: one a cycle. LLVM (AArch64SchedA53.td) says one every two, and is too low: OpenBLAS measured
   6.5 GFLOPS on a core of 1.5 GHz, 4.3 operations a cycle (github.com/OpenMathLib/OpenBLAS/pull/2643; the clock of
   that RK3399 after github.com/ThomasKaiser/sbc-bench, Results.md). SMLAL: no source found for its own rate; taken as FMLA's.
   No SDOT: AArch64Processors.td gives A53 no FeatureDotProd.
@@ -21,15 +21,15 @@ not counted), 16 bytes' an SDOT. LLVM's models of the cores are github.com/llvm/
   (raw.githubusercontent.com/sergev/vak-opensource/master/sysinfo/Raspberry-Pi-5-Model-B/cpu-isa-cache.txt); no source found
   for its own rate; taken as one in each pipe.
 
-Reading from the cache: at most one vector a cycle on A53 and A72, which have one load pipe (A53UnitLdSt, A57UnitL); who tunes
-by hand found A53 at half of that (github.com/Tencent/ncnn, docs/developer-guide/arm-a53-a55-dual-issue.md). Two on A76
+Reading from the cache: at most one vector a cycle on A53 and A72, which have one load pipe (A53UnitLdSt, A57UnitL); hand
+tuning found half of that on A53 (github.com/Tencent/ncnn, docs/developer-guide/arm-a53-a55-dual-issue.md). Two on A76
 (AnandTech, the same page: two loads a cycle; no source found that each may be of 128 bits).
 Beyond the caches: the memory's own rate, 32 bits wide.
 - Pi 5: 32 bits, "up to 17GB/s" (raspberrypi/documentation, documentation/asciidoc/computers/processors/bcm2712.adoc).
 - Pi 4: 32 bits (euno.news/posts/en/new-raspberry-pi-4-model-splits-ram-across-dual-ch-ece438); bcm2711.adoc in that
   folder says LPDDR4-2400, sdram_freq 3200.
 - Zero 2 W: LPDDR2 (www.heise.de/news/Raspberry-Pi-Zero-2-W-bestaetigt-6233956.html); no source found for the width.
-Measured by others on one core, to see how far a ceiling is off: Zero 2 W 2.3 GB/s read (tinymembench, "NEON read prefetched",
+Measured by others on one core, to compare with these limits: Zero 2 W 2.3 GB/s read (tinymembench, "NEON read prefetched",
 sbc-bench results/3E85.txt), Pi 4 5.6 GB/s read and written (STREAM, www.sci-pi.org.uk/bench/stream.html), Pi 5
 6.2 GB/s copied, so 12.3 read and written (tinymembench, github.com/raspberrypi/firmware/issues/1876).
 Last cache: 512 KB on the Zero 2 W (latency steps up beyond it in 3E85.txt), 1 MB on the Pi 4 (bcm2711.adoc), 2 MB of L3 on the
@@ -49,7 +49,7 @@ class Board:
     float32_a_cycle: int
     int8_a_cycle: int
     load_bytes_a_cycle: int
-    cache_bytes: int  # the last before the memory
+    cache_bytes: int  # of the last-level cache
     memory_gbs: float
 
     @property
@@ -61,7 +61,7 @@ class Board:
         return self.ghz * self.int8_a_cycle
 
     def read_gbs(self, n_bytes: int) -> float:
-        """A network larger than the last cache comes from memory anew each time: the oldest line is thrown out first."""
+        """The rate of reading a network repeatedly: from memory if it exceeds the last cache, which drops the oldest line."""
         return self.ghz * self.load_bytes_a_cycle if n_bytes <= self.cache_bytes else self.memory_gbs
 
 

@@ -1,9 +1,9 @@
-"""How close each network comes to what this machine could do at best, and what the Raspberry Pis could.
+"""How close each network comes to the least time possible on this machine, and that time on Raspberry Pis.
 
     python -m benchmarks.limits.bounds --models FILE... [--trust] [--shared-machine] [--write docs/bounds.md]
 
-The bound is the greater of two times: every weight, the picture and the answer read once at the measured bandwidth; every
-multiply-add done at the measured peak. Both peaks are measured in the same run, before and after each network, on one core.
+The bound is the greater of two times: reading every weight, the image and the answer once at the measured bandwidth, and doing
+every multiply-add at the measured peak. Both peaks are measured in the same run, before and after each network, on one core.
 """
 
 import argparse
@@ -23,15 +23,16 @@ from edge.bench.percentiles import LatencySummary
 from edge.bench.protocol import Machine, Refusal, TimingPlan
 from edge.device import host
 from edge.predictor import Predictor
+from train import markdown
 
-LANES = 8  # input channels for which LiteRT's int8 convolutions take as long as for one, where x86 has VNNI
-# How many times its bound a network may take in LiteRT, by what the bound comes from.
+LANES = 8  # with VNNI, LiteRT's int8 convolutions take as long for 8 input channels as for 1
+# The goal for LiteRT: at most so many times the bound, by what the bound comes from.
 GOALS = {"bytes": 2.0, "multiply-adds": 4.0}
 
 
 @dataclass(frozen=True)
 class Bound:
-    """The least time a prediction can take, in µs: for its bytes, and for its multiply-adds."""
+    """The least time of a prediction in µs: for reading its bytes, and for its multiply-adds."""
 
     reading_us: float
     multiplying_us: float
@@ -47,7 +48,7 @@ class Bound:
 
 @dataclass(frozen=True)
 class MeasuredNetwork:
-    """One network: its work and bound; its latency, or why there is none."""
+    """One network: its work, its bound, and its latency or why that was refused."""
 
     ready: Predictor
     work: Work
@@ -70,28 +71,28 @@ class MeasuredNetwork:
 
 
 def bound(work: Work, *, float32_gmacs: float, int8_gmacs: float, read_gbs: float) -> Bound:
-    """Billions a second are as many a nanosecond."""
+    """The bound of `work` at these rates; a billion a second is one a nanosecond."""
     products_ns = work.macs_in("float32") / float32_gmacs + work.macs_in("int8") / int8_gmacs
     return Bound(work.least_bytes / read_gbs / 1e3, products_ns / 1e3)
 
 
 def rows(models: list[Predictor], plan: TimingPlan, *, calls: int) -> tuple[list[MeasuredNetwork], Peaks]:
-    """Measure the peaks and every model, in turn; the peaks are the best of the run."""
+    """Measure the peaks and every model, in turn; the peaks returned are the best of the run."""
     works = [work.count(ready.artifact) for ready in models]
     sizes = sorted({each.least_bytes for each in works})
-    seen, measured = [peaks.measure(sizes)], []
+    measured_peaks, latencies = [peaks.measure(sizes)], []
     for ready in models:
         errors.say("benchmarks.limits.bounds", f"{ready.artifact.path}: {ready.engine.name}")
-        measured.append(_latency(ready, plan, calls=calls))
-        seen.append(peaks.measure(sizes))
-    best = peaks.best(seen)
+        latencies.append(_latency(ready, plan, calls=calls))
+        measured_peaks.append(peaks.measure(sizes))
+    best = peaks.best(measured_peaks)
     rates = {"float32_gmacs": best.float32_gmacs, "int8_gmacs": best.int8_gmacs}
     bounds = [bound(each, read_gbs=best.bandwidth_gbs[each.least_bytes], **rates) for each in works]
-    return [MeasuredNetwork(*row, *found) for *row, found in zip(models, works, bounds, measured, strict=True)], best
+    return [MeasuredNetwork(*row, *latency) for *row, latency in zip(models, works, bounds, latencies, strict=True)], best
 
 
 def _latency(ready: Predictor, plan: TimingPlan, *, calls: int) -> tuple[LatencySummary | None, str]:
-    """From decoded pixels to the raw answer, by the protocol of `edge bench`."""
+    """From decoded pixels to the raw answer, measured as `edge bench` does; or None and why it was refused."""
     machine = Machine()
     with tempfile.TemporaryDirectory() as folder:
         pipeline = pipelines.in_this_process(ready, samples.write(ready.artifact, folder), calls=calls, clock=machine.clock)[0]
@@ -101,42 +102,44 @@ def _latency(ready: Predictor, plan: TimingPlan, *, calls: int) -> tuple[Latency
         return None, refusal.why
 
 
-def page(found: list[MeasuredNetwork], best: Peaks, plan: TimingPlan) -> str:
-    """Peaks, networks, reasons and predictions, as Markdown."""
-    here, engines = host.read(), sorted({f"{row.ready.engine.name} {row.ready.engine.version}" for row in found})
+def page(networks: list[MeasuredNetwork], best: Peaks, plan: TimingPlan) -> str:
+    """The peaks, the networks, the reasons and the predictions for the boards, as Markdown."""
+    machine = host.read()
+    engines = sorted({f"{row.ready.engine.name} {row.ready.engine.version}" for row in networks})
     peak_lines = [
         f"- float32: {best.float32_gmacs:,.0f} billion multiply-adds a second ({best.float32_by})",
         f"- int8: {best.int8_gmacs:,.0f} billion ({best.int8_by}), {best.int8_over_float32:.1f} times float32's; "
-        "the dot products of bytes that x86's VNNI and Arm's SDOT offer come to 4 times at the most",
+        "the byte dot products of x86's VNNI and Arm's SDOT allow at most 4 times",
     ]
+    boards = ("network", *(f"{board.name}, {board.core} {board.ghz} GHz" for board in BOARDS))
     parts = [
-        f"{here.cpu_model or 'processor unknown'}, {here.machine}, one thread, {', '.join(engines)}; "
+        f"{machine.cpu_model or 'processor unknown'}, {machine.machine}, one thread, {', '.join(engines)}; "
         f"{plan.windows} windows of calls{', on a shared machine' if plan.shared_machine else ''}. Peaks of one core, "
         "the best of the run:",
         "\n".join(peak_lines),
-        _table([_HEAD, *map(_cells, found)]),
-        "\n".join(line for row in found for line in _remarks(row, best)),
+        markdown.table(_HEAD, map(_cells, networks), align="llrrrrrrrr"),
+        "\n".join(line for row in networks for line in _remarks(row, best)),
         "### Predictions",
-        "Not measured: the least that one core of each board can take by its published peaks (sources: "
-        "`benchmarks/limits/boards.py`). What it will take is more, by the ratio above or worse.",
-        _table([("network", *(f"{board.name}, {board.core} {board.ghz} GHz" for board in BOARDS)), *map(_predicted, found)]),
+        "Not measured: the least time of one core of each board by its published peaks (sources: "
+        "`benchmarks/limits/boards.py`). The real time is longer, by the ratio above or more.",
+        markdown.table(boards, map(_predicted, networks), align="lr"),
     ]
     return "\n\n".join(part for part in parts if part)
 
 
 def _remarks(row: MeasuredNetwork, best: Peaks) -> list[str]:
-    """What the table cannot say of a network: why it was refused, why it is far from its bound, that it beats it."""
+    """Why a network has no latency, misses its goal, or is faster than its bound; else nothing."""
     if row.ratio is None:
         return [f"- {row.name}: refused: {row.refused}"]
     if row.ratio < 1:
-        low = "the peak behind it was measured too low; run this again when the machine is idle"
+        low = "the peak was measured too low; run this again on an idle machine"
         return [f"- {row.name} is faster than its bound: {low}."]
-    wanted = f"wanted at most {GOALS[row.bound.by]:.0f}"
-    return [f"- **{row.name}** takes {row.ratio:.1f} times its bound, {wanted}. {why(row, best)}"] if row.misses_goal else []
+    goal = f"the goal is at most {GOALS[row.bound.by]:.0f}"
+    return [f"- **{row.name}** takes {row.ratio:.1f} times its bound; {goal}. {why(row, best)}"] if row.misses_goal else []
 
 
 def why(row: MeasuredNetwork, best: Peaks) -> str:
-    """Where the time goes, in words: the greatest operator, those that multiply nothing, and the call itself."""
+    """Where the time goes, in words: the slowest operator, those without multiply-adds, and the call itself."""
     empty, *taken = breakdown.operator_us(row.ready.artifact)
     total = empty + sum(taken)
     greatest = max(range(len(taken)), key=taken.__getitem__)
@@ -146,25 +149,25 @@ def why(row: MeasuredNetwork, best: Peaks) -> str:
         f"Its {operator.kind} with {'×'.join(map(str, operator.output_shape[1:]))} outputs, each a sum of {operator.depth:,} "
         f"products, takes {us / total:.0%} of the time for {operator.macs / row.work.macs:.0%} of the multiply-adds and "
         f"{operator.weight_bytes / row.work.weight_bytes:.0%} of the weights, at {_rate(operator, us, row, best)}; operators "
-        f"that multiply nothing take {idle / total:.0%}, a call with no operator at all {empty:.1f} µs."
+        f"without multiply-adds take {idle / total:.0%}, a call without operators {empty:.1f} µs."
         f"{_channels(row, greatest)}"
     )
 
 
 def _channels(row: MeasuredNetwork, at: int) -> str:
-    """For a convolution of few channels: that LANES of them would take hardly longer, where that is so."""
+    """A sentence about a convolution of few input channels that would take hardly longer with LANES of them; else ""."""
     operator = row.work.operators[at]
     if operator.kind != "CONV_2D" or operator.input_channels >= LANES:
         return ""
     few, many = breakdown.channels_us(row.ready.artifact, at, (operator.input_channels, LANES))
-    if many / few > LANES / operator.input_channels / 2:  # it grows with its work, as it should
+    if many / few > LANES / operator.input_channels / 2:  # its time grows with its work
         return ""
-    found = f" With {LANES} input channels instead of {operator.input_channels} it takes {many / few:.1f} times as long"
-    return f"{found}: most of its work is on lanes that hold nothing."
+    factor = f" With {LANES} input channels instead of {operator.input_channels} it takes {many / few:.1f} times as long"
+    return f"{factor}: most of its vector lanes are empty."
 
 
 def _rate(operator: OperatorWork, us: float, row: MeasuredNetwork, best: Peaks) -> str:
-    """How fast an operator is at what bounds it, beside the peak."""
+    """How fast an operator reads or multiplies, whichever bounds it, and the peak of that."""
     peak = best.int8_gmacs if operator.data_type == "int8" else best.float32_gmacs
     read_gbs = best.bandwidth_gbs[row.work.least_bytes]
     if operator.weight_bytes / read_gbs > operator.macs / peak:
@@ -191,23 +194,18 @@ def _cells(row: MeasuredNetwork) -> tuple[str, ...]:
 
 def _predicted(row: MeasuredNetwork) -> tuple[str, ...]:
     least = row.work.least_bytes
-    found = [
+    bounds = [
         bound(row.work, float32_gmacs=b.float32_gmacs, int8_gmacs=b.int8_gmacs, read_gbs=b.read_gbs(least)) for b in BOARDS
     ]
-    return row.name, *(f"≥ {each.us:,.0f} µs ({each.by})" for each in found)
-
-
-def _table(lines: list[tuple[str, ...]]) -> str:
-    head, *body = lines
-    return "\n".join(f"| {' | '.join(line)} |" for line in [head, ("---", *("--:",) * (len(head) - 1)), *body])
+    return row.name, *(f"≥ {each.us:,.0f} µs ({each.by})" for each in bounds)
 
 
 def main() -> int:
     flags = _flags()
     plan = TimingPlan(percentile=50, shared_machine=flags.shared_machine)
     models = [predictor.load(path, trusted=flags.trust) for path in flags.models]
-    found, best = rows(models, plan, calls=flags.calls)
-    text = page(found, best, plan)
+    networks, best = rows(models, plan, calls=flags.calls)
+    text = page(networks, best, plan)
     print(text)
     if flags.write:
         pages.write(flags.write, text)
@@ -218,9 +216,13 @@ def _flags() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.limits.bounds", description=__doc__.splitlines()[0])
     parser.add_argument("--models", nargs="+", required=True, metavar="FILE", help="edgeproof models, .tflite or .onnx")
     parser.add_argument("--calls", type=int, default=1000, metavar="N", help="calls in a window (default: %(default)s)")
-    parser.add_argument("--trust", action="store_true", help="vouch for the models, so that litert-c may run them")
-    parser.add_argument("--shared-machine", action="store_true", help="let the calibration loop drift by 5 %% instead of 2 %%")
-    parser.add_argument("--write", type=Path, metavar="PAGE", help="put the text between the marks on this page, too")
+    parser.add_argument(
+        "--trust", action="store_true", help="allow litert-c, which skips structure checks; for models you trust"
+    )
+    parser.add_argument(
+        "--shared-machine", action="store_true", help="allow the calibration loop to drift by 5 %% instead of 2 %%"
+    )
+    parser.add_argument("--write", type=Path, metavar="PAGE", help="also write the text between the marks on this page")
     return parser.parse_args()
 
 

@@ -1,11 +1,12 @@
-"""This machine's peaks on one core: how fast it reads, and how fast it multiplies and adds.
+"""The peaks of one core of this machine: bytes read, and multiply-adds, a second.
 
     python -m benchmarks.limits.peaks [BYTES...]
 
-One line of JSON (`Peaks`). A process of its own, because numpy's threads are settled when it is imported. Read bandwidth is
-the C library's memchr, for a byte that is not there, over memory of the size asked for, again and again: from whichever
-cache holds it. A product is that of two square matrices, by OpenBLAS (numpy) and by MLAS (ONNX Runtime), the faster of
-them; in int8 by MLAS alone, unsigned times signed, the form all its kernels are made for. Each figure is the best of many.
+Prints one line of JSON (`Peaks`). It runs in its own process, because importing numpy fixes its number of threads. Bandwidth is
+measured with the C library's memchr, which searches memory of the given size for an absent byte again and again, so from
+whichever cache holds that memory. Multiply-adds are those of a product of two square matrices, in OpenBLAS (numpy) or MLAS
+(ONNX Runtime), the faster of the two; in int8 in MLAS alone, unsigned times signed, for which all its kernels are made. Each
+figure is the best of many.
 """
 
 import argparse
@@ -22,14 +23,14 @@ from pathlib import Path
 from edge.errors import Refused, ToolchainError, UsageError
 
 SIDES = (256, 512)
-SECONDS = 0.15  # for each figure
-LEAST_READ = 32 << 10  # fewer bytes are read in less time than a call takes; the nearest cache holds these, too
+SECONDS = 0.15  # of measuring each figure
+LEAST_READ = 32 << 10  # bytes: reading fewer takes less time than the call; the nearest cache holds these
 ROOT = Path(__file__).resolve().parents[2]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Peaks:
-    """Billions of multiply-adds a second, and billions of bytes a second by bytes read."""
+    """Billions of multiply-adds a second; billions of bytes a second, by the number of bytes read."""
 
     float32_gmacs: float
     float32_by: str
@@ -39,24 +40,24 @@ class Peaks:
 
     @property
     def int8_over_float32(self) -> float:
-        """How many int8 multiply-adds stand for one in float32; where a byte product takes a lane of 32 bits, 4 at best."""
+        """int8 multiply-adds in the time of one in float32; at most 4 where four byte products share a 32-bit lane."""
         return self.int8_gmacs / self.float32_gmacs
 
 
 def measure(sizes: Sequence[int]) -> Peaks:
-    """The peaks, in a process of its own on one thread. Raises ToolchainError where it fails."""
+    """The peaks, measured in another process on one thread. Raises Refused if more than one core worked, ToolchainError."""
     one = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"), "1")
     argv = [sys.executable, "-m", "benchmarks.limits.peaks", *map(str, sizes)]
     done = subprocess.run(argv, env=os.environ | one, cwd=ROOT, capture_output=True, text=True)
     if done.returncode:
-        said = (done.stderr.strip().splitlines() or ["killed"])[-1]
-        raise (Refused if done.returncode == 1 else ToolchainError)(f"the machine's peaks: {said}")
-    found = json.loads(done.stdout)
-    return Peaks(**found | {"bandwidth_gbs": {int(size): rate for size, rate in found["bandwidth_gbs"].items()}})
+        last_line = (done.stderr.strip().splitlines() or ["killed"])[-1]
+        raise (Refused if done.returncode == 1 else ToolchainError)(f"the machine's peaks: {last_line}")
+    printed = json.loads(done.stdout)
+    return Peaks(**printed | {"bandwidth_gbs": {int(size): rate for size, rate in printed["bandwidth_gbs"].items()}})
 
 
 def best(several: Sequence[Peaks]) -> Peaks:
-    """The highest of each figure: what disturbs a measurement of a peak lowers it."""
+    """The highest of each figure, because every disturbance lowers a peak."""
     floats, ints = max(several, key=lambda p: p.float32_gmacs), max(several, key=lambda p: p.int8_gmacs)
     sizes = {size for peaks in several for size in peaks.bandwidth_gbs}
     return Peaks(
@@ -69,7 +70,7 @@ def best(several: Sequence[Peaks]) -> Peaks:
 
 
 def main() -> int:
-    """The child: measure, refuse where more than one core worked, print."""
+    """Measure and print. Raises Refused if more than one core worked."""
     sizes = _flags().sizes
     if any(size < 1 for size in sizes):
         raise UsageError("BYTES wants 1 or more")
@@ -85,19 +86,19 @@ def main() -> int:
     )
     cores = (time.process_time() - used) / (time.perf_counter() - started)
     if cores > 1.15:
-        raise Refused(f"refused: {cores:.1f} cores worked; a peak of one core was wanted")
+        raise Refused(f"refused: {cores:.1f} cores worked, wanted one")
     print(json.dumps(asdict(peaks)))
     return 0
 
 
 def _flags() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.limits.peaks", description=__doc__.splitlines()[0])
-    parser.add_argument("sizes", nargs="*", type=int, metavar="BYTES", help="measure the reading of so many bytes, too")
+    parser.add_argument("sizes", nargs="*", type=int, metavar="BYTES", help="also measure reading so many bytes")
     return parser.parse_args()
 
 
 def least_ns(call: Callable[[], object]) -> int:
-    """The shortest of all calls in SECONDS; ten at the least."""
+    """The shortest of the calls in SECONDS, of at least ten."""
     times: list[int] = []
     end = time.perf_counter() + SECONDS
     while len(times) < 10 or time.perf_counter() < end:
@@ -108,14 +109,14 @@ def least_ns(call: Callable[[], object]) -> int:
 
 
 def read_gbs(n_bytes: int) -> float:
-    """Bytes read a nanosecond over `n_bytes`, or over LEAST_READ where that is more.
+    """Bytes read a nanosecond over `n_bytes`, or over LEAST_READ if that is more.
 
-    A call that reads nothing is taken off: it is ctypes, not memory.
+    The time of a call that reads nothing is subtracted: it is that of ctypes.
     """
     n_bytes = max(n_bytes, LEAST_READ)
     search = ctypes.CDLL(None).memchr
     search.argtypes, search.restype = [ctypes.c_void_p, ctypes.c_int, ctypes.c_size_t], ctypes.c_void_p
-    memory = ctypes.create_string_buffer(b"\1" * n_bytes, n_bytes)  # written, or every page would be the one of zeros
+    memory = ctypes.create_string_buffer(b"\1" * n_bytes, n_bytes)  # written, or every page would be the same page of zeros
     address = ctypes.addressof(memory)
     empty = least_ns(lambda: search(address, 0, 0))
     return n_bytes / max(least_ns(lambda: search(address, 0, n_bytes)) - empty, 1)
@@ -143,7 +144,7 @@ def _int8(side: int) -> float:
 
 
 def _product(right, kind: str):
-    """A session of one operator that multiplies `left` by the matrix `right`, which it knows beforehand as weights."""
+    """A session of one operator that multiplies `left` by `right`, which is a constant, as weights are."""
     import onnx
     import onnxruntime
     from onnx import TensorProto, helper

@@ -1,7 +1,7 @@
-"""What one prediction has to do, counted from the model file: multiply-adds and bytes, operator by operator.
+"""The work of one prediction, counted from the model file: multiply-adds and bytes of each operator.
 
 The convention is the field's (MLPerf Tiny's 12.5 million for ResNet-8): a multiplication and the addition to its sum are
-one multiply-add; zeros padded at a picture's border count, as the kernels multiply them too; biases, activation functions,
+one multiply-add; zeros padded at an image's border count, because the kernels multiply them too; biases, activation functions,
 pooling and element-wise operators count as none.
 """
 
@@ -19,14 +19,14 @@ from edge.errors import ModelError
 NARROW = ("int8", "uint8", "int4", "uint4")
 _TFLITE_KINDS = {code: name for name, code in vars(schema.BuiltinOperator).items() if isinstance(code, int)}
 _TFLITE_TYPES = {code: name.lower() for name, code in vars(schema.TensorType).items() if isinstance(code, int)}
-# They would hold multiply-adds too, in a form nobody here needed counted.
+# They have multiply-adds too; no network here needs them counted.
 _UNCOUNTED = {"BATCH_MATMUL", "TRANSPOSE_CONV", "CONV_3D", "ConvTranspose", "Einsum", "LSTM", "GRU"}
 _CODES = ("QuantizeLinear", "DequantizeLinear")
 
 
 @dataclass(frozen=True)
 class Tensor:
-    """A tensor's shape and data type, and whether the file holds its values."""
+    """A tensor's shape and data type, and whether its values are in the file."""
 
     shape: tuple[int, ...]
     data_type: str
@@ -40,7 +40,7 @@ class Tensor:
 
 @dataclass(frozen=True)
 class OperatorWork:
-    """One operator: its multiply-adds and the type they are done in; bytes of weights, and of maps read and written."""
+    """One operator: its multiply-adds and their data type, the bytes of its weights and of the activations read and written."""
 
     kind: str
     macs: int
@@ -48,7 +48,7 @@ class OperatorWork:
     weight_bytes: int
     activation_bytes: int
     output_shape: tuple[int, ...]
-    depth: int  # numbers that one output adds up
+    depth: int  # products summed in one output
     input_channels: int
 
 
@@ -69,7 +69,7 @@ class Work:
 
     @property
     def least_bytes(self) -> int:
-        """What no engine can do without: every weight once, the picture and the answer. The rest may stay in registers."""
+        """What every engine must read or write: each weight once, the image and the answer. The rest may stay in registers."""
         return self.weight_bytes + self.ends_bytes
 
     def macs_in(self, data_type: str) -> int:
@@ -78,7 +78,7 @@ class Work:
 
 
 def count(model: Artifact) -> Work:
-    """The work of one prediction. Raises ModelError for an operator that is not counted, or a batch that is open."""
+    """The work of one prediction. Raises ModelError for an operator that is not counted, or an open batch size."""
     part = model.data[: model.contract.model_bytes] if model.contract else model.data
     try:
         return _tflite(part) if model.kind == "tflite" else _onnx(part)
@@ -96,7 +96,7 @@ def _tflite(part: bytes) -> Work:
         kind = _TFLITE_KINDS[max(code.builtinCode, code.deprecatedBuiltinCode)]
         inputs, outputs = ([tensors[at] for at in side if tensors[at]] for side in (node.inputs, node.outputs))
         if kind == "DEQUANTIZE" and inputs[0].constant:
-            # Weights kept in float16: engines widen them once, when they load, and read them wide from then on.
+            # Weights stored in float16: engines widen them once, at load, and read float32 from then on.
             tensors[int(node.outputs[0])] = Tensor(inputs[0].shape, outputs[0].data_type, constant=True)
             inputs = []
         depth = {
@@ -104,8 +104,8 @@ def _tflite(part: bytes) -> Work:
             "DEPTHWISE_CONV_2D": lambda weights: math.prod(weights.shape[1:3]),
             "FULLY_CONNECTED": lambda weights: weights.shape[1],
         }.get(kind)
-        # A float picture and int8 weights: LiteRT quantizes the picture on the way, so the products are int8 ones.
-        operators.append(_operator(kind, inputs, outputs, depth(inputs[1]) if depth else 0, both=False))
+        # With float activations and int8 weights LiteRT quantizes the activations, so the products are int8.
+        operators.append(_operator(kind, inputs, outputs, depth(inputs[1]) if depth else 0, both_int8=False))
     return Work(tuple(operators), sum(tensors[int(at)].n_bytes for at in [*graph.inputs, *graph.outputs]))
 
 
@@ -121,7 +121,7 @@ def _onnx(part: bytes) -> Work:
         data_type = onnx.TensorProto.DataType.Name(value.data_type).lower()
         tensors[value.name] = Tensor(tuple(value.dims), {"float": "float32"}.get(data_type, data_type), constant=True)
     ends_bytes = sum(tensors[value.name].n_bytes for value in [*graph.input, *graph.output])
-    # Between a QuantizeLinear and a DequantizeLinear stands what an engine keeps: both fuse with their neighbours.
+    # Engines fuse QuantizeLinear and DequantizeLinear with their neighbours: the tensors between them are stored as int8.
     for node in reversed(graph.node):
         if node.op_type == "QuantizeLinear":
             tensors[node.input[0]] = tensors[node.output[0]]
@@ -146,11 +146,11 @@ def _onnx_operators(graph: onnx.GraphProto, tensors: dict[str, Tensor]) -> Itera
             depth = inputs[0].shape[0 if attributes.get("transA") else 1]
         elif node.op_type in ("MatMul", "MatMulInteger"):
             depth = inputs[0].shape[-1]
-        yield _operator(node.op_type, inputs, outputs, depth, both=True)
+        yield _operator(node.op_type, inputs, outputs, depth, both_int8=True)
 
 
 def _widens(node: onnx.NodeProto, tensors: dict[str, Tensor]) -> bool:
-    """Weights kept in float16: see _tflite."""
+    """Whether the node widens weights stored in float16 (see _tflite)."""
     return node.op_type == "Cast" and tensors[node.input[0]].constant
 
 
@@ -163,17 +163,17 @@ def _onnx_tensor(value: onnx.ValueInfoProto) -> Tensor:
     return Tensor(shape, {"float": "float32"}.get(data_type, data_type), constant=False)
 
 
-def _operator(kind: str, inputs: list[Tensor], outputs: list[Tensor], depth: int, *, both: bool) -> OperatorWork:
-    """`depth` is 0 where nothing is multiplied and added up; `both`: int8 products want the picture int8, too."""
+def _operator(kind: str, inputs: list[Tensor], outputs: list[Tensor], depth: int, *, both_int8: bool) -> OperatorWork:
+    """`depth` is 0 for an operator without multiply-adds; `both_int8`: products are int8 only if the activations are, too."""
     if kind in _UNCOUNTED:
         raise ValueError(f"{kind} is not counted")
     if any(size < 1 for tensor in outputs for size in tensor.shape):
         raise ValueError(f"{kind} has no fixed shape")
-    # Whole numbers of 32 or 64 bits are biases where something is multiplied, else shapes and axes.
+    # int32 constants are biases if something is multiplied, else shapes and axes, as int64 ones always are.
     weights = [t for t in inputs if t.constant and t.data_type != "int64" and (depth or t.data_type != "int32")]
     if depth and any(tensor.data_type == "int16" for tensor in inputs[:2]):
         raise ValueError(f"{kind} takes int16, and no peak was measured for that")
-    factors = inputs[:2] if both else inputs[1:2]
+    factors = inputs[:2] if both_int8 else inputs[1:2]
     is_int8 = bool(depth) and all(tensor.data_type in NARROW for tensor in factors)
     return OperatorWork(
         kind,

@@ -1,11 +1,10 @@
-"""One contender of benchmarks.peers: a model in one library, in whatever environment that library lives.
+"""One contender of benchmarks.peers: a model in one library, run by the Python that has this library.
 
-    PYTHON benchmarks/peers/contender.py LIBRARY MODEL PICTURES BYTES
+    PYTHON benchmarks/peers/contender.py LIBRARY MODEL IMAGES BYTES
 
-PICTURES is a file of pictures of BYTES each, uint8 [H, W, C]. A line of JSON says what runs and the class of every picture;
-then, for each line `WARM_UP CALLS MOST_S` on stdin, that many calls are made untimed and timed, no longer than MOST_S
-seconds, and their median is printed in ns. Bare libraries are given tensors made ready beforehand: our predictor makes its
-own within the time measured.
+IMAGES is a file of images of BYTES each, uint8 [H, W, C]. The first line of output is JSON: the version that runs and the class
+of every image. Each line `WARM_UP CALLS MOST_S` on stdin then makes WARM_UP untimed and CALLS timed calls, for at most MOST_S
+seconds, and prints the median in ns. Bare libraries get prepared tensors; our predictor prepares its own in the time measured.
 """
 
 import json
@@ -14,19 +13,19 @@ import statistics
 import sys
 import time
 
-# Of this very checkout, and none of its benchmarks.
+# `edge` is this checkout's; the modules beside this file are not importable.
 sys.path[0] = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
 
 
-def ours(model, pictures, engine):
-    """Our predictor: from the picture's bytes to its class."""
+def ours(model, images, engine):
+    """Our predictor: from the bytes of an image to its class."""
     from edge import predictor
 
     ready = predictor.load(model, engine_name=engine, trusted=True)
-    return lambda picture: ready.answer(picture).index, pictures, f"{ready.engine.version}, {ready.engine.kernels}"
+    return lambda image: ready.answer(image).index, images, f"{ready.engine.version}, {ready.engine.kernels}"
 
 
-def interpreter(model, pictures, library):
+def interpreter(model, images, library):
     """A bare Interpreter: set the tensor, invoke, take the greatest output."""
     import numpy as np
 
@@ -47,11 +46,11 @@ def interpreter(model, pictures, library):
         ready.invoke()
         return int(ready.get_tensor(leaves["index"])[0].argmax())
 
-    tensors = [np.frombuffer(p, np.uint8).reshape(enters["shape"]) for p in pictures]
+    tensors = [np.frombuffer(image, np.uint8).reshape(enters["shape"]) for image in images]
     return call, [(t.astype(np.int16) - shift).astype(enters["dtype"]) for t in tensors], version
 
 
-def session(model, pictures, _):
+def session(model, images, _):
     """A bare ONNX Runtime session."""
     import numpy as np
     import onnxruntime
@@ -62,7 +61,7 @@ def session(model, pictures, _):
     ready = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     enters, wanted = ready.get_inputs()[0], [ready.get_outputs()[0].name]
     dtype = {"tensor(uint8)": np.uint8, "tensor(float)": np.float32}[enters.type]
-    tensors = [np.frombuffer(p, np.uint8).reshape(enters.shape).astype(dtype) for p in pictures]
+    tensors = [np.frombuffer(image, np.uint8).reshape(enters.shape).astype(dtype) for image in images]
     return lambda tensor: int(ready.run(wanted, {enters.name: tensor})[0][0].argmax()), tensors, onnxruntime.__version__
 
 
@@ -78,7 +77,7 @@ LIBRARIES = {
 
 
 def median_ns(call, starts, *, warm_up, calls, most_s):
-    """The median call; `starts` in turn. At least five, however long they take."""
+    """The median of at least five timed calls, in ns; `starts` are their arguments, in turn."""
     for number in range(warm_up):
         call(starts[number % len(starts)])
     times, end = [], time.perf_counter() + most_s
@@ -93,15 +92,14 @@ def median_ns(call, starts, *, warm_up, calls, most_s):
 
 def main():
     if len(sys.argv) != 5:
-        asked = sys.argv[1:] in (["--help"], ["-h"])
-        print(__doc__ if asked else "contender.py: wanted LIBRARY MODEL PICTURES BYTES", file=None if asked else sys.stderr)
-        sys.exit(0 if asked else 2)
+        print("contender.py: wanted LIBRARY MODEL IMAGES BYTES", file=sys.stderr)
+        sys.exit(2)
     library, model, path, n_bytes = sys.argv[1:]
     with open(path, "rb") as file:
         data = file.read()
-    pictures = [data[at : at + int(n_bytes)] for at in range(0, len(data), int(n_bytes))]
+    images = [data[at : at + int(n_bytes)] for at in range(0, len(data), int(n_bytes))]
     load, argument = LIBRARIES[library]
-    call, starts, about = load(model, pictures, argument)
+    call, starts, about = load(model, images, argument)
     print(json.dumps({"about": about, "classes": [call(start) for start in starts]}), flush=True)
     for line in sys.stdin:
         warm_up, calls, most_s = line.split()

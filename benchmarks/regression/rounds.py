@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 
-from benchmarks.regression.sides import Side, Worker
+from benchmarks.regression.sides import Side
+from benchmarks.worker_process import WorkerProcess
 from edge.bench import process
 from edge.errors import ToolchainError, one_line
 
@@ -64,13 +65,13 @@ def _round(base: Side, now: Side, models: tuple[str, str], picture: str, draw: r
     yield "process", _paired([_turns(starts, draw) for _ in range(PROCESSES)])
 
 
-def _calls(workers: Sequence[Worker], figure: str) -> int:
+def _calls(workers: Sequence[WorkerProcess], figure: str) -> int:
     """Calls in a slice, after some to warm up."""
     took = [float(worker.ask(f"{figure} 50")) for worker in workers for _ in range(3)]
     return max(round(SLICE_NS / min(took)), 10)
 
 
-def _asking(worker: Worker, line: str) -> Callable[[], float]:
+def _asking(worker: WorkerProcess, line: str) -> Callable[[], float]:
     return lambda: float(worker.ask(line))
 
 

@@ -1,4 +1,4 @@
-"""How close each row comes to the least time this machine could take (benchmarks/limits/bounds.py)."""
+"""How close each row comes to the least time possible on this machine (benchmarks/limits/bounds.py)."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -10,9 +10,9 @@ from edge.errors import ModelError, ToolchainError
 
 
 def with_bounds(rows: Sequence[ReportRow], tell: Callable[[str], None]) -> tuple[ReportRow, ...]:
-    """The rows with their ratio to the bound; without it, and `tell` hears why, where it cannot be had.
+    """The rows with their ratio to the bound; a row without a bound stays as it is, and `tell` gets the reason.
 
-    The peaks are measured twice, right behind the rows, and the higher ones count.
+    The peaks are measured twice, right after the rows; the higher ones count.
     """
     if not any(row.inference_us for row in rows):
         return tuple(rows)

@@ -1,9 +1,9 @@
-"""How far the engines agree: every MNIST test picture through each engine that is installed here.
+"""How far the engines agree: every MNIST test image through each engine installed here.
 
     python -m benchmarks.studies.engines NAME... [--data-dir DIR] [--tflite-python PYTHON]
 
-NAME is a published artifact without its ending (artifacts/deep-mnist-mnist-int8); its .tflite and .onnx are compared.
-tflite-runtime needs an environment of its own: name that environment's Python.
+NAME is a published model without its ending (artifacts/deep-mnist-mnist-int8); its .tflite and .onnx are compared.
+tflite-runtime needs its own environment: name the Python of that environment.
 """
 
 import argparse
@@ -15,7 +15,7 @@ import numpy as np
 
 from edge import errors, predictor
 from edge.errors import EngineMissing
-from train import datasets
+from train import datasets, markdown
 
 ROOT = Path(__file__).resolve().parents[2]
 LOGITS = """
@@ -30,13 +30,13 @@ for at in range(0, len(data), n):
 
 
 def logits_of(model: Path, engine: str, images: np.ndarray) -> np.ndarray:
-    """float64 [N, K] of `engine` on uint8 [N, H, W, C] pictures."""
+    """The logits, float64 [N, K], of `engine` on `images`, uint8 [N, H, W, C]."""
     ready = predictor.load(str(model), engine_name=engine, trusted=True)
     return np.array([ready.answer(image.tobytes()).logits for image in images])
 
 
-def elsewhere(python: str, model: Path, images: np.ndarray) -> np.ndarray:
-    """The same through tflite-runtime in the environment of `python`."""
+def logits_elsewhere(python: str, model: Path, images: np.ndarray) -> np.ndarray:
+    """The same of tflite-runtime in the environment of `python`."""
     argv = [python, "-c", LOGITS, str(model.resolve())]
     done = subprocess.run(argv, input=images.tobytes(), capture_output=True, check=True, cwd=ROOT)
     return np.frombuffer(done.stdout, np.float64).reshape(len(images), -1)
@@ -44,32 +44,34 @@ def elsewhere(python: str, model: Path, images: np.ndarray) -> np.ndarray:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.studies.engines", description="Compare the engines' answers.")
-    parser.add_argument("names", nargs="+", metavar="NAME", help="a published artifact without its ending")
-    parser.add_argument("--data-dir", metavar="DIR")
+    parser.add_argument("names", nargs="+", metavar="NAME", help="a published model without its ending")
+    parser.add_argument("--data-dir", metavar="DIR", help="folder with MNIST (default: $EDGEPROOF_DATA)")
     parser.add_argument("--tflite-python", metavar="PYTHON", help="the Python of an environment with tflite-runtime")
     flags = parser.parse_args()
     images = datasets.mnist.load(flags.data_dir).test.images
-    print("| model | engine | identical logits | within 1 step | same class as litert | n |\n|---|---|--:|--:|--:|--:|")
+    rows = []
     for name in flags.names:
         tflite, onnx = Path(f"{name}.tflite"), Path(f"{name}.onnx")
         reference = logits_of(tflite, "litert", images)
         step = predictor.load(str(tflite)).contract.output_scale
         others = {"litert-c": lambda tflite=tflite: logits_of(tflite, "litert-c", images)}
         if flags.tflite_python:
-            others["tflite-runtime"] = lambda tflite=tflite: elsewhere(flags.tflite_python, tflite, images)
+            others["tflite-runtime"] = lambda tflite=tflite: logits_elsewhere(flags.tflite_python, tflite, images)
         if onnx.exists():
             others["onnxruntime"] = lambda onnx=onnx: logits_of(onnx, "onnxruntime", images)
         for engine, measure in others.items():
             try:
-                seen = measure()
+                logits = measure()
             except EngineMissing as error:
                 print(error, file=sys.stderr)
                 continue
             # A logit is a multiple of the step on every engine; float32 and float64 round it differently.
-            steps = np.rint((seen - reference) / step).astype(int)
-            same = np.mean(seen.argmax(axis=1) == reference.argmax(axis=1))
+            steps = np.rint((logits - reference) / step).astype(int)
+            same = np.mean(logits.argmax(axis=1) == reference.argmax(axis=1))
             shares = [np.mean(np.abs(steps).max(axis=1) <= most) for most in (0, 1)]
-            print(f"| {tflite.stem} | {engine} | {shares[0]:.2%} | {shares[1]:.2%} | {same:.2%} | {len(images):,} |")
+            rows.append((tflite.stem, engine, f"{shares[0]:.2%}", f"{shares[1]:.2%}", f"{same:.2%}", f"{len(images):,}"))
+    head = ("model", "engine", "identical logits", "within 1 step", "same class as litert", "n")
+    print(markdown.table(head, rows, align="llr"))
     return 0
 
 

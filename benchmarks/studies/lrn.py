@@ -1,9 +1,9 @@
-"""What local response normalization costs, in each form a quantizer or converter offers: one trained cifar-lrn, one process.
+"""What local response normalization costs in each form that a converter or quantizer offers, in one trained cifar-lrn.
 
     python -m benchmarks.studies.lrn --checkpoint RUN [--data-dir DIR] [--write docs/lrn.md]
 
-Exits 1 where our int8 model takes more than 1.25 times what it takes without the layers on LiteRT, or the gate refuses it.
-Two minutes.
+Exits with 1 if our int8 model on LiteRT takes more than 1.25 times as long as without the layers, or if the gate does not pass
+it. Takes two minutes.
 """
 
 import argparse
@@ -30,13 +30,14 @@ from edge import errors
 from edge.device import host
 from edge.engines.interpreter import as_input
 from edge.silence import silence_native_output
-from train import checkpoint, datasets
+from train import checkpoint, datasets, markdown
 from train.architectures.cifar_lrn import LocalResponseNormalization
 
 MOST_TIMES = 1.25
+HEAD = ("engine", "LRN", "precision", "µs", "× without", "bytes", "top-1, %", "drop, points (95 %)", "largest logit difference")
 N_ROUNDS, N_CALLS = 40, 50
-OURS, WITHOUT = "ours: roots and products in float", "the layers left out, same weights"
-NATIVE, ALL = "the format's own operator", "ours, all that the quantizer offers"
+OURS, WITHOUT = "ours: roots and products in float", "without the layers, same weights"
+NATIVE, ALL = "the format's own operator", "ours, everything in int8"
 
 
 class NativeNormalization(keras.layers.Layer):
@@ -63,7 +64,7 @@ class AllInIntegersOnnx(to_onnx.Converter):
 
 @dataclass(eq=False)
 class TimedModel:
-    """One model in one engine: `invoke` is what is timed, `logits` answers a picture, uint8 [H, W, C]."""
+    """One model in one engine: `invoke` is timed, `logits` gives the logits of an image, uint8 [H, W, C]."""
 
     engine: str
     what: str
@@ -80,8 +81,8 @@ def in_litert(what: str, precision: str, model: bytes) -> TimedModel:
     interpreter.allocate_tensors()
     (entry,), (end,) = interpreter.get_input_details(), interpreter.get_output_details()
 
-    def logits(picture: np.ndarray) -> np.ndarray:
-        interpreter.set_tensor(entry["index"], as_input(picture[None], entry["dtype"]))
+    def logits(image: np.ndarray) -> np.ndarray:
+        interpreter.set_tensor(entry["index"], as_input(image[None], entry["dtype"]))
         interpreter.invoke()
         answer = interpreter.get_tensor(end["index"])[0].astype(np.float32)
         scale, zero_point = end["quantization"]
@@ -98,20 +99,20 @@ def in_onnx_runtime(what: str, precision: str, model: bytes) -> TimedModel:
     (entry,) = session.get_inputs()
     feed = {entry.name: np.zeros(entry.shape, np.uint8)}
 
-    def logits(picture: np.ndarray) -> np.ndarray:
-        return session.run(None, {entry.name: picture[None]})[0][0]
+    def logits(image: np.ndarray) -> np.ndarray:
+        return session.run(None, {entry.name: image[None]})[0][0]
 
     return TimedModel("ONNX Runtime", what, precision, len(model), lambda: session.run(None, feed), logits)
 
 
 def with_layers(model: keras.Model, replaced: Callable[[keras.layers.Layer], list[keras.layers.Layer]]) -> keras.Model:
-    """`model`, its other layers shared, with what `replaced` gives for each normalization."""
+    """`model` with each normalization replaced by the layers that `replaced` gives; the other layers are shared."""
     layers = [new for old in model.layers for new in (replaced(old) if isinstance(old, LocalResponseNormalization) else [old])]
     return keras.Sequential([keras.Input(batch_shape=model.input_shape, name="pixels"), *layers], name=model.name)
 
 
 def by_tensorflow(model: keras.Model, calibration: CalibrationSet) -> bytes:
-    """TensorFlow's own converter with its default int8: float operators wherever there are no integer ones."""
+    """TensorFlow's converter with its default int8: float operators where there are no integer ones."""
     tf_converter = tf.lite.TFLiteConverter.from_keras_model(model)
     tf_converter.optimizations = [tf.lite.Optimize.DEFAULT]
     tf_converter.representative_dataset = lambda: ([image[None].astype(np.float32)] for image in calibration.images)
@@ -119,40 +120,40 @@ def by_tensorflow(model: keras.Model, calibration: CalibrationSet) -> bytes:
     return bytes(tf_converter.convert())
 
 
-def forms(model: keras.Model, calibration: CalibrationSet) -> list[TimedModel]:
-    """Every form in both engines."""
+def timed_models(model: keras.Model, calibration: CalibrationSet) -> list[TimedModel]:
+    """Every form of the layers in both engines."""
     without = with_layers(model, lambda layer: [])
     native = with_layers(model, lambda layer: [NativeNormalization(name=layer.name)])
-    made = []
+    models = []
     for module, everything, run in (
         (to_tflite, AllInIntegersTflite, in_litert),
         (to_onnx, AllInIntegersOnnx, in_onnx_runtime),
     ):
         for what, network in ((OURS, model), (WITHOUT, without), (NATIVE, native)):
             source = module.Converter(network, calibration)
-            made.append(run(what, "float32", source.convert(Plan("float32"))))
+            models.append(run(what, "float32", source.convert(Plan("float32"))))
             if what == NATIVE and module is to_tflite:
-                made.append(run(f"{what}, by TensorFlow's converter", "int8", by_tensorflow(network, calibration)))
+                models.append(run(f"{what}, by TensorFlow's converter", "int8", by_tensorflow(network, calibration)))
             else:
-                made.append(run(what, "int8", source.convert(Plan("int8"))))
-        made.append(run(ALL, "int8", everything(model, calibration).convert(Plan("int8"))))
-    made.append(in_litert(f"{ALL}, by TensorFlow's converter", "int8", by_tensorflow(model, calibration)))
-    return made
+                models.append(run(what, "int8", source.convert(Plan("int8"))))
+        models.append(run(ALL, "int8", everything(model, calibration).convert(Plan("int8"))))
+    models.append(in_litert(f"{ALL}, by TensorFlow's converter", "int8", by_tensorflow(model, calibration)))
+    return models
 
 
-def measure(made: list[TimedModel]) -> None:
-    """Set each form's `microseconds`: the least of N_ROUNDS medians of N_CALLS calls, the forms taking turns."""
+def measure(models: list[TimedModel]) -> None:
+    """Set each `microseconds`: the least of N_ROUNDS medians of N_CALLS calls, the models taking turns."""
     medians: dict[int, list[float]] = {}
     for _ in range(N_ROUNDS):
-        for number, form in enumerate(made):
+        for number, model in enumerate(models):
             taken = []
             for _ in range(N_CALLS):
                 start = time.perf_counter_ns()
-                form.invoke()
+                model.invoke()
                 taken.append((time.perf_counter_ns() - start) / 1000)
             medians.setdefault(number, []).append(statistics.median(taken))
-    for number, form in enumerate(made):
-        form.microseconds = min(medians[number])
+    for number, model in enumerate(models):
+        model.microseconds = min(medians[number])
 
 
 def main() -> int:
@@ -164,41 +165,37 @@ def main() -> int:
     calibration = draw_calibration_set(data.train, apart_from=[data.test])
     model = trained.build(batch_size=1)
     with silence_native_output():
-        made = forms(model, calibration)
-    measure(made)
-    whole = trained.build()
-    reference = whole.predict(data.test.images.astype(np.float32), batch_size=250, verbose=0)
+        models = timed_models(model, calibration)
+    measure(models)
+    reference = trained.build().predict(data.test.images.astype(np.float32), batch_size=250, verbose=0)
     gate = Gate(LIMITS.get(data.name, 1.0))
     rows, good = [], True
-    for form in made:
-        seen = compare(np.array([form.logits(image) for image in data.test.images]), data.test.labels, reference)
-        base = next(f for f in made if (f.engine, f.what, f.precision) == (form.engine, WITHOUT, form.precision))
-        times = form.microseconds / base.microseconds
-        lower, upper = seen.interval_points
-        drop = f"{seen.drop_points:.2f} ({lower:.2f} to {upper:.2f})" if form.what != WITHOUT else "another network"
+    for timed in models:
+        logits = np.array([timed.logits(image) for image in data.test.images])
+        verification = compare(logits, data.test.labels, reference)
+        base = next(m for m in models if (m.engine, m.what, m.precision) == (timed.engine, WITHOUT, timed.precision))
+        times = timed.microseconds / base.microseconds
+        lower, upper = verification.interval_points
+        drop = f"{verification.drop_points:.2f} ({lower:.2f} to {upper:.2f})" if timed.what != WITHOUT else "another network"
         rows.append(
-            f"| {form.engine} | {form.what} | {form.precision} | {form.microseconds:.0f} | {times:.2f} | {form.n_bytes:,} | "
-            f"{100 * seen.top1:.2f} | {drop} | {seen.largest_logit_difference:.2g} |"
-        )
-        if (form.engine, form.what, form.precision) == ("LiteRT", OURS, "int8"):
-            good = times <= MOST_TIMES and gate.judge(seen).passed
-            verdict = (
-                f"int8 on LiteRT: {times:.2f} times the time without the layers; the gate says {gate.judge(seen).decision}"
-            )
+            (timed.engine, timed.what, timed.precision, f"{timed.microseconds:.0f}", f"{times:.2f}", f"{timed.n_bytes:,}",
+             f"{100 * verification.top1:.2f}", drop, f"{verification.largest_logit_difference:.2g}")
+        )  # fmt: skip
+        if (timed.engine, timed.what, timed.precision) == ("LiteRT", OURS, "int8"):
+            verdict = gate.judge(verification)
+            good = times <= MOST_TIMES and verdict.passed
+            conclusion = f"int8 on LiteRT: {times:.2f} times the time without the layers; the gate: {verdict.decision}"
     text = "\n".join(
         [
             f"`python -m benchmarks.studies.lrn --checkpoint {flags.checkpoint}`: "
-            f"{len(data.test):,} test pictures of {data.name},",
-            f"one thread, {host.read().cpu_model}; the least of {N_ROUNDS} medians of {N_CALLS} calls, all taking turns in one",
-            "process. Times are of the engine alone; *× without* is over the same engine's at the same precision, the layers",
-            "left out.",
+            f"{len(data.test):,} test images of {data.name},",
+            f"one thread, {host.read().cpu_model}; the least of {N_ROUNDS} medians of {N_CALLS} calls, in turns, one process.",
+            "Times are of the engine alone; *× without* divides by the time without the layers, same engine and precision.",
             "",
-            "| engine | LRN | precision | µs | × without | bytes | top-1, % | drop, points (95 %) | largest logit difference |",
-            "|---|---|---|--:|--:|--:|--:|--:|--:|",
-            *rows,
+            markdown.table(HEAD, rows, align="lllr"),
         ]
     )
-    print(text, verdict, sep="\n\n")
+    print(text, conclusion, sep="\n\n")
     if flags.write:
         pages.write(flags.write, text)
     return 0 if good else 1
@@ -208,7 +205,7 @@ def _flags() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.studies.lrn", description=__doc__.splitlines()[0])
     parser.add_argument("--checkpoint", type=Path, required=True, metavar="RUN", help="run folder of a cifar-lrn")
     parser.add_argument("--data-dir", metavar="DIR", help="where CIFAR-10 is (default: $EDGEPROOF_DATA, the cache, a download)")
-    parser.add_argument("--write", type=Path, metavar="PAGE", help="put the table between the marks on this page, too")
+    parser.add_argument("--write", type=Path, metavar="PAGE", help="also write the table between the marks on this page")
     return parser.parse_args()
 
 

@@ -1,8 +1,8 @@
-"""Which quantizer makes the better int8 file: TensorFlow's converter alone, litert-quantizer's way or ours; and for ONNX.
+"""Which quantizer makes the better int8 file: TensorFlow's converter or litert-quantizer with our ranges; likewise for ONNX.
 
     python -m benchmarks.studies.quantizers --checkpoint RUN [RUN...] [--data-dir DIR] [--n-images N] [--write PAGE]
 
-Bytes, top-1 and microseconds of each, on LiteRT and ONNX Runtime, one thread, all forms of a network taking turns.
+Bytes, top-1 and microseconds of each on LiteRT and ONNX Runtime, one thread, all files of a network in turns.
 """
 
 import argparse
@@ -20,11 +20,13 @@ from convert.verify import compare
 from edge import errors
 from edge.device import host
 from edge.silence import silence_native_output
-from train import checkpoint, datasets
+from train import checkpoint, datasets, markdown
+
+HEAD = ("network", "engine", "made by", "precision", "bytes", "µs", "top-1, %", "drop, points (95 %)", "n")
 
 
-def forms(trained: checkpoint.Checkpoint, calibration: CalibrationSet) -> list[TimedModel]:
-    """The float model and the int8 files, each in its engine."""
+def timed_models(trained: checkpoint.Checkpoint, calibration: CalibrationSet) -> list[TimedModel]:
+    """The float32 and int8 files of a network, each in its engine."""
     model, plan = trained.build(batch_size=1), Plan("int8")
     tflite, onnx = to_tflite.Converter(model, calibration), to_onnx.Converter(model, calibration)
     return [
@@ -36,37 +38,37 @@ def forms(trained: checkpoint.Checkpoint, calibration: CalibrationSet) -> list[T
     ]
 
 
-def rows(run: Path, *, data_dir: str | None, n_images: int) -> list[str]:
-    """The lines of the table for one run."""
+def rows(run: Path, *, data_dir: str | None, n_images: int) -> list[tuple[str, ...]]:
+    """The rows of the table for one run."""
     trained = checkpoint.load(run)
     data = datasets.load_again(trained.data, data_dir, digest=trained.data_digest, contract=trained.contract)
     images, labels = data.test.images[:n_images], data.test.labels[:n_images]
     with silence_native_output():
-        made = forms(trained, draw_calibration_set(data.train, apart_from=[data.test]))
-    measure(made)
+        models = timed_models(trained, draw_calibration_set(data.train, apart_from=[data.test]))
+    measure(models)
     reference = trained.build().predict(images.astype(np.float32), batch_size=250, verbose=0)
-    lines = []
-    for form in made:
-        seen = compare(np.array([form.logits(image) for image in images]), labels, reference)
-        lower, upper = seen.interval_points
-        lines.append(
-            f"| {trained.name} | {form.engine} | {form.what} | {form.precision} | {form.n_bytes:,} | {form.microseconds:.0f} | "
-            f"{100 * seen.top1:.2f} | {seen.drop_points:.2f} ({lower:.2f} to {upper:.2f}) | {seen.n_images:,} |"
-        )
-    return lines
+    table = []
+    for model in models:
+        verification = compare(np.array([model.logits(image) for image in images]), labels, reference)
+        lower, upper = verification.interval_points
+        drop = f"{verification.drop_points:.2f} ({lower:.2f} to {upper:.2f})"
+        table.append(
+            (trained.name, model.engine, model.what, model.precision, f"{model.n_bytes:,}", f"{model.microseconds:.0f}",
+             f"{100 * verification.top1:.2f}", drop, f"{verification.n_images:,}")
+        )  # fmt: skip
+    return table
 
 
 def main() -> int:
     flags = _flags()
     runs = " ".join(map(str, flags.checkpoint))
+    table = [row for run in flags.checkpoint for row in rows(run, data_dir=flags.data_dir, n_images=flags.n_images)]
     text = "\n".join(
         [
             f"`python -m benchmarks.studies.quantizers --checkpoint {runs} --n-images {flags.n_images}`:",
             f"one thread, {host.read().cpu_model}.",
             "",
-            "| network | engine | made by | precision | bytes | µs | top-1, % | drop, points (95 %) | n |",
-            "|---|---|---|---|--:|--:|--:|--:|--:|",
-            *(line for run in flags.checkpoint for line in rows(run, data_dir=flags.data_dir, n_images=flags.n_images)),
+            markdown.table(HEAD, table, align="llllr"),
         ]
     )
     print(text)
@@ -79,8 +81,8 @@ def _flags() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.studies.quantizers", description=__doc__.splitlines()[0])
     parser.add_argument("--checkpoint", type=Path, required=True, nargs="+", metavar="RUN", help="run folders")
     parser.add_argument("--data-dir", metavar="DIR", help="where the data is (default: $EDGEPROOF_DATA, the cache, a download)")
-    parser.add_argument("--n-images", type=int, default=2_000, metavar="N", help="test pictures (default: %(default)s)")
-    parser.add_argument("--write", type=Path, metavar="PAGE", help="put the table between the marks on this page, too")
+    parser.add_argument("--n-images", type=int, default=2_000, metavar="N", help="test images (default: %(default)s)")
+    parser.add_argument("--write", type=Path, metavar="PAGE", help="also write the table between the marks on this page")
     return parser.parse_args()
 
 

@@ -66,9 +66,9 @@ def test_only_the_core_with_byte_dot_products_gains_four_times_by_int8():
 def test_the_best_of_several_peaks_is_taken_figure_by_figure():
     first = machine(float32_gmacs=2.5, bandwidth_gbs={10: 1.0, 20: 5.0})
     second = machine(int8_gmacs=9.0, int8_by="c", bandwidth_gbs={10: 3.0})
-    found = peaks.best([first, second])
-    assert found == machine(float32_gmacs=2.5, int8_gmacs=9.0, int8_by="c", bandwidth_gbs={10: 3.0, 20: 5.0})
-    assert found.int8_over_float32 == pytest.approx(3.6)
+    best = peaks.best([first, second])
+    assert best == machine(float32_gmacs=2.5, int8_gmacs=9.0, int8_by="c", bandwidth_gbs={10: 3.0, 20: 5.0})
+    assert best.int8_over_float32 == pytest.approx(3.6)
 
 
 @pytest.mark.parametrize(("n_bytes", "rate"), [(10, 327.68), (65_536, 655.36)])
@@ -81,9 +81,9 @@ def test_a_few_bytes_are_not_timed_by_themselves(monkeypatch, n_bytes, rate):
 
 def test_this_machines_peaks_come_from_one_core(monkeypatch):
     monkeypatch.setenv("OPENBLAS_NUM_THREADS", "2")  # is overruled
-    found = peaks.measure([50_000])
-    assert min(found.float32_gmacs, found.int8_gmacs, found.bandwidth_gbs[50_000]) > 0
-    assert json.loads(json.dumps(dataclasses.asdict(found)))["bandwidth_gbs"].keys() == {"50000"}
+    measured = peaks.measure([50_000])
+    assert min(measured.float32_gmacs, measured.int8_gmacs, measured.bandwidth_gbs[50_000]) > 0
+    assert json.loads(json.dumps(dataclasses.asdict(measured)))["bandwidth_gbs"].keys() == {"50000"}
 
 
 def test_the_time_of_a_model_is_that_of_its_operators_and_of_an_empty_call(tflite):
@@ -94,8 +94,8 @@ def test_the_time_of_a_model_is_that_of_its_operators_and_of_an_empty_call(tflit
 
 
 def test_a_convolution_can_be_timed_with_other_channels(tflite):
-    found = breakdown.channels_us(predictor.load(str(tflite)).artifact, 0, (1, 8))
-    assert len(found) == 2 and min(found) > 0
+    us = breakdown.channels_us(predictor.load(str(tflite)).artifact, 0, (1, 8))
+    assert len(us) == 2 and min(us) > 0
 
 
 @pytest.fixture
@@ -112,18 +112,18 @@ def known(row: MeasuredNetwork) -> Peaks:
 def test_a_network_further_off_than_its_goal_gets_a_sentence(row):
     assert (row.ratio, row.misses_goal) == (4.5, True)
     text = bounds.page([row], known(row), TimingPlan(percentile=50))
-    assert "int8 tflite** takes 4.5 times its bound, wanted at most 4. Its " in text
-    assert "a call with no operator at all" in text
+    assert "int8 tflite** takes 4.5 times its bound; the goal is at most 4. Its " in text
+    assert "a call without operators" in text
     assert "| 10.0 (multiply-adds) | 45.0 | 4.50 | ≤ 4 |" in text
     assert "### Predictions\n\nNot measured:" in text
 
 
 @pytest.mark.parametrize(
-    ("with_eight_us", "said"), [(14.0, "With 8 input channels instead of 1 it takes 1.4 times"), (80.0, "")]
+    ("with_eight_us", "sentence"), [(14.0, "With 8 input channels instead of 1 it takes 1.4 times"), (80.0, "")]
 )
-def test_idle_lanes_are_named_where_more_channels_cost_hardly_more(row, monkeypatch, with_eight_us, said):
+def test_idle_lanes_are_named_where_more_channels_cost_hardly_more(row, monkeypatch, with_eight_us, sentence):
     monkeypatch.setattr(breakdown, "channels_us", lambda model, at, channels: [10.0, with_eight_us])
-    assert bounds._channels(row, 0).strip().startswith(said) and bool(said) == bool(bounds._channels(row, 0))
+    assert bounds._channels(row, 0).strip().startswith(sentence) and bool(sentence) == bool(bounds._channels(row, 0))
     assert bounds._channels(row, 1) == ""  # pooling
 
 
@@ -136,7 +136,7 @@ def test_a_network_within_its_goal_gets_none(row):
 
 def test_a_network_faster_than_its_bound_is_flagged(row):
     beaten = dataclasses.replace(row, bound=Bound(50.0, 20.0))
-    assert "is faster than its bound: the peak behind it was measured too low" in bounds.page(
+    assert "is faster than its bound: the peak was measured too low" in bounds.page(
         [beaten], known(row), TimingPlan(percentile=50)
     )
 

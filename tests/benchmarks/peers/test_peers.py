@@ -6,18 +6,19 @@ import pytest
 
 from benchmarks.pages import BEGIN, END
 from benchmarks.peers import __main__ as peers
-from benchmarks.peers.__main__ import Contender, ContenderResult, GaveUp
+from benchmarks.peers.__main__ import Contender, ContenderResult
 from benchmarks.signed_ranks import ratio
+from benchmarks.worker_process import WorkerEnded
 from edge import artifact
 from edge.errors import InputMissing, UsageError
 
 
 def test_a_ratio_is_taken_round_by_round():
-    found = ratio([10, 100, 10, 10, 10, 10], [20, 200, 21, 19, 20, 40])
+    times = ratio([10, 100, 10, 10, 10, 10], [20, 200, 21, 19, 20, 40])
     # Of six rounds the least and the greatest are the bounds: either is missed by chance 1/64. Of the 21 averages of two (of
     # logarithms) five lie below 2 and six at it, the eleventh among them.
-    assert (found.median, found.low, found.high) == pytest.approx((2.0, 1.9, 4.0))
-    assert str(found) == "2.00 (1.90 to 4.00)"
+    assert (times.median, times.low, times.high) == pytest.approx((2.0, 1.9, 4.0))
+    assert str(times) == "2.00 (1.90 to 4.00)"
 
 
 def test_a_slow_round_of_both_leaves_the_ratio():
@@ -34,14 +35,14 @@ def models(tflite, onnx):
     return [artifact.read(str(path)) for path in (tflite, onnx)]
 
 
-def seen(model, title: str, us: list[float], classes: list[int]) -> ContenderResult:
+def result(model, title: str, us: list[float], classes: list[int]) -> ContenderResult:
     return ContenderResult(model, title, "1.0", classes, [1e3 * each for each in us])
 
 
 def test_a_row_stands_beside_the_first_of_its_own_model(models):
     rows = [
-        seen(models[0], "ours", [10] * 6, [1, 2, 3]), seen(models[1], "ours", [100] * 6, [1, 2, 3]),
-        seen(models[0], "bare", [9] * 6, [1, 2, 3]), seen(models[1], "bare", [90] * 5 + [120], [1, 2, 4]),
+        result(models[0], "ours", [10] * 6, [1, 2, 3]), result(models[1], "ours", [100] * 6, [1, 2, 3]),
+        result(models[0], "bare", [9] * 6, [1, 2, 3]), result(models[1], "bare", [90] * 5 + [120], [1, 2, 4]),
     ]  # fmt: skip
     lines = peers.table(rows).splitlines()
     assert lines[2] == "| int8 tflite | ours | 1.0 | 10.0 | 1 | 3 of 3 |"
@@ -50,12 +51,12 @@ def test_a_row_stands_beside_the_first_of_its_own_model(models):
 
 
 def test_one_that_does_not_run_the_model_has_a_row_without_figures(models):
-    rows = [seen(models[0], "ours", [10] * 6, [1]), ContenderResult(models[0], "bare", "it is too old", [], [])]
+    rows = [result(models[0], "ours", [10] * 6, [1]), ContenderResult(models[0], "bare", "it is too old", [], [])]
     assert peers.table(rows).splitlines()[3] == "| int8 tflite | bare | it is too old | does not run it |  |  |"
 
 
 @pytest.mark.parametrize(
-    ("float32_us", "told"),
+    ("float32_us", "sentence"),
     [
         ([20] * 6, "faster than float32 here: float32 takes 2.00 (2.00 to 2.00) times as long."),
         ([8] * 6, "**slower** than float32 here: int8 takes 1.25 (1.25 to 1.25) times as long as float32."),
@@ -65,37 +66,39 @@ def test_one_that_does_not_run_the_model_has_a_row_without_figures(models):
         ),
     ],
 )
-def test_the_page_says_which_of_int8_and_float32_takes_longer_and_by_how_much(models, monkeypatch, float32_us, told):
+def test_the_page_says_which_of_int8_and_float32_takes_longer_and_by_how_much(models, monkeypatch, float32_us, sentence):
     monkeypatch.setattr(ContenderResult, "precision", property(lambda self: self.about))
     rows = [
         ContenderResult(models[0], "ours", "int8 tflite", [1], [10] * 6),
         ContenderResult(models[1], "ours", "float32 tflite", [1], float32_us),
     ]
-    assert peers.precisions(rows) == [f"As .tflite, int8 is {told}"]
+    assert peers.precisions(rows) == [f"As .tflite, int8 is {sentence}"]
 
 
 def test_a_contest_runs_everybody_on_the_same_pictures(models):
-    found = peers.contest(models, {}, rounds=6, calls=5)
-    assert [(each.precision, each.title) for each in found] == [
+    results = peers.contest(models, {}, rounds=6, calls=5)
+    assert [(each.precision, each.title) for each in results] == [
         ("int8 tflite", "**edgeproof**, litert-c"), ("int8 tflite", "**edgeproof**, litert-c, again"),
         ("int8 tflite", "edgeproof, litert"), ("int8 tflite", "LiteRT Interpreter"),
         ("int8 onnx", "**edgeproof**, onnxruntime"), ("int8 onnx", "**edgeproof**, onnxruntime, again"),
         ("int8 onnx", "ONNX Runtime"),
     ]  # fmt: skip
-    assert all(len(each.rounds_ns) == 6 and min(each.rounds_ns) > 0 for each in found)
+    assert all(len(each.rounds_ns) == 6 and min(each.rounds_ns) > 0 for each in results)
     n_pictures = len(models[0].goldens())
-    assert all(len(each.classes) == n_pictures for each in found)
-    assert found[0].classes == found[1].classes == found[2].classes == found[3].classes
+    assert all(len(each.classes) == n_pictures for each in results)
+    assert results[0].classes == results[1].classes == results[2].classes == results[3].classes
 
 
 def test_a_library_that_is_not_there_gives_up_with_its_last_words(models, tmp_path):
     pictures = tmp_path / "pictures"
     pictures.write_bytes(models[0].goldens()[0][0])
-    with pytest.raises(GaveUp, match=r"int8\.tflite: tflite_runtime gave up: ModuleNotFoundError: No module named 'tflite_"):
+    with pytest.raises(
+        WorkerEnded, match=r"int8\.tflite: tflite_runtime gave up: ModuleNotFoundError: No module named 'tflite_"
+    ):
         Contender("tflite_runtime", models[0], str(pictures), python=sys.executable)
-    found = peers.contest(models[:1], {"tflite_runtime": sys.executable}, rounds=6, calls=5)
-    assert (found[-1].title, found[-1].rounds_ns) == ("tflite-runtime Interpreter", [])
-    assert "No module named 'tflite_runtime'" in found[-1].about
+    results = peers.contest(models[:1], {"tflite_runtime": sys.executable}, rounds=6, calls=5)
+    assert (results[-1].title, results[-1].rounds_ns) == ("tflite-runtime Interpreter", [])
+    assert "No module named 'tflite_runtime'" in results[-1].about
 
 
 def test_a_python_that_is_not_there_is_named(models, tmp_path):

@@ -255,7 +255,7 @@ def test_where_there_are_many_models_there_are_rounds_enough(tmp_path, monkeypat
 
 def test_an_unknown_base_is_a_usage_error():
     done = run(sys.executable, "-m", "benchmarks", "--compare", "no-such-revision")
-    wanted = "--compare no-such-revision: no commit of this checkout; a clone made for CI needs its history (fetch-depth: 0)"
+    wanted = "no-such-revision: no commit of this checkout; a clone made for CI needs its history (fetch-depth: 0)"
     assert (done.returncode, done.stdout, done.stderr) == (2, "", f"benchmarks: {wanted}\n")
 
 

@@ -124,7 +124,7 @@ def test_it_prints_its_tables_and_writes_only_where_it_is_told_to(tmp_path, monk
 
 def test_no_candidates_are_refused(monkeypatch):
     monkeypatch.setattr("sys.argv", ["gate_errors", "--candidates", "0"])
-    with pytest.raises(UsageError, match="--candidates 0: at least one is needed"):
+    with pytest.raises(UsageError, match="--candidates 0: wanted 1 or more"):
         gate_errors.main()
 
 
