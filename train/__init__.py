@@ -1,7 +1,6 @@
 """Train the documented networks: `python -m train.mnist`.
 
-Everything here speaks Keras 3's own API, so the same script trains on TensorFlow or JAX (`KERAS_BACKEND`); PyTorch was not
-tried.
+All code uses Keras 3's API, so the same commands train on TensorFlow or JAX (`KERAS_BACKEND`); PyTorch is not tested.
 """
 
 import os
@@ -9,16 +8,16 @@ import sys
 
 from edge.errors import UsageError
 
-# TensorFlow reports its build options on every import; warnings and errors still come through.
+# TensorFlow reports its build options at every import; warnings and errors still appear.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 
-if sys.stderr is None:  # the shell closed it; print would then take stdout, where the answers go
+if sys.stderr is None:  # closed by the shell: print would write to stdout, among the answers
     sys.stderr = open(os.devnull, "w")  # noqa: SIM115
 
 
 def check_backend() -> None:
-    """Raise UsageError for a KERAS_BACKEND that was not tried; before Keras, which would answer with a traceback."""
+    """Raises UsageError if KERAS_BACKEND is not supported, before Keras raises a traceback."""
     backend = os.environ["KERAS_BACKEND"]
     if backend not in ("tensorflow", "jax"):
-        raise UsageError(f"KERAS_BACKEND={backend}: not a backend that was tried; set tensorflow or jax")
+        raise UsageError(f"KERAS_BACKEND={backend}: not supported; set tensorflow or jax")

@@ -1,4 +1,4 @@
-"""List the networks, their parameters as built, and what to expect of each recipe."""
+"""List the networks, their parameters, and the accuracy of each recipe."""
 
 import argparse
 import sys
@@ -18,8 +18,8 @@ def main() -> int:
     widths = [max(len(row[column]) for row in rows) for column in range(len(head))]
     for row in rows:
         print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
-    print("Ours: the mean of all of a line's seeds, one to ten, once all have run (docs/results.md has each).")
-    print("CIFAR-10 is reported on the original pictures; ours is measured on a JPEG copy, a few points below.")
+    print("Ours: the mean over one to ten seeds (docs/results.md lists each).")
+    print("CIFAR-10: the documents report on the original images; ours is measured on a JPEG copy, a few points below.")
     return 0
 
 

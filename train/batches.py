@@ -1,4 +1,4 @@
-"""The batches of a run: batch k is a pure function of the recipe and k, so a run can be taken up at any step."""
+"""The batches of a run. Batch k is a pure function of the recipe and k, so that a run can resume at any step."""
 
 import functools
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -16,9 +16,9 @@ _AHEAD = 8  # batches
 class Batches(keras.utils.PyDataset):
     """Item k is step `first` + k of the whole run: float32 [B, H, W, C] pixels 0 to 255 and uint8 [B] labels.
 
-    The next few are made in a thread of our own, so augmentation runs beside the training step; it is numpy's work, the same
-    on every backend. Keras's own threads would not do: on JAX its queue loses the batch the model is built with, and the
-    order is then another one from run to run. One of several processes gets its `share` of the rows.
+    A thread augments the next few batches, in numpy, while the backend trains. Keras's own queue would not do: on JAX it
+    loses the batch that the model is built with, so that the order varies from run to run.
+    One of several processes gets its `share` of the rows.
     """
 
     def __init__(self, split: Split, recipe: Recipe, *, first: int = 0, share: Share = ALONE) -> None:
@@ -51,26 +51,26 @@ class Batches(keras.utils.PyDataset):
         return np.concatenate([self._shuffled(at, first + self.recipe.batch) for at in self._starts(first)])
 
     def _starts(self, first: int) -> list[int]:
-        """Where this batch begins, and where each further epoch begins within it."""
+        """The position at which this batch begins, and those at which further epochs begin within it."""
         n = len(self.split)
         boundary = (first // n + 1) * n
         return [first, *range(boundary, first + self.recipe.batch, n)]
 
     def _shuffled(self, start: int, stop: int) -> np.ndarray:
-        """Positions `start` up to `stop` or the epoch's end, in an endless row of shuffled epochs."""
+        """Image indices at positions `start` to `stop`, or to the epoch's end, in an endless series of shuffled epochs."""
         n = len(self.split)
         return _permutation(self.recipe.seed, start // n, n)[start % n : start % n + stop - start]
 
 
-@functools.lru_cache(maxsize=2)  # about an epoch's end a batch is of two
+@functools.lru_cache(maxsize=2)  # a batch may span two epochs
 def _permutation(seed: int, epoch: int, n: int) -> np.ndarray:
     return np.random.default_rng([seed, 0, epoch]).permutation(n)
 
 
 def augment(images: np.ndarray, recipe: Recipe, rng: np.random.Generator) -> np.ndarray:
-    """`images` (uint8 [B, H, W, C]) moved, turned, mirrored, relit … as the recipe says: float32, same shape.
+    """`images` (uint8 [B, H, W, C]) augmented by `recipe`: float32, same shape.
 
-    Values stay within 0 to 255 but for brightness and contrast, which the documents do not clip.
+    Values stay within 0 to 255, except after brightness and contrast, which the documents do not clip.
     """
     if recipe.turn or recipe.stretch:
         images = _warped(images, recipe, rng)
@@ -99,18 +99,18 @@ def _shifted(images: np.ndarray, most: int, rng: np.random.Generator) -> np.ndar
 
 
 def _warped(images: np.ndarray, recipe: Recipe, rng: np.random.Generator) -> np.ndarray:
-    """One affine map a picture about its centre, sampled bilinearly; outside is black."""
+    """One random affine map per image about its centre, sampled bilinearly; outside is black."""
     n, height, width, channels = images.shape
     angle = np.deg2rad(rng.uniform(-recipe.turn, recipe.turn, n))
     zoom_y, zoom_x = 1 / (1 + rng.uniform(-recipe.stretch, recipe.stretch, (2, n)))
-    # Where in the source each pixel of the result lies: [N, 2, 3] times the grid's [3, H·W], y before x.
+    # The source of each result pixel: [N, 2, 3] times the grid's [3, H·W], y before x.
     maps = np.empty((n, 2, 3), np.float32)
     maps[:, 0, 0], maps[:, 0, 1] = zoom_y * np.cos(angle), -zoom_y * np.sin(angle)
     maps[:, 1, 0], maps[:, 1, 1] = zoom_x * np.sin(angle), zoom_x * np.cos(angle)
     maps[:, :, 2] = rng.uniform(-recipe.shift, recipe.shift, (n, 2)) + np.array([height - 1, width - 1]) / 2
     y, x = np.meshgrid(np.arange(height) - (height - 1) / 2, np.arange(width) - (width - 1) / 2, indexing="ij")
     grid = np.stack([y.ravel(), x.ravel(), np.ones(height * width)]).astype(np.float32)
-    # One black pixel all round, and places clipped to it, stand for everything outside.
+    # A border of one black pixel, to which positions are clipped, replaces everything outside.
     places = np.clip(maps @ grid + 1, 0, np.float32([[height + 0.999], [width + 0.999]]))
     corner = places.astype(np.int32)
     down, right = np.moveaxis((places - corner)[..., None], 1, 0)
@@ -124,7 +124,7 @@ def _warped(images: np.ndarray, recipe: Recipe, rng: np.random.Generator) -> np.
 
 
 def _contrasted(images: np.ndarray, recipe: Recipe, rng: np.random.Generator) -> np.ndarray:
-    """Values spread about each channel's mean, which is taken over the part that no shift fills with black."""
+    """Scales values about each channel's mean, which is taken where no shift can fill in black."""
     margin = slice(recipe.shift, -recipe.shift or None)
     means = images[:, margin, margin].mean(axis=(1, 2), keepdims=True)
     factor = rng.uniform(1 - recipe.contrast, 1 + recipe.contrast, (len(images), 1, 1, 1)).astype(np.float32)
@@ -132,7 +132,7 @@ def _contrasted(images: np.ndarray, recipe: Recipe, rng: np.random.Generator) ->
 
 
 def _erase(images: np.ndarray, side: int, rng: np.random.Generator) -> None:
-    """Cutout (DeVries, Taylor 2017): in place, a square about a random pixel becomes the picture's mean colour."""
+    """Cutout (DeVries, Taylor 2017): in place, a square about a random pixel gets the image's mean colour."""
     n, height, width, _ = images.shape
     down = np.arange(height) - rng.integers(0, height, (n, 1)) + side // 2
     across = np.arange(width) - rng.integers(0, width, (n, 1)) + side // 2

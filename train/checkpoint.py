@@ -1,6 +1,6 @@
-"""The trained network as one file: `checkpoint.npz` holds the weights by name and, as JSON, what they are.
+"""The trained network as one file: `checkpoint.npz` holds the weights by name and a JSON description.
 
-Read without pickle, and built from our own architecture by name, so the file cannot bring code along.
+It is read without pickle and names one of our architectures, so it cannot carry code.
 """
 
 import dataclasses
@@ -24,7 +24,7 @@ FILE = "checkpoint.npz"
 
 @dataclass(frozen=True, eq=False)
 class Checkpoint:
-    """Weights by name, and everything needed to say where they came from."""
+    """Weights by name, and their provenance."""
 
     network: str
     data: str
@@ -36,22 +36,22 @@ class Checkpoint:
 
     @property
     def contract(self) -> InputContract:
-        """The pictures the network takes."""
+        """The images that the network takes."""
         return architecture(self.network).contract
 
     @property
     def name(self) -> str:
-        """`<network>-<data>`; a recipe other than `modern` is part of the network's name."""
+        """`<network>-<data>`, or `<network>-<recipe>-<data>` for a recipe other than `modern`."""
         recipe = "" if self.recipe.name == "modern" else f"-{self.recipe.name}"
         return f"{self.network}{recipe}-{self.data}"
 
     @property
     def provenance(self) -> dict[str, Any]:
-        """How it was made: recipe and versions."""
+        """The recipe and the versions it was trained with."""
         return {"recipe": dataclasses.asdict(self.recipe), "trained_with": self.figures["versions"]}
 
     def build(self, *, batch_size: int | None = None) -> "keras.Model":
-        """The trained network. Raises InputError where the weights are not this network's."""
+        """The trained network. Raises InputError if the weights are not this network's."""
         model = architecture(self.network).build(self.recipe, batch_size=batch_size)
         wanted = {v.path: v for v in model.weights}
         if wanted.keys() != self.weights.keys():
@@ -66,19 +66,19 @@ class Checkpoint:
         return model
 
     def save(self, folder: Path) -> None:
-        """Write `folder`/checkpoint.npz, whole or not at all."""
+        """Write `folder`/checkpoint.npz atomically. Raises StorageError."""
         about = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name != "weights"}
         npz.write(folder / FILE, about | {"recipe": dataclasses.asdict(self.recipe)}, self.weights)
 
 
 def weights_of(model: "keras.Model") -> dict[str, np.ndarray]:
-    """The weights of `model` by path ("conv1/kernel"), as numpy arrays."""
-    # First a view, then a copy: Keras variables do not know the flag by which numpy asks for a copy.
+    """The weights of `model` by path ("conv1/kernel")."""
+    # A view, then a copy: Keras variables do not accept numpy's copy flag.
     return {v.path: np.array(np.asarray(v)) for v in model.weights}
 
 
 def load(folder: Path) -> Checkpoint:
-    """The checkpoint in run folder `folder`. Raises InputMissing, or InputError where it is damaged."""
+    """The checkpoint in the run folder `folder`. Raises InputMissing, or InputError if it is damaged."""
     path = folder / FILE
     if not path.exists():
         raise InputMissing(f"{path}: no such file; train first: python -m train.mnist")

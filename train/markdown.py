@@ -1,4 +1,4 @@
-"""A Markdown table: the one way in which reports and pages write theirs."""
+"""Markdown tables, for reports and pages."""
 
 from collections.abc import Iterable, Sequence
 

@@ -1,4 +1,4 @@
-"""Our .npz files: arrays by name and, as JSON beside them, what they are. Read without pickle, written whole or not at all."""
+"""Our .npz files: named arrays and a JSON description. Read without pickle, written atomically."""
 
 import io
 import json
@@ -14,8 +14,8 @@ from edge.errors import InputError, missing
 from edge.files import write_atomic
 
 _ABOUT = "about.json"
-_BEGINS = b"PK\x03\x04"  # a zip archive with something in it
-# What a flipped bit was seen to raise, in the archive, in an array's header, in the text.
+_BEGINS = b"PK\x03\x04"  # a zip archive that is not empty
+# What flipped bits raise, in the archive, in an array's header, in the text.
 _DAMAGE = (
     EOFError, KeyError, NotImplementedError, OverflowError, RuntimeError, SyntaxError, TypeError, ValueError,
     struct.error, tokenize.TokenError, zipfile.BadZipFile,
@@ -23,7 +23,7 @@ _DAMAGE = (
 
 
 def write(path: Path, about: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
-    """Put `about` and the `arrays` into `path`. Raises StorageError."""
+    """Write `about` (JSON) and the `arrays` to `path`, atomically. Raises StorageError."""
     buffer = io.BytesIO()
     everything: dict[str, Any] = {_ABOUT: np.array(json.dumps(about)), **arrays}
     np.savez(buffer, **everything)
@@ -31,12 +31,12 @@ def write(path: Path, about: dict[str, Any], arrays: dict[str, np.ndarray]) -> N
 
 
 def read(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """What `write` put there. Raises InputMissing, or InputError where it is damaged."""
+    """The `about` and `arrays` that `write` wrote. Raises InputMissing, or InputError if the file is damaged."""
     try:
         data = path.read_bytes()
     except OSError as error:
         raise missing(str(path), error) from None
-    if not data.startswith(_BEGINS):  # numpy would take it for a pickle, and advise to load that
+    if not data.startswith(_BEGINS):  # numpy would take it for a pickle, and advise loading it as one
         raise InputError(f"{path}: not a checkpoint (it does not begin like one): train again or copy it again")
     try:
         with np.load(io.BytesIO(data), allow_pickle=False) as archive:

@@ -1,4 +1,4 @@
-"""The pictures of a run: its curves, six test pictures with the answers, and the network; and of several, their curves."""
+"""The plots of a run (curves, six test images with their answers, the network) and of a comparison, as PNG."""
 
 import io
 from collections.abc import Mapping, Sequence
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
 
 def curves(rows: list[HistoryRow], *, title: str) -> bytes:
-    """Loss and accuracy over the steps, as a PNG."""
+    """Loss and accuracy over the steps."""
     figure = Figure(figsize=(9, 3.6), layout="constrained")
     figure.suptitle(title)
     left, right = figure.subplots(1, 2)
-    steps, dots = [row.step for row in rows], "o-" if len(rows) < 10 else "-"  # a line through one row is not seen
+    steps, dots = [row.step for row in rows], "o-" if len(rows) < 10 else "-"  # a line through one point is invisible
     left.plot(steps, [row.loss for row in rows], dots, label="training")
     left.set(xlabel="step", ylabel="loss", yscale="log")
     right.plot(steps, [row.accuracy for row in rows], dots, label="training")
@@ -32,7 +32,7 @@ def curves(rows: list[HistoryRow], *, title: str) -> bytes:
 
 
 def compared(runs: Mapping[str, Sequence[HistoryRow]], *, of: str, title: str) -> bytes:
-    """The training `of` ("loss" or "accuracy") of several runs over the steps, a line each by its name, as a PNG."""
+    """The training loss or accuracy (`of`) over the steps, one line per run."""
     figure = Figure(figsize=(7, 4.4), layout="constrained")
     axes = figure.subplots()
     axes.set(title=title, xlabel="step", ylabel=f"training {of}", yscale="log" if of == "loss" else "linear")
@@ -43,7 +43,7 @@ def compared(runs: Mapping[str, Sequence[HistoryRow]], *, of: str, title: str) -
 
 
 def predictions(split: Split, answers: np.ndarray, class_names: tuple[str, ...]) -> bytes:
-    """The first six pictures of `split` in a 2x3 grid, each titled with its label and the answer, as a PNG."""
+    """The first six images of `split` in a 2x3 grid, each titled with its label and its answer."""
     figure = Figure(figsize=(6, 4.4), layout="constrained")
     for axes, image, label, row in zip(figure.subplots(2, 3).flat, split.images, split.labels, answers, strict=False):
         axes.imshow(image.squeeze(), cmap="gray" if image.shape[-1] == 1 else None)
@@ -53,7 +53,7 @@ def predictions(split: Split, answers: np.ndarray, class_names: tuple[str, ...])
 
 
 def network(model: "keras.Model") -> bytes:
-    """The layers of `model` from top to bottom, each with its output's shape and its parameters, as a PNG."""
+    """The layers of `model` from top to bottom, each with its output shape and its number of parameters."""
     from matplotlib.patches import FancyArrowPatch
 
     rows = {layer.name: row for row, layer in enumerate(model.layers)}
@@ -71,8 +71,8 @@ def network(model: "keras.Model") -> bytes:
         axes.text(0.98, row, size, va="center", ha="right", fontsize=8, family="monospace")
         for node in layer._inbound_nodes:
             for source in node.parent_nodes:
-                start = rows.get(source.operation.name, -1)  # -1: the input of a Sequential, which is no layer of it
-                bend = 0 if row - start == 1 else -0.5  # around the layers between
+                start = rows.get(source.operation.name, -1)  # -1: the input of a Sequential is not among its layers
+                bend = 0 if row - start == 1 else -0.5  # around the layers in between
                 arrow = FancyArrowPatch(
                     (0.5, start + 0.3) if not bend else (0.67, start), (0.5, row - 0.3) if not bend else (0.67, row),
                     arrowstyle="-|>", mutation_scale=7, connectionstyle=f"arc3,rad={bend}", color="#7a8aa0",

@@ -1,4 +1,4 @@
-"""What a run shows and keeps while it goes: a line with the time left, rows of history, TensorBoard events."""
+"""The progress of a run: a bar with the time left, rows of history.csv, TensorBoard events."""
 
 import csv
 import io
@@ -23,10 +23,10 @@ _BAR = 24
 
 
 class Progress(keras.callbacks.Callback):
-    """Keeps a `HistoryRow` every `recipe.log_every` steps in `state`, and draws the bar on stderr where it is to be `shown`.
+    """Adds a `HistoryRow` to `state` every `recipe.log_every` steps, and draws the bar on stderr if `shown`.
 
-    `validate()` gives the validation accuracy; it is called once an epoch and at the end, or never where it is None.
-    A row at which the loss or a weight is not finite ends the training with Diverged.
+    `validate()`, if given, returns the validation accuracy (0 to 1); it is called once per epoch and at the end.
+    Raises Diverged at a row where the loss or a weight is not finite.
     """
 
     def __init__(
@@ -35,7 +35,7 @@ class Progress(keras.callbacks.Callback):
         super().__init__()
         self.recipe, self.state, self.n_train, self.validate, self.shown = recipe, state, n_train, validate, shown
         self.n_steps = recipe.n_steps(n_train)
-        # Left between two rows, a run brings along what the steps since the last one measured.
+        # A run interrupted between two rows resumes with the sums of the steps since the last one.
         self._carried = state.step - state.last_row, state.loss_sum, state.accuracy_sum
 
     def on_train_begin(self, logs=None) -> None:
@@ -52,7 +52,7 @@ class Progress(keras.callbacks.Callback):
         epoch_ends = step * self.recipe.batch // self.n_train > (step - 1) * self.recipe.batch // self.n_train
         if last or step % self.recipe.log_every == 0 or (epoch_ends and self.validate):
             if keras.backend.backend() == "jax":
-                self.model.jax_state_sync()  # its trainer holds weights and metrics outside the model
+                self.model.jax_state_sync()  # the trainer holds weights and metrics outside the model
             validation = self.validate() if self.validate and (epoch_ends or last) else None
             self._keep(step, logs, validation)
             if trouble := self._trouble():
@@ -61,7 +61,7 @@ class Progress(keras.callbacks.Callback):
         self.draw(step, logs, last=last)
 
     def current_state(self, logs) -> TrainingState:
-        """The state at the step that just ended, with `logs`, the running means Keras has for it."""
+        """The state after the step that just ended; `logs` are Keras's means since the last reset."""
         state = self.state
         state.seconds = round(self._seconds_before + time.monotonic() - self._started, 2)
         state.cpu_seconds = round(self._cpu_before + time.process_time() - self._cpu_started, 2)
@@ -83,24 +83,24 @@ class Progress(keras.callbacks.Callback):
     def _trouble(self) -> str | None:
         if not math.isfinite(self.state.rows[-1].loss):
             return f"the loss is {self.state.rows[-1].loss}"
-        # TensorFlow's relu turns NaN into 0: dead weights can hide behind a finite loss.
+        # TensorFlow's relu turns NaN into 0, so that a finite loss can hide weights that are not.
         if not all(np.isfinite(weight).all() for weight in self.model.get_weights()):
             return "the weights are not finite"
         return None
 
     def draw(self, step: int, logs, *, last: bool) -> None:
-        """The bar, where it is time for it; the `last` one always, and its line is ended."""
+        """Draws the bar if it is due; the `last` one always, with a line end."""
         now = time.monotonic()
         on_screen = sys.stderr.isatty()
         if not self.shown or (not last and now - self._drawn < (0.2 if on_screen else 10.0)):
             return
         self._drawn = now
-        # The first step compiles the network; it says nothing about the others.
+        # The first step compiles the network, so its duration does not count.
         left = (now - self._first_step_done) / max(step - self._first_step - 1, 1) * (self.n_steps - step)
         rows = self.state.rows
         loss, accuracy = (rows[-1].loss, rows[-1].accuracy) if rows else (float(logs["loss"]), float(logs["accuracy"]))
         text = f"step {step}/{self.n_steps}  loss {loss:.4f}  accuracy {accuracy:.4f}  {_clock(left)} left"
-        # A line that fills the screen's width would begin another, and leave this one behind.
+        # A line as wide as the screen would wrap.
         room = (os.get_terminal_size(sys.stderr.fileno()).columns or 80) - 1 if on_screen else 128
         width = min(_BAR, room - len(text) - 3)
         bar = f"[{'=' * (width * step // self.n_steps):<{width}}] " if width > 0 else ""
@@ -109,7 +109,7 @@ class Progress(keras.callbacks.Callback):
 
 
 def as_csv(rows: list[HistoryRow]) -> bytes:
-    """history.csv: a header and a line a row; an empty field where there is no value."""
+    """The content of history.csv: a header and a line per row; a missing value is an empty field."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     names = [f.name for f in fields(HistoryRow)]
@@ -119,10 +119,9 @@ def as_csv(rows: list[HistoryRow]) -> bytes:
 
 
 def as_events(rows: list[HistoryRow], *, started: float) -> bytes:
-    """TensorBoard scalars of `rows` as an event file, by TensorBoard's own record writer.
+    """TensorBoard scalars of `rows` as an event file; `started` is when training began, in seconds since 1970.
 
-    Its EventFileWriter would load TensorFlow where that is installed, seconds for a run on another backend. `started` is when
-    training began, in seconds since 1970.
+    RecordWriter, as TensorBoard's EventFileWriter would import TensorFlow, which takes seconds on another backend.
     """
     file = io.BytesIO()
     writer = RecordWriter(file)

@@ -1,6 +1,6 @@
-"""Every network's recipes: `documented`, as its document has it, and `modern`, ours for the same network.
+"""The recipes of each network: `documented` from its document, and `modern`, ours.
 
-docs/results.md says how each `modern` recipe was chosen. It trains on all training pictures.
+docs/results.md explains how each `modern` recipe was chosen. It trains on all training images.
 """
 
 import dataclasses
@@ -8,7 +8,7 @@ import dataclasses
 from edge.errors import UsageError
 from train.recipes import Recipe
 
-# The digits are fifty times fewer than MNIST's: as many steps take more passes.
+# MNIST has fifty times as many images: the same number of steps takes more epochs.
 DIGITS_EPOCHS = 60.0
 
 _DEEP_DOCUMENTED = Recipe(
@@ -27,7 +27,7 @@ RECIPES: dict[str, dict[str, Recipe]] = {
     },
     "deep-mnist-conv": {
         "modern": Recipe(epochs=6, label_smoothing=0.1),
-        # Its document trains on the pictures of the first version's loader, which kept 5,000 back.
+        # Its document uses the same loader, which holds out 5,000 images.
         "documented": dataclasses.replace(_DEEP_DOCUMENTED, batch=100, steps=30_000),
     },
     "keras-cnn": {
@@ -72,7 +72,7 @@ RECIPES: dict[str, dict[str, Recipe]] = {
 
 
 def recipe(network: str, name: str, *, data: str) -> Recipe:
-    """The recipe called `name` for `network` on the data set `data`. Raises UsageError where it has none."""
+    """The recipe `name` of `network` for the data set `data`. Raises UsageError if there is none."""
     if name not in RECIPES[network]:
         raise UsageError(f"{network} has no {name} recipe: no document gives one; it has {', '.join(RECIPES[network])}")
     base = RECIPES[network][name]
@@ -81,14 +81,14 @@ def recipe(network: str, name: str, *, data: str) -> Recipe:
     return base
 
 
-# Top-1 in percent on the test split as the documents report it (CIFAR-10's on the original pictures), for `python -m train`.
+# Test top-1 in percent that the documents report (CIFAR-10's on the original images), for `python -m train`.
 REPORTED = {
     "deep-mnist": "99.23",
     "keras-cnn": "99.35",
     "cifar-lrn": "73, 86 after 256 epochs",
     "resnet8": "85, MLPerf Tiny's target",
 }
-# The same as we measured it: means over the seeds in docs/results/, to which a test holds them. CIFAR-10's on a JPEG copy.
+# Test top-1 in percent that we measured: means over the seeds in docs/results/ (a test compares). CIFAR-10's on a JPEG copy.
 MEASURED = {
     ("deep-mnist", "documented"): 99.24,
     ("deep-mnist", "modern"): 99.53,

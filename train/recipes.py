@@ -1,6 +1,6 @@
-"""How a network is trained: one frozen value, made from flags, saved with the result.
+"""The settings of a training run: one frozen value, made from flags and saved with the result.
 
-`documented` is the recipe of the document that describes the network; `modern` is ours, for the same network.
+The recipe `documented` is that of the document which describes the network; `modern` is ours for the same network.
 """
 
 import argparse
@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 
 from edge.errors import UsageError
 
-# Learning rates that suit each optimizer when a recipe leaves the choice to us.
+# The learning rate of each optimizer, unless the recipe sets one.
 USUAL_RATES = {"sgd": 0.1, "momentum": 0.02, "adagrad": 0.02, "rmsprop": 1e-3, "adadelta": 1.0, "adam": 1.5e-3}
 
 
-_OPEN = ", where the network leaves it open"
+_OPEN = ", if the network allows a choice"
 
 
 def _setting(default, text, **more):
@@ -23,59 +23,62 @@ def _setting(default, text, **more):
 
 @dataclass(frozen=True)
 class Recipe:
-    """Everything that decides a training run, besides the network and the data."""
+    """All settings of a training run, besides the network and the data."""
 
     name: str = "modern"
-    optimizer: str = _setting("adam", "what follows the gradient", choices=tuple(USUAL_RATES))
-    learning_rate: float = _setting(0.0, "the peak, where the schedule has one; 0: what usually suits the optimizer")
+    optimizer: str = _setting("adam", "how weights follow the gradient", choices=tuple(USUAL_RATES))
+    learning_rate: float = _setting(0.0, "peak learning rate; 0: the optimizer's usual one")
     schedule: str = _setting(
         "one-cycle",
-        "warm up, then cosine to zero; or a tenth from half the steps on and a hundredth from three quarters; or constant",
+        "of the learning rate: warm-up, then cosine to zero; or a tenth after half the steps and a hundredth after three "
+        "quarters; or constant",
         choices=("one-cycle", "steps", "constant"),
     )
-    weight_decay: float = _setting(0.0, "share of each kernel taken off a step, times the learning rate")
-    batch: int = _setting(128, "pictures a step")
-    epochs: float = _setting(8.0, "passes over the training pictures")
+    weight_decay: float = _setting(0.0, "fraction of each kernel subtracted per step, times the learning rate")
+    batch: int = _setting(128, "images per step")
+    epochs: float = _setting(8.0, "passes over the training images")
     steps: int = _setting(0, "optimizer steps; 0: as many as the epochs take")
-    sampling: str = _setting("epochs", "each picture once an epoch, or with replacement", choices=("epochs", "replacement"))
-    loss_reduction: str = _setting("mean", "over the pictures of a batch", choices=("mean", "sum"))
+    sampling: str = _setting("epochs", "each image once per epoch, or with replacement", choices=("epochs", "replacement"))
+    loss_reduction: str = _setting("mean", "over the images of a batch", choices=("mean", "sum"))
     initialization: str = _setting("he", "of the weights", choices=("he", "documented"))
     activation: str = _setting("", f"of the hidden layers{_OPEN}", choices=("", "relu", "selu", "sigmoid"))
     standardization: str = _setting(
-        "", f"of the pixels, by each image's own mean and deviation or the data set's{_OPEN}", choices=("", "image", "data-set")
+        "",
+        f"of the pixels, by the mean and deviation of each image or of the data set{_OPEN}",
+        choices=("", "image", "data-set"),
     )
-    dropout: float = _setting(0.0, f"share of the wide dense layers' inputs that is dropped{_OPEN}")
-    l2: float = _setting(0.0, f"penalty on the wide dense layers' weights, l2/2 times the sum of their squares{_OPEN}")
-    shift: int = _setting(2, "pixels a training picture is moved at most, each way")
-    turn: float = _setting(0.0, "degrees a training picture is turned at most, each way")
-    stretch: float = _setting(0.0, "share a training picture is enlarged or reduced at most, each way")
-    flip: float = _setting(0.0, "share of the training pictures mirrored left to right")
-    erase: int = _setting(0, "side of the square blanked in each training picture, in pixels")
-    brightness: float = _setting(0.0, "grey levels a training picture is made lighter or darker at most")
-    contrast: float = _setting(0.0, "share a training picture's contrast is raised or lowered at most")
-    label_smoothing: float = _setting(0.0, "share of the target spread over the other classes")
-    averaging: float = _setting(0.0, "share of the run that a moving average of the weights reaches back over; 0: none")
-    held_out: float = _setting(0.0, "share of the training pictures, its last ones, held out for validation")
+    dropout: float = _setting(0.0, f"fraction of the wide dense layers' inputs that is dropped{_OPEN}")
+    l2: float = _setting(0.0, f"penalty on the wide dense layers' weights, l2/2 times their sum of squares{_OPEN}")
+    shift: int = _setting(2, "pixels by which an image is shifted at most, each way")
+    turn: float = _setting(0.0, "degrees by which an image is rotated at most, each way")
+    stretch: float = _setting(0.0, "fraction by which an image is enlarged or reduced at most")
+    flip: float = _setting(0.0, "fraction of the images that is mirrored left to right")
+    erase: int = _setting(0, "side of the square that is blanked in each image, in pixels")
+    brightness: float = _setting(0.0, "grey levels by which an image is lightened or darkened at most")
+    contrast: float = _setting(0.0, "fraction by which an image's contrast is raised or lowered at most")
+    label_smoothing: float = _setting(0.0, "fraction of the target that is spread over all classes")
+    averaging: float = _setting(0.0, "fraction of the run that a moving average of the weights covers; 0: none")
+    held_out: float = _setting(0.0, "fraction of the training images, the last ones, held out for validation")
     log_every: int = _setting(100, "steps between two rows of history.csv")
-    seed: int = _setting(0, "of the weights, the order and the augmentation")
+    seed: int = _setting(0, "of weights, order and augmentation")
 
     def n_training(self, n: int) -> int:
-        """How many of a training split's `n` pictures, its first ones, are trained on."""
+        """How many of the `n` images of a training split, its first ones, are trained on."""
         return n - round(n * self.held_out)
 
     def n_steps(self, n_train: int) -> int:
-        """Optimizer steps over `n_train` training pictures."""
+        """Optimizer steps over `n_train` training images."""
         return self.steps or math.ceil(self.epochs * n_train / self.batch)
 
     @property
     def rate(self) -> float:
-        """The learning rate in force, at its peak."""
+        """The peak learning rate."""
         return self.learning_rate or USUAL_RATES[self.optimizer]
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
-    """A flag for each field of `Recipe`; one not given keeps the recipe's value."""
-    group = parser.add_argument_group("recipe", "what is not given is as the recipe says")
+    """Adds a flag for each field of `Recipe`."""
+    group = parser.add_argument_group("recipe", "each flag replaces one setting of the recipe")
     for setting in dataclasses.fields(Recipe):
         if setting.name == "name":
             continue
@@ -89,18 +92,18 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
 
 
 def from_flags(base: Recipe, flags: argparse.Namespace) -> Recipe:
-    """The recipe `base`, with the flags that were given in place of its values. Raises UsageError."""
+    """The recipe `base` with the given flags in place of its settings. Raises UsageError."""
     given = {
         setting.name: value
         for setting in dataclasses.fields(Recipe)
         if setting.name != "name" and (value := getattr(flags, setting.name)) is not None
     }
     if "epochs" in given and "steps" in given:
-        raise UsageError("--epochs and --steps say the same thing twice; give one")
+        raise UsageError("--epochs and --steps both set the length; give one")
     if "epochs" in given:
         given["steps"] = 0
     if base.name == "modern" and given.get("optimizer", base.optimizer) != base.optimizer:
-        # The recipe's own were found for its optimizer.
+        # The recipe's values were chosen for its optimizer.
         given.setdefault("learning_rate", 0.0)
         given.setdefault("weight_decay", 0.0)
     recipe = dataclasses.replace(base, **given)
@@ -111,8 +114,8 @@ def from_flags(base: Recipe, flags: argparse.Namespace) -> Recipe:
 def _check(recipe: Recipe) -> None:
     # NaN fails every comparison, infinity the upper bound.
     for name, holds in {
-        "batch": 1 <= recipe.batch <= 16_384,  # eight are made ahead
-        # A documented recipe may count steps and no epochs.
+        "batch": 1 <= recipe.batch <= 16_384,  # eight batches are in memory
+        # A documented recipe may set steps and no epochs.
         "steps": 0 <= recipe.steps <= 1e9 and (recipe.steps > 0 or recipe.epochs != 0),
         "epochs": recipe.steps > 0 or 0 < recipe.epochs <= 1e6,
         "learning-rate": 0 <= recipe.learning_rate < math.inf,

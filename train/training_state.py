@@ -1,7 +1,7 @@
-"""How far a training has come, and the file in the run folder that says so.
+"""The state of an unfinished training, and its file in the run folder.
 
-`training.npz` holds every variable of the model and of the optimizer, the states of the random generators among them
-(Keras's own files leave those out), the run's identity and its progress. It is replaced whole, never written in place.
+`training.npz` holds every variable of the model and of the optimizer, the states of random generators included (Keras's
+own files omit those), the run's identity and its progress. It is replaced atomically.
 """
 
 import dataclasses
@@ -20,7 +20,7 @@ FILE = "training.npz"
 
 
 class Diverged(Refused):
-    """A loss or a weight is not finite any more, first seen at `step`."""
+    """A loss or a weight stopped being finite, as detected at `step`."""
 
     def __init__(self, message: str, *, step: int) -> None:
         super().__init__(message)
@@ -29,7 +29,7 @@ class Diverged(Refused):
 
 @dataclass(frozen=True)
 class HistoryRow:
-    """One row of history.csv; `loss` and `accuracy` are means since the row before."""
+    """One row of history.csv; `loss` and `accuracy` (0 to 1) are means since the row before."""
 
     step: int
     epoch: float
@@ -41,13 +41,13 @@ class HistoryRow:
 
 @dataclass
 class TrainingState:
-    """Steps done, seconds spent, the rows so far, and the sums since the last row."""
+    """Steps done, time spent, the rows so far, and the sums since the last row."""
 
     step: int = 0
     seconds: float = 0.0
-    cpu_seconds: float = 0.0  # of all cores together
+    cpu_seconds: float = 0.0  # summed over all cores
     rows: list[HistoryRow] = field(default_factory=list)
-    # Loss and accuracy summed over the steps since the last row, for a run that is left between two rows.
+    # Summed over the steps since the last row, for a run interrupted between two rows.
     loss_sum: float = 0.0
     accuracy_sum: float = 0.0
 
@@ -58,13 +58,13 @@ class TrainingState:
 
 
 def save(folder: Path, run: dict[str, Any], state: TrainingState, values: list[np.ndarray]) -> None:
-    """Put the variables' `values` and the `state` of `run` into `folder`/training.npz, whole or not at all."""
+    """Write the `run`'s identity, its `state` and the variables' `values` to `folder`/training.npz. Raises StorageError."""
     about = {"run": run, "standing": dataclasses.asdict(state)}
     npz.write(folder / FILE, about, {str(i): value for i, value in enumerate(values)})
 
 
 def load(folder: Path) -> tuple[TrainingState, list[np.ndarray]] | None:
-    """What `save` put there; None where there is nothing, or nothing of use, which is then set aside."""
+    """The saved state and values; None if there are none, or none that can be used: that file is then renamed."""
     if not (folder / FILE).exists():
         return None
     try:
@@ -80,7 +80,7 @@ def load(folder: Path) -> tuple[TrainingState, list[np.ndarray]] | None:
 
 
 def set_aside(folder: Path, why: str) -> None:
-    """Keep `folder`/training.npz under another name, as another version may be able to go on with it, and say so."""
+    """Rename `folder`/training.npz, with a note: another version may be able to use it."""
     unusable = next(path for path in _names_aside(folder) if not path.exists())
     (folder / FILE).replace(unusable)
     note(one_line(f"{folder / FILE}: {why}; kept as {unusable.name}, training from the beginning"))
@@ -92,7 +92,7 @@ def _names_aside(folder: Path) -> Iterator[Path]:
 
 
 def saved_run(folder: Path) -> dict[str, Any] | None:
-    """Which run lies half done in `folder`; None where there is none, or nothing of use."""
+    """The identity of the unfinished run in `folder`; None if there is none, or none that can be used."""
     if not (folder / FILE).exists():
         return None
     try:
@@ -103,5 +103,5 @@ def saved_run(folder: Path) -> dict[str, Any] | None:
 
 
 def remove(folder: Path) -> None:
-    """Remove what `save` put there: the run is done, or not worth going on with."""
+    """Remove the saved state: the run is finished or diverged."""
     (folder / FILE).unlink(missing_ok=True)

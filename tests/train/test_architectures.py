@@ -126,7 +126,7 @@ def test_cifar_lrn_starts_and_is_penalized_as_its_document_says():
 
 
 def test_a_network_that_no_document_starts_refuses_a_documented_start():
-    with pytest.raises(UsageError, match=r"^--initialization documented: resnet8 leaves no choice of initialization$"):
+    with pytest.raises(UsageError, match=r"^--initialization documented: resnet8 has a fixed initialization"):
         architecture("resnet8").build(Recipe(initialization="documented"))
 
 
@@ -156,7 +156,7 @@ def test_the_activation_is_a_choice_where_a_network_leaves_it_open_and_an_error_
     assert selu.get_layer("dense1").activation.__name__ == "selu"
     assert architecture("keras-cnn").build().get_layer("dense1").activation.__name__ == "relu"
     assert architecture("lenet5-sigmoid").build().get_layer("conv1").activation.__name__ == "sigmoid"
-    with pytest.raises(UsageError, match=r"^--dropout 0\.5: lenet5-relu leaves no choice of dropout$"):
+    with pytest.raises(UsageError, match=r"^--dropout 0\.5: lenet5-relu has a fixed dropout"):
         architecture("lenet5-relu").build(Recipe(dropout=0.5))
 
 

@@ -83,7 +83,7 @@ def test_epochs_replace_documented_steps_and_the_digits_take_more_epochs():
 @pytest.mark.parametrize(
     ("given", "says"),
     [
-        (("--epochs", "1", "--steps", "9"), "--epochs and --steps say the same thing twice"),
+        (("--epochs", "1", "--steps", "9"), "--epochs and --steps both set the length; give one"),
         (("--batch", "0"), "--batch 0 is out of range"),
         (("--batch", "100000"), "--batch 100000 is out of range"),
         (("--steps", "-5"), "--steps -5 is out of range"),

@@ -226,11 +226,11 @@ def test_progress_that_nobody_reads_does_not_stop_a_training(tmp_path):
 def test_a_backend_that_is_not_there_is_one_line(tmp_path):
     done = train("--data", "digits", cwd=tmp_path, KERAS_BACKEND="nope")
     assert (done.returncode, done.stderr) == (
-        2, "train.mnist: KERAS_BACKEND=nope: not a backend that was tried; set tensorflow or jax\n",
+        2, "train.mnist: KERAS_BACKEND=nope: not supported; set tensorflow or jax\n",
     )  # fmt: skip
     for module in ("train", "train.compare optimizers"):
         done = run(sys.executable, "-m", *module.split(), cwd=tmp_path, PYTHONPATH=str(ROOT), KERAS_BACKEND="torch")
-        message = f"{module.split()[0]}: KERAS_BACKEND=torch: not a backend that was tried; set tensorflow or jax\n"
+        message = f"{module.split()[0]}: KERAS_BACKEND=torch: not supported; set tensorflow or jax\n"
         assert (done.returncode, done.stderr) == (2, message)
     gone = "import sys; sys.modules['jax'] = None\nfrom train.mnist import errors, main; sys.exit(errors.run(main, 'x'))"
     done = run(

@@ -1,6 +1,6 @@
-"""The networks, a file a family; a new one is a builder and an entry in `ARCHITECTURES`.
+"""The networks, one file per family. A new network is a builder and an entry in `ARCHITECTURES`.
 
-Every network eats pixels from 0 to 255 and ends in logits: scaling is a layer inside, softmax belongs to the caller.
+Every network takes pixels from 0 to 255 and returns logits: scaling is a layer inside it, softmax is the caller's.
 """
 
 import importlib
@@ -18,10 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Architecture:
-    """One network: `build` makes it, with exactly `n_parameters`.
-
-    `options` names the fields of a recipe that the network leaves open.
-    """
+    """One network of exactly `n_parameters`; `options` are the fields of a recipe that it lets the recipe choose."""
 
     name: str
     builder: str  # module.function; Keras is imported when a network is built, not when one is named
@@ -30,15 +27,14 @@ class Architecture:
     options: tuple[str, ...] = ("initialization",)
 
     def build(self, recipe: Recipe = Recipe(), *, batch_size: int | None = None) -> "keras.Model":  # noqa: B008 (frozen)
-        """A fresh network as `recipe` says: float32 [N, H, W, C] pixels 0 to 255 → float32 [N, K] logits.
+        """A new network by `recipe`: float32 [N, H, W, C] pixels 0 to 255 → float32 [N, K] logits.
 
-        Seeds all of Keras with the recipe's seed. Raises UsageError where the recipe chooses what the network does not
-        leave open.
+        Seeds Keras with the recipe's seed. Raises UsageError if the recipe sets what the network does not let it choose.
         """
         self.check(recipe)
         module, function = self.builder.split(".")
         chosen = {option: getattr(recipe, option) for option in self.options}
-        # TensorFlow's first import and its look for a GPU write a screenful.
+        # TensorFlow's import and its search for a GPU write a screenful.
         with silence_native_output():
             import keras
 
@@ -47,10 +43,10 @@ class Architecture:
             return build(batch_size=batch_size, **chosen)
 
     def check(self, recipe: Recipe) -> None:
-        """Raises UsageError where `recipe` chooses what this network does not leave open."""
+        """Raises UsageError if `recipe` sets what this network does not let it choose."""
         for option in _OPTIONS - set(self.options):
             if getattr(recipe, option) != getattr(Recipe, option):
-                raise UsageError(f"--{option} {getattr(recipe, option)}: {self.name} leaves no choice of {option}")
+                raise UsageError(f"--{option} {getattr(recipe, option)}: {self.name} has a fixed {option}; leave out the flag")
 
 
 _OPTIONS = {"initialization", "activation", "standardization", "dropout", "l2"}
@@ -73,12 +69,12 @@ ARCHITECTURES = {
 
 
 def networks_for(contract: InputContract) -> tuple[str, ...]:
-    """The names of the networks that take such pictures."""
+    """The names of the networks that take images of `contract`."""
     return tuple(a.name for a in ARCHITECTURES.values() if a.contract == contract)
 
 
 def architecture(name: str) -> Architecture:
-    """The network called `name`. Raises UsageError listing those there are."""
+    """The network called `name`. Raises UsageError that lists the known names."""
     if name not in ARCHITECTURES:
-        raise UsageError(f"no network is called {name!r}; there are {', '.join(ARCHITECTURES)}")
+        raise UsageError(f"unknown network {name!r}; known are {', '.join(ARCHITECTURES)}")
     return ARCHITECTURES[name]

@@ -6,15 +6,15 @@ from keras import layers, ops, regularizers
 
 from train.architectures.weights import weights
 
-# Of CIFAR-10's training pictures, by channel; the second decimal does not matter.
+# Of CIFAR-10's training images, by channel.
 _MEAN, _DEVIATION = (125.3, 123.0, 113.9), (63.0, 62.1, 66.7)
 
 
 def build(*, initialization: str, batch_size: int | None, standardization: str, dropout: float, l2: float) -> keras.Model:
     """float32 [N, 32, 32, 3] pixels 0 to 255 → float32 [N, 10] logits, from the central 24x24 pixels.
 
-    The document's random 24x24 crop is a shift by at most 4 pixels before the central one. `standardization` is by image
-    unless named; `dropout` stands before each of the two wide dense layers, `l2` weighs on them.
+    The document's random 24x24 crop is a shift by at most 4 pixels before the central crop. `standardization` is by image
+    by default; `dropout` (a fraction) and the penalty `l2` apply to the two wide dense layers.
     """
 
     def start(*, stddev, bias):
@@ -55,9 +55,9 @@ def _standardized(by):
 
 
 class ImageStandardization(layers.Layer):
-    """Each picture to zero mean and unit variance over all its values: [N, H, W, C] → the same shape.
+    """Standardizes each image to zero mean and unit variance: [N, H, W, C] → the same shape.
 
-    As TensorFlow's `per_image_standardization`: the deviation is at least one over the root of the number of values.
+    As TensorFlow's `per_image_standardization`, the deviation is at least 1/√n of the image's n values.
     """
 
     def call(self, x):
@@ -69,10 +69,10 @@ class ImageStandardization(layers.Layer):
 
 
 class LocalResponseNormalization(layers.Layer):
-    """x / (1 + α·s)^0.75, s the sum of squares over the map and its 4 neighbours each way: [N, H, W, C] → the same shape.
+    """x / (1 + α·s)^0.75, s the sum of squares over the map and 4 neighbours on each side: [N, H, W, C] → the same shape.
 
     Krizhevsky, Sutskever, Hinton 2012, 3.3, with the tutorial's constants: α = 0.001/9, β = 0.75, radius 4. The sum is a 1x1
-    convolution with a banded matrix, which every backend and both model formats have; the native operator is slower.
+    convolution with a banded matrix, which all backends and both model formats have; the native operator is slower.
     """
 
     alpha, radius = 0.001 / 9, 4

@@ -1,4 +1,4 @@
-"""The TensorFlow "deep MNIST" network: two convolutions, one wide layer, dense or as a convolution over the whole map."""
+"""The TensorFlow "deep MNIST" network: two convolutions and one wide layer, dense or convolutional."""
 
 import keras
 from keras import layers
@@ -19,7 +19,7 @@ def build(*, initialization: str, batch_size: int | None) -> keras.Model:
 
 
 def build_conv(*, initialization: str, batch_size: int | None) -> keras.Model:
-    """The same with the dense layers as convolutions; `deep-mnist`'s weights, reshaped, give the same logits."""
+    """`deep-mnist` with its dense layers as convolutions; reshaped weights give the same logits."""
     w = _weights(initialization)
     head = [
         layers.Conv2D(1024, 7, padding="valid", activation="relu", name="dense1", **w),
@@ -42,5 +42,5 @@ def _convolutions(w, batch_size):
 
 
 def _weights(initialization):
-    # The document draws every weight from a truncated normal of σ 0.1 and starts every bias at 0.1.
+    # The document's initialization: truncated normal weights of σ 0.1, biases 0.1.
     return weights(initialization, stddev=0.1, bias=0.1)

@@ -7,11 +7,11 @@ from train.architectures.weights import weights
 
 
 def build(*, initialization: str, batch_size: int | None, activation: str) -> keras.Model:
-    """float32 [N, 28, 28, 1] pixels 0 to 255 → float32 [N, 10] logits. `activation` is ReLU unless named."""
-    # The document keeps Keras's own initialization.
+    """float32 [N, 28, 28, 1] pixels 0 to 255 → float32 [N, 10] logits. `activation` is ReLU by default."""
+    # The document uses Keras's default initialization.
     w = weights("he") if initialization == "he" else {}
     a = {"activation": activation or "relu"}
-    # Axis 1 of a channels-last map is its rows. The document meant the channels, perhaps; this is what it ran.
+    # The document's axis: 1 of a channels-last map is its rows, though the channels were perhaps meant.
     rows = {"axis": 1, "epsilon": 1e-6}
     return keras.Sequential(
         [

@@ -1,4 +1,4 @@
-"""The LeNet-5 family on 28x28 pictures: with sigmoids, with ReLUs, and wide."""
+"""The LeNet-5 family on 28x28 images: with sigmoids, with ReLUs, and wide."""
 
 import keras
 from keras import initializers, layers
@@ -7,7 +7,7 @@ from train.architectures.weights import weights
 
 
 def build_sigmoid(*, initialization: str, batch_size: int | None, activation: str) -> keras.Model:
-    """float32 [N, 28, 28, 1] pixels 0 to 255 → float32 [N, 10] logits. `activation` is the sigmoid unless named."""
+    """float32 [N, 28, 28, 1] pixels 0 to 255 → float32 [N, 10] logits. `activation` is the sigmoid by default."""
     w = weights(initialization, stddev=1.0, bias=initializers.TruncatedNormal(stddev=1.0))
     a = {"activation": activation or "sigmoid"}
     return keras.Sequential(

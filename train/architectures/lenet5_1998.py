@@ -1,13 +1,13 @@
-"""LeNet-5 as it was: LeCun, Bottou, Bengio, Haffner, "Gradient-based learning applied to document recognition", 1998, II-B.
+"""LeNet-5 as published: LeCun, Bottou, Bengio, Haffner, "Gradient-based learning applied to document recognition", 1998, II-B.
 
-The output layer is ours: a dense one in place of the paper's distances to fixed bitmaps, so that it ends in logits.
+The output layer is ours: a dense layer replaces the paper's distances to fixed bitmaps, to return logits.
 """
 
 import keras
 import numpy as np
 from keras import initializers, layers, ops
 
-# Table I of the paper: the S2 maps each C3 map sees. Six see three neighbours, six four, three two pairs, one all.
+# Table I of the paper: the S2 maps that each C3 map takes: three neighbours (6 maps), four (6), two pairs (3), all (1).
 CONNECTIONS = (
     *(tuple((first + k) % 6 for k in range(3)) for first in range(6)),
     *(tuple((first + k) % 6 for k in range(4)) for first in range(6)),
@@ -26,7 +26,7 @@ def build(*, initialization: str, batch_size: int | None) -> keras.Model:
             layers.Rescaling(1.275 / 255, offset=-0.1, name="scale"),  # the paper's: ground -0.1, ink 1.175
             layers.Conv2D(6, 5, activation=scaled_tanh, name="C1", **w(25)),
             Subsampling(name="S2"),
-            # 60 kernels of 25 weights lead to 16 maps.
+            # 60 kernels of 25 weights feed 16 maps.
             PartialConv2D(CONNECTIONS, 5, activation=scaled_tanh, name="C3", **w(60 * 25 / 16)),
             Subsampling(name="S4"),
             layers.Conv2D(120, 5, activation=scaled_tanh, name="C5", **w(400)),
@@ -44,7 +44,7 @@ def scaled_tanh(x):
 
 
 class Subsampling(layers.Layer):
-    """Sums of 2x2 squares, times a coefficient and plus a bias a map, through a sigmoid: [N, H, W, C] → [N, H/2, W/2, C]."""
+    """The sigmoid of a coefficient per map times the sum of each 2x2 square, plus a bias: [N, H, W, C] → [N, H/2, W/2, C]."""
 
     def build(self, input_shape):
         shape = (input_shape[-1],)
@@ -56,7 +56,7 @@ class Subsampling(layers.Layer):
 
 
 class PartialConv2D(layers.Layer):
-    """A convolution whose output map i sees the input maps `connections[i]` alone; each such pair is one kernel."""
+    """A convolution whose output map i takes only the input maps `connections[i]`; each pair has one kernel."""
 
     def __init__(self, connections, size, *, activation, kernel_initializer, bias_initializer, **more):
         super().__init__(**more)
@@ -67,7 +67,7 @@ class PartialConv2D(layers.Layer):
     def build(self, input_shape):
         pairs = [(s2, c3) for c3, s2_maps in enumerate(self.connections) for s2 in s2_maps]
         n_in, n_out = input_shape[-1], len(self.connections)
-        # HistoryRow p puts pair p's kernel in the full kernel; every pair not connected stays zero.
+        # Row p places pair p's kernel in the full kernel; unconnected pairs stay zero.
         self.place = np.zeros((len(pairs), n_in * n_out), np.float32)
         for p, (s2, c3) in enumerate(pairs):
             self.place[p, s2 * n_out + c3] = 1
@@ -83,13 +83,13 @@ class PartialConv2D(layers.Layer):
 
 
 def _he(fan_in):
-    """He et al. (2015), by the number of inputs said here: Keras would not find C3's in the shape of its kernel."""
+    """He et al. (2015) for `fan_in` inputs: Keras cannot derive C3's from the shape of its kernel."""
     stddev = (2 / fan_in) ** 0.5
     return {"kernel_initializer": initializers.RandomNormal(stddev=stddev), "bias_initializer": "zeros"}
 
 
 def _uniform(fan_in):
-    """The paper's: between ±2.4 over the number of inputs."""
+    """The paper's initialization: uniform between ±2.4 / `fan_in`."""
     return {
         "kernel_initializer": initializers.RandomUniform(-2.4 / fan_in, 2.4 / fan_in),
         "bias_initializer": initializers.RandomUniform(-2.4 / fan_in, 2.4 / fan_in),

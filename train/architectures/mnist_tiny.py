@@ -1,6 +1,6 @@
-"""Ours: MNIST in fewer than 8,000 parameters, batch norms and their statistics counted.
+"""Our network for MNIST of fewer than 8,000 parameters, batch norms and their statistics included.
 
-Depthwise-separable convolutions (Howard et al. 2017, arXiv 1704.04861) after one plain one, and a global mean.
+A convolution, depthwise-separable ones (Howard et al. 2017, arXiv 1704.04861) and a global mean.
 """
 
 import keras

@@ -1,6 +1,6 @@
 """ResNet-8, the CIFAR-10 network of MLPerf Tiny (Banbury et al. 2021, arXiv 2106.07597; after He et al. 2016).
 
-Three residual stacks of 16, 32 and 64 maps; a 1x1 convolution, without batch norm, is the shortcut where the size changes.
+Three residual stacks of 16, 32 and 64 maps; where the size changes, the shortcut is a 1x1 convolution without batch norm.
 """
 
 import keras

@@ -1,4 +1,4 @@
-"""How weights and biases start."""
+"""Initializers of weights and biases."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from keras import initializers
 
 
 def weights(initialization: str, *, stddev: float = 0.1, bias: float | initializers.Initializer = 0.1) -> dict[str, Any]:
-    """Keyword arguments for a layer: the document's truncated normal and bias, or He et al. (2015) with zeros."""
+    """A layer's initializers: He et al. (2015) with zero biases for "he", else a truncated normal and `bias`."""
     if initialization == "he":
         return {"kernel_initializer": initializers.HeNormal(), "bias_initializer": "zeros"}
     return {

@@ -1,1 +1,1 @@
-"""The documents' comparisons, a file each: training runs that differ in one thing, their table and their plot."""
+"""The documents' comparisons, one file each: training runs that differ in one setting, their table and their plot."""

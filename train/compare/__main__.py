@@ -1,4 +1,4 @@
-"""Make one of the documents' comparisons: train its variants, print the table, and write it as Markdown beside the plot."""
+"""Make one of the documents' comparisons: train its variants, print the table, write a Markdown page and a plot."""
 
 import argparse
 import sys
@@ -25,7 +25,7 @@ def main() -> int:
     flags = _parser().parse_args()
     check_backend()
     comparison = COMPARISONS[flags.comparison]
-    planned = comparison.variants(flags)  # before a download, what makes no sense on any data
+    planned = comparison.variants(flags)  # refuses bad flags before a download
     dataset = mnist.named(flags.data, flags.data_dir)
     out = Path(flags.out or f"runs/compare/{flags.comparison}")
     outcomes = []
@@ -42,7 +42,7 @@ def main() -> int:
 
 
 def table(comparison: TrainingComparison, outcomes: list[VariantOutcome], dataset: Dataset) -> str:
-    """A Markdown table with a row a variant; a variant that diverged has no more to show."""
+    """A Markdown table with a row per variant; one that diverged has dashes for its measurements."""
     measurements = [comparison.measured(outcome, dataset) if outcome.finished else {} for outcome in outcomes]
     columns = next(cells for cells in measurements if cells)
     rows = [
@@ -53,23 +53,23 @@ def table(comparison: TrainingComparison, outcomes: list[VariantOutcome], datase
 
 
 def page(comparison: TrainingComparison, outcomes: list[VariantOutcome], dataset: Dataset, rows: str) -> str:
-    """The comparison as a Markdown page: what is compared, what was found, the table, the circumstances."""
+    """The comparison as a Markdown page: its question, its finding, the table `rows`, the circumstances."""
     recipe = outcomes[0].variant.recipe
     n_training = recipe.n_training(len(dataset.train))
     n_held_out = len(dataset.train) - n_training
-    held_out = f", the last {n_held_out:,} of the training split held out for the accuracy" if n_held_out else ""
-    # More than one where the command went on elsewhere.
+    held_out = f" and {n_held_out:,} held out for the accuracy, the last of the training split" if n_held_out else ""
+    # More than one if the command was resumed on another machine.
     places = dict.fromkeys(_place(outcome.figures) for outcome in outcomes if outcome.finished)
     circumstances = (
-        f"Machine: {'; or '.join(places)}. Data: {dataset.name}, {n_training:,} pictures to train on{held_out}; the test split "
-        f"chooses nothing here. One run each, seed {recipe.seed}."
+        f"Machine: {'; or '.join(places)}. Data: {dataset.name}, {n_training:,} training images{held_out}; the test split is "
+        f"not used. One run each, seed {recipe.seed}."
     )
     text = f"{comparison.about} {comparison.finding(outcomes, dataset)}"
     return f"# {comparison.title}\n\n{_wrapped(text)}\n\n{rows}\n\n{_wrapped(circumstances)}\n"
 
 
 def _wrapped(text: str) -> str:
-    # A number and its sign stay on one line.
+    # A number and its % stay on one line.
     joined = text.replace(" %", "\u00a0%")
     return textwrap.fill(joined, width=128, break_on_hyphens=False, break_long_words=False).replace("\u00a0", " ")
 

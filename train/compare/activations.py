@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     import keras
 
 NETWORK = "lenet5-sigmoid"
-# The documented rate is divided by these. The document's weights, of σ 1, want a far smaller rate than its ReLU networks have.
+# The documented rate is divided by these: weights of σ 1 need a far smaller rate than the document's ReLU networks use.
 DIVISORS = (1, 10, 100, 1_000, 10_000)
-N_PROBED = 1_000  # held-out pictures among which a unit must answer one not to be dead
+N_PROBED = 1_000  # held-out images; a unit that is zero for all of them is dead
 
 
 def add_flags(flags: argparse.ArgumentParser) -> None:
@@ -35,9 +35,9 @@ def variants(flags: argparse.Namespace) -> list[TrainingVariant]:
 
 
 def dead_units(model: "keras.Model", images: np.ndarray) -> dict[str, tuple[int, int]]:
-    """For each ReLU layer of `model`: how many of its units are dead, of how many.
+    """For each ReLU layer of `model`: the number of dead units, and of all its units.
 
-    A unit is a neuron or a kernel; a dead one is zero, a kernel in every place, for each of `images` (uint8 [N, H, W, C]).
+    A unit is a neuron or a kernel. A dead one is zero, a kernel at every position, for all `images` (uint8 [N, H, W, C]).
     """
     import keras
 
@@ -47,10 +47,10 @@ def dead_units(model: "keras.Model", images: np.ndarray) -> dict[str, tuple[int,
     probe = keras.Model(model.inputs[0], [layer.output for layer in layers])
     alive = [np.zeros(layer.output.shape[-1], bool) for layer in layers]
     for start in range(0, len(images), BATCH):
-        for answered, output in zip(alive, probe(images[start : start + BATCH].astype(np.float32)), strict=True):
+        for layer_alive, output in zip(alive, probe(images[start : start + BATCH].astype(np.float32)), strict=True):
             values = keras.ops.convert_to_numpy(output)
-            answered |= (values > 0).any(axis=tuple(range(values.ndim - 1)))
-    return {layer.name: (int((~answered).sum()), len(answered)) for layer, answered in zip(layers, alive, strict=True)}
+            layer_alive |= (values > 0).any(axis=tuple(range(values.ndim - 1)))
+    return {layer.name: (int((~layer_alive).sum()), len(layer_alive)) for layer, layer_alive in zip(layers, alive, strict=True)}
 
 
 def measured(outcome: VariantOutcome, dataset: Dataset) -> dict[str, str]:
@@ -70,19 +70,19 @@ def finding(outcomes: list[VariantOutcome], dataset: Dataset) -> str:
     best = max(smaller, key=lambda o: o.accuracy(dataset))
     top = best.accuracy(dataset)
     helps = swapped - base > margin(swapped, base, n=n)
-    mends = top - swapped > margin(top, swapped, n=n)
+    smaller_helps = top - swapped > margin(top, swapped, n=n)
     sentences = [
         _reached(sigmoid, dataset),
         *(f"{_reached(o, dataset)}{_compared(o, base, dataset)}" for o in (unchanged, *smaller)),
-        f"So at the unchanged rate the swap {'helps' if helps else 'does not help'} here; "
-        + (f"the smaller rate of {best.variant.name} mends it" if mends else "no smaller rate mends it"),
+        f"So at the unchanged rate ReLU {'helps' if helps else 'does not help'}; "
+        + (f"the smaller rate of {best.variant.name} does" if smaller_helps else "no smaller rate does"),
     ]
     return f"{'. '.join(sentences)}."
 
 
 def _reached(outcome: VariantOutcome, dataset: Dataset) -> str:
     if not outcome.finished:
-        return f"{outcome.variant.name} diverged (found at step {outcome.diverged_at:,})"
+        return f"{outcome.variant.name} diverged (detected at step {outcome.diverged_at:,})"
     return f"{outcome.variant.name} reaches {percent(outcome.accuracy(dataset))}"
 
 
@@ -93,7 +93,7 @@ def _compared(outcome: VariantOutcome, base: float, dataset: Dataset) -> str:
     return f", {compared} the sigmoid, with {_share(_dead(outcome, dataset))} of its units dead"
 
 
-@functools.cache  # for the table and for the finding
+@functools.cache  # needed by the table and by the finding
 def _dead(outcome: VariantOutcome, dataset: Dataset) -> dict[str, tuple[int, int]]:
     return dead_units(checkpoint.load(outcome.folder).build(), outcome.variant.held_out(dataset).images[:N_PROBED])
 
@@ -106,9 +106,9 @@ COMPARISON = TrainingComparison(
     title="ReLU in place of the sigmoid",
     about=(
         f"`{NETWORK}` by its documented recipe, and with ReLU at the same rate and at smaller ones. The document claims that "
-        "the swap does not help at an unchanged rate, because units die, and that a smaller rate mends it: here, that it beats "
-        "the unchanged one beyond chance, one that diverged counting as guesses. A unit (a neuron or a kernel) is called dead "
-        f"where it is zero for each of the first {N_PROBED:,} held-out pictures."
+        "ReLU does not help at an unchanged rate, because units die, and that a smaller rate helps: here, that it is better "
+        "than the unchanged rate beyond chance. A variant that diverged counts as guessing. A unit (a neuron or a kernel) is "
+        f"dead if it is zero for all of the first {N_PROBED:,} held-out images."
     ),
     curve="accuracy",
     add_flags=add_flags,

@@ -14,7 +14,7 @@ _EPOCHS = 3.0
 
 def add_flags(flags: argparse.ArgumentParser) -> None:
     flags.add_argument("--arch", choices=networks_for(DIGIT), default="lenet5-relu", help="default: %(default)s")
-    flags.add_argument("--epochs", type=float, metavar="N", help=f"passes over the training pictures (default: {_EPOCHS:g})")
+    flags.add_argument("--epochs", type=float, metavar="N", help=f"passes over the training images (default: {_EPOCHS:g})")
     flags.add_argument("--steps", type=int, metavar="N", help="steps of each variant, in place of --epochs")
 
 
@@ -42,7 +42,7 @@ def finding(outcomes: list[VariantOutcome], dataset: Dataset) -> str:
     level = [o.variant.name for o in others if top - (a := o.accuracy(dataset)) <= margin(top, a, n=n)]
     least = min(finished, key=VariantOutcome.training_loss)
     sentences = [
-        f"On the held-out pictures, in order: {ranked}.",
+        f"On the held-out images, in order: {ranked}.",
         f"Level with {best.variant.name} within chance (95 %): {', '.join(level) or 'none'}.",
         f"The training loss is least with {least.variant.name} ({least.training_loss():.4f}).",
     ]

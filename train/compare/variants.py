@@ -1,4 +1,4 @@
-"""The variants of a comparison: training runs that differ in one thing, and what came of each."""
+"""The variants of a comparison: training runs that differ in one setting, and their outcomes."""
 
 import argparse
 import csv
@@ -16,13 +16,13 @@ from train.datasets import Dataset, Split
 from train.recipes import Recipe
 from train.training_state import Diverged, HistoryRow
 
-# Share of the training pictures that a comparison is judged by: the test split is not for choosing.
+# Fraction of the training images by which a comparison is judged: the test split may not choose.
 HELD_OUT = 1 / 6
 
 
 @dataclass(frozen=True)
 class TrainingVariant:
-    """One training run of a comparison; its run folder and its line in the plot have its name."""
+    """One training run of a comparison; its name is that of its run folder and of its line in the plot."""
 
     name: str
     network: str
@@ -30,7 +30,7 @@ class TrainingVariant:
 
     @classmethod
     def of(cls, name: str, network: str, base: Recipe, *, steps: int | None, **given: Any) -> "TrainingVariant":
-        """The variant of `network` with `base`, the settings `given` (not None) in place of its own. Raises UsageError."""
+        """The variant of `network` by the recipe `base`, with the settings in `given` that are not None. Raises UsageError."""
         if steps is not None and steps < 1:
             raise UsageError(f"--steps {steps} is out of range")
         every = dict.fromkeys(field.name for field in dataclasses.fields(Recipe))
@@ -39,13 +39,13 @@ class TrainingVariant:
         return cls(name, network, recipe)
 
     def held_out(self, dataset: Dataset) -> Split:
-        """The training pictures that the variant does not train on."""
+        """The training images that the variant does not train on."""
         return dataset.train[self.recipe.n_training(len(dataset.train)) :]
 
 
 @dataclass(frozen=True)
 class VariantOutcome:
-    """What came of a variant: the run folder, its figures and its history, or the step at which it was found diverged."""
+    """A variant's run folder, figures and history; or the step at which it diverged, as detected."""
 
     variant: TrainingVariant
     folder: Path
@@ -55,15 +55,15 @@ class VariantOutcome:
 
     @property
     def finished(self) -> bool:
-        """Whether the variant came to its end, and so has figures and rows."""
+        """Whether the variant did not diverge; only then it has figures and rows."""
         return self.diverged_at is None
 
     def accuracy(self, dataset: Dataset) -> float:
-        """Held-out accuracy at the end, from 0 to 1; of a variant that diverged, what guessing gives."""
+        """Held-out accuracy at the end, from 0 to 1; that of guessing if the variant diverged."""
         return self.rows[-1].validation_accuracy if self.finished else 1 / len(dataset.class_names)
 
     def training_loss(self) -> float:
-        """Mean training loss over the last tenth of the steps or a little more: whole rows of the history."""
+        """Mean training loss over the rows of the history in the last tenth of the steps."""
         last = self.rows[-1].step
         steps = [row.step - before for row, before in zip(self.rows, [0, *(r.step for r in self.rows)], strict=False)]
         late = [(row.loss, n) for row, n in zip(self.rows, steps, strict=True) if row.step > 0.9 * last]
@@ -72,10 +72,10 @@ class VariantOutcome:
 
 @dataclass(frozen=True)
 class TrainingComparison:
-    """One comparison: its flags, its variants, and what to say about their outcomes.
+    """One comparison: its flags, its variants, and how their outcomes are reported.
 
-    `measured` gives a finished variant's cells by column, the same columns for every variant; `finding` says in sentences what
-    the outcomes show, computed from them.
+    `measured` returns a finished variant's cells by column, the same columns for all; `finding` states in sentences what
+    the outcomes show.
     """
 
     title: str
@@ -88,9 +88,9 @@ class TrainingComparison:
 
 
 def train(variant: TrainingVariant, dataset: Dataset, folder: Path) -> VariantOutcome:
-    """Train `variant` in the run folder `folder`, or go on with it. A variant that diverges is an outcome, not an error."""
+    """Train `variant` in the run folder `folder`, or resume it. Divergence is an outcome, not an error."""
     if variant.recipe.held_out and not len(variant.held_out(dataset)):
-        raise UsageError(f"{dataset.name} has {len(dataset.train)} training pictures: too few to hold some out")
+        raise UsageError(f"{dataset.name} has {len(dataset.train)} training images: too few to hold any out")
     try:
         figures = run.train(variant.network, dataset, variant.recipe, folder)
     except Diverged as error:
@@ -100,7 +100,7 @@ def train(variant: TrainingVariant, dataset: Dataset, folder: Path) -> VariantOu
 
 
 def history(path: Path) -> list[HistoryRow]:
-    """The rows of a history.csv. Raises InputMissing, or InputError where it is damaged."""
+    """The rows of a history.csv. Raises InputMissing, or InputError if it is damaged."""
     try:
         lines = list(csv.DictReader(path.read_text().splitlines()))
         return [
@@ -114,21 +114,21 @@ def history(path: Path) -> list[HistoryRow]:
 
 
 def margin(a: float, b: float, *, n: int) -> float:
-    """Half the 95 % interval of the difference of two shares, each of `n` pictures: less than that may be chance.
+    """Half the width of the 95 % interval of the difference between two fractions, each of `n` images.
 
-    As if the two had seen different pictures; they see the same ones, so it is on the wide side.
+    Wald's interval for independent samples; as both see the same images, it is too wide rather than too narrow.
     """
     return 1.96 * math.sqrt((a * (1 - a) + b * (1 - b)) / n)
 
 
 def against(a: float, b: float, *, n: int) -> str:
-    """How the accuracy `a` compares with `b`, each on `n` pictures: "1.20 points above", or that it may be chance."""
+    """The accuracy `a` against `b`, each on `n` images: "1.20 points above", or level within chance."""
     points, chance = 100 * (a - b), 100 * margin(a, b, n=n)
     if abs(points) <= chance:
         return f"level within chance ({points:+.2f} points, 95 % margin {chance:.2f}) with"
     return f"{abs(points):.2f} points {'above' if points > 0 else 'below'}"
 
 
-def percent(share: float) -> str:
-    """As the tables have it: 98.90 %."""
-    return f"{100 * share:.2f} %"
+def percent(fraction: float) -> str:
+    """A `fraction` from 0 to 1 as the tables print it: 98.90 %."""
+    return f"{100 * fraction:.2f} %"

@@ -1,4 +1,4 @@
-"""The narrow network against the wide one: what a step teaches, and what it costs."""
+"""A narrow network against a wide one: accuracy per step, and time per step."""
 
 import argparse
 
@@ -15,7 +15,7 @@ def add_flags(flags: argparse.ArgumentParser) -> None:
 
 
 def variants(flags: argparse.Namespace) -> list[TrainingVariant]:
-    # Nothing is held out: a validation would count as a step's cost, and in the first epoch every picture is new anyway.
+    # Nothing is held out: a validation would add to the time of a step, and in the first epoch every image is new.
     given = {"steps": flags.steps, "seed": flags.seed, "log_every": min(10, max(flags.steps // 3, 1))}
     return [
         TrainingVariant.of(name, name, recipe_book.recipe(name, "documented", data=flags.data), **given)
@@ -24,7 +24,7 @@ def variants(flags: argparse.Namespace) -> list[TrainingVariant]:
 
 
 def ms_a_step(rows: tuple[HistoryRow, ...]) -> float:
-    """Milliseconds a step takes, from the first row on: the steps before it compile the network."""
+    """Milliseconds per step, from the first row on: the steps before it compile the network."""
     first, last = rows[0], rows[-1]
     if first is last:
         return 1000 * last.seconds / last.step
@@ -42,7 +42,7 @@ def measured(outcome: VariantOutcome, dataset: Dataset) -> dict[str, str]:
 
 def finding(outcomes: list[VariantOutcome], dataset: Dataset) -> str:
     if gone := [o.variant.name for o in outcomes if not o.finished]:
-        return f"{' and '.join(gone)} diverged, so there is nothing to hold the other against."
+        return f"{' and '.join(gone)} diverged: nothing to compare."
     narrow, wide = outcomes
     n = narrow.variant.recipe.batch * narrow.variant.recipe.log_every
     ahead = "; ".join(
@@ -54,9 +54,9 @@ def finding(outcomes: list[VariantOutcome], dataset: Dataset) -> str:
     reached = next((row for row in wide.rows if row.accuracy >= goal.accuracy), None)
     catches_up = f"first at step {reached.step:,}, after {reached.seconds:.1f} s" if reached else "nowhere"
     return (
-        f"In training accuracy, {WIDE} against {NARROW} is: {ahead} it. A step takes it {cost[0]:.1f} ms and the narrow one "
-        f"{cost[1]:.1f} ms, {cost[0] / cost[1]:.1f} times as long. What {NARROW} has at step {goal.step:,}, after "
-        f"{goal.seconds:.1f} s ({percent(goal.accuracy)}), {WIDE} has {catches_up}."
+        f"Training accuracy of {WIDE}: {ahead} {NARROW}. A step takes {WIDE} {cost[0]:.1f} ms and {NARROW} "
+        f"{cost[1]:.1f} ms, a ratio of {cost[0] / cost[1]:.1f}. {NARROW} has {percent(goal.accuracy)} "
+        f"at step {goal.step:,}, after {goal.seconds:.1f} s; {WIDE} has that {catches_up}."
     )
 
 
@@ -70,7 +70,8 @@ COMPARISON = TrainingComparison(
     about=(
         f"`{NARROW}` (6 and 16 kernels, 120 neurons) against `{WIDE}` (32 and 64 kernels, 1,024 neurons), both by the "
         "documented recipe. The document claims that more kernels and neurons learn in fewer steps, and that each step costs "
-        "more. A training accuracy is the mean of the batches since the row before in history.csv, each judged before its step."
+        "more. A training accuracy is the mean over the batches since the previous row of history.csv, each "
+        "measured before its step."
     ),
     curve="accuracy",
     add_flags=add_flags,

@@ -64,8 +64,8 @@ def test_the_page_names_the_best_and_the_circumstances(optimizers):
     best = max(cells(done.stdout), key=lambda row: float(row["held-out accuracy (n = 200)"][:-2]))
     assert f"in order: {best['variant']} {best['held-out accuracy (n = 200)']}" in page
     assert done.stdout in (folder / "optimizers.md").read_text()
-    assert "Data: digits, 997 pictures to train on, the last 200 of the training split held out" in page
-    assert re.search(r"Machine: .*python 3.*keras 3.*the test split chooses nothing here\. One run each, seed 0\. $", page)
+    assert "Data: digits, 997 training images and 200 held out for the accuracy" in page
+    assert re.search(r"Machine: .*python 3.*keras 3.*the test split is not used\. One run each, seed 0\. $", page)
     assert (folder / "optimizers.png").read_bytes().startswith(b"\x89PNG")
 
 
@@ -98,7 +98,7 @@ def test_relu_is_tried_at_the_unchanged_rate_and_below_with_its_dead_units(activ
     assert [of for _, of in dead] == [6, 16, 120, 80]
     assert last["dead units"] == f"{100 * sum(n for n, _ in dead) / 222:.2f} %"
     page = unwrapped(folder / "activations.md")
-    assert re.search(r" relu-0\.001 (diverged|reaches) .* at the unchanged rate the swap does not help here", page)
+    assert re.search(r" relu-0\.001 (diverged|reaches) .* at the unchanged rate ReLU does not help", page)
     assert (folder / "activations.png").exists()
 
 
@@ -111,7 +111,7 @@ def test_the_widths_are_compared_at_the_same_steps_and_by_the_time_of_one(widths
             assert row[f"training accuracy at step {r.step}"] == f"{100 * r.accuracy:.2f} %"
         assert row["milliseconds a step"] == f"{1000 * (rows[-1].seconds - rows[0].seconds) / 4:.1f}"
     assert [row["parameters"] for row in cells(done.stdout)] == ["97,982", "3,274,634"]
-    assert "Data: digits, 1,197 pictures to train on; the test" in unwrapped(folder / "widths.md")
+    assert "Data: digits, 1,197 training images; the test" in unwrapped(folder / "widths.md")
 
 
 def test_the_same_command_again_trains_nothing_and_says_the_same(widths):
@@ -132,7 +132,7 @@ def test_other_variants_in_the_folder_are_refused(widths):
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        (("optimizers", "--steps", "3", "--epochs", "1"), "--epochs and --steps say the same thing twice; give one"),
+        (("optimizers", "--steps", "3", "--epochs", "1"), "--epochs and --steps both set the length; give one"),
         (("activations", "--steps", "-1"), "--steps -1 is out of range"),
         (("widths", "--seed", "-1"), "--seed -1 is out of range"),
     ],
