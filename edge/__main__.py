@@ -1,4 +1,4 @@
-"""python -m edge: does this device answer as the model promises, and is it fit to?"""
+"""python -m edge: verify, time, install and roll back models on this device, and examine the device itself."""
 
 import argparse
 import sys
@@ -10,17 +10,19 @@ from edge.store import lifecycle
 
 
 def main() -> int:
-    what = "Check, time, install and take back models on this device."
+    what = "Verify, time, install and roll back models on this device."
     parser = argparse.ArgumentParser(prog="python -m edge", description=what)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    verify = commands.add_parser("verify", help="replay the pictures a model carries and compare the answers")
+    verify = commands.add_parser("verify", help="replay the images that a model carries and compare the outputs")
     verify.add_argument("model", metavar="MODEL", help="an edgeproof model")
     verify.add_argument("--engine", metavar="NAME", help="litert-c, litert, tflite-runtime or onnxruntime")
-    verify.add_argument("--trust", action="store_true", help="vouch for the model, so that litert-c may run it")
+    verify.add_argument(
+        "--trust", action="store_true", help="allow litert-c, which skips structure checks; for models you trust"
+    )
     verify.set_defaults(run=_verify)
     examine = commands.add_parser("doctor", help="is this device fit to run edgeproof, and what should its owner do?")
     doctor.add_flags(examine)
-    time = commands.add_parser("bench", help="how long does this device take for an answer, and each part of the way?")
+    time = commands.add_parser("bench", help="how long does this device take for an answer, and for each stage of it?")
     command.add_flags(time)
     lifecycle.add_commands(commands)
     flags = parser.parse_args()
@@ -29,12 +31,12 @@ def main() -> int:
 
 def _verify(flags: argparse.Namespace) -> int:
     ready = predictor.load(flags.model, engine_name=flags.engine, trusted=flags.trust)
-    ready.artifact.manifest()  # raises where the two accounts disagree
+    ready.artifact.manifest()  # raises if manifest and contract disagree
     replay = selftest.replay(ready)
     if not replay.n_goldens:
         raise errors.ModelError(f"{flags.model}: carries no goldens to test itself with")
-    here = host.read()
-    where = f"{ready.engine.name} {ready.engine.version}, {ready.engine.kernels} kernels, {here.cpu_model}, {here.machine}"
+    device = host.read()
+    where = f"{ready.engine.name} {ready.engine.version}, {ready.engine.kernels} kernels, {device.cpu_model}, {device.machine}"
     if not replay.passed:
         raise errors.Refused(f"{flags.model}: {replay.first_difference}; {where}")
     print(f"{flags.model}: passed: {replay.n_goldens} pictures, {replay.n_exact} bit for bit ({where})")

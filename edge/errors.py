@@ -100,6 +100,11 @@ def missing(path: str, error: OSError) -> InputMissing:
     return InputMissing(one_line(f"{path}: {error.strerror or error}"))
 
 
+def unwritable(path: str, error: OSError) -> StorageError:
+    """The error for a file that could not be written."""
+    return StorageError(one_line(f"{path}: cannot be written: {error.strerror or error}"))
+
+
 def say(program: str, text: object) -> None:
     """One line on stderr, as every program of ours begins its own; no file name in `text` makes it two."""
     note(one_line(f"{program}: {text}"))

@@ -1,17 +1,17 @@
-"""Files that are whole or not there: written beside their place, flushed to the disk, then renamed."""
+"""Write files atomically: beside their place first, flushed to the disk, then renamed."""
 
 import contextlib
 import os
 
-from edge.errors import StorageError, one_line
+from edge import errors
 
 _PARTIAL = ".partial"
 
 
 def write_atomic(path: str, data: bytes) -> None:
-    """Put `data` at `path`, making the folder where needed; a crash leaves the old file or the new one, never half.
+    """Write `data` to `path`, making its folder if needed; a crash leaves the old file or the new one, never half.
 
-    Raises `StorageError` with the path and the system's reason; the partial file is removed.
+    Raises StorageError with the path and the system's reason; the partial file is then removed.
     """
     folder, name = os.path.split(os.path.abspath(path))
     partial = os.path.join(folder, f".{name}.{os.getpid()}{_PARTIAL}")
@@ -24,14 +24,14 @@ def write_atomic(path: str, data: bytes) -> None:
         os.replace(partial, path)
         sync_folder(folder)  # the rename itself must reach the disk too
     except OSError as error:
-        raise StorageError(one_line(f"{path}: cannot be written: {error.strerror or error}")) from None
+        raise errors.unwritable(path, error) from None
     finally:
         if os.path.exists(partial):
             os.unlink(partial)
 
 
 def sync_folder(folder: str) -> None:
-    """Flush to the disk which names `folder` holds. Raises OSError."""
+    """Flush the directory entries of `folder` to the disk. Raises OSError."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -40,10 +40,10 @@ def sync_folder(folder: str) -> None:
 
 
 def clear_partials(folder: str) -> None:
-    """Remove from `folder` what killed processes left there half written; a living process's files stay.
+    """Remove the partial files that killed processes left in `folder`; those of living processes stay.
 
-    Called before this process writes there: a file that bears its number is then a dead namesake's. What cannot be
-    listed or removed is left.
+    Call it before this process writes there: a file with its process id is then an earlier process's. What cannot be
+    listed or removed stays.
     """
     try:
         names = os.listdir(folder)
@@ -51,18 +51,18 @@ def clear_partials(folder: str) -> None:
         return
     for name in names:
         process = name.removesuffix(_PARTIAL).rpartition(".")[2]
-        if name.startswith(".") and name.endswith(_PARTIAL) and process.isdecimal() and _is_gone(int(process)):
+        if name.startswith(".") and name.endswith(_PARTIAL) and process.isdecimal() and _has_ended(int(process)):
             with contextlib.suppress(OSError):
                 os.unlink(os.path.join(folder, name))
 
 
-def _is_gone(process: int) -> bool:
+def _has_ended(process: int) -> bool:
     if process == os.getpid():
         return True
     if os.name != "posix":
-        return False  # elsewhere signal 0 is no question
+        return False  # elsewhere signal 0 is not a question
     try:
         os.kill(process, 0)
     except (OSError, OverflowError) as error:
-        return isinstance(error, ProcessLookupError)  # the others: another user's process, no process's number
+        return isinstance(error, ProcessLookupError)  # else another user's process, or not a process id
     return False

@@ -134,7 +134,7 @@ def choose(figures: dict[str, LatencySummary]) -> tuple[str | None, str]:
 
 def _load(path: str, flags: argparse.Namespace) -> Predictor:
     ready = predictor.load(path, engine_name=flags.engine, threads=flags.threads, trusted=flags.trust)
-    ready.artifact.manifest()  # raises where the two accounts disagree
+    ready.artifact.manifest()  # raises if manifest and contract disagree
     return ready
 
 

@@ -1,1 +1,1 @@
-"""Which machine this is, whether it is fit, and whether a model answers here as it should."""
+"""What this machine is, whether it is fit for edgeproof, and whether a model gives the expected answers on it."""

@@ -1,7 +1,7 @@
 """python -m edge doctor: is this device fit to run edgeproof, and what should its owner do?
 
-Each check is made from values (a Host, what is installed), so a made-up device can be examined too. Native libraries
-are tried in child processes: one that crashes or hangs is a finding, not the end of the examination.
+Each check is a function of values (a Host, the installed libraries), so that tests can examine a made-up device. Native
+libraries are tried in child processes: one that crashes or hangs is a finding, not the end of the examination.
 """
 
 import argparse
@@ -24,13 +24,13 @@ TIMEOUT_S = 60.0  # an import from a slow SD card takes its time
 TFLITE = "pip install tflite-runtime 'numpy<2' (Python 3.11, glibc 2.34 or newer)"  # the only 32-bit Arm wheels
 SUPPLY = "use a stronger power supply and a short cable"
 COOLING = "give it a heat sink, a fan or a cooler place"
-# What bits 0 to 3 of the firmware's word say of now and bits 16 to 19 of earlier; either remedy may mend the middle two.
+# Bits 0 to 3 (now) and 16 to 19 (earlier) of the firmware's word, with the advice; either may help the middle two.
 THROTTLE = (("under-voltage", SUPPLY), ("frequency capped", ""), ("throttled", ""), ("soft temperature limit", COOLING))
 
 
 @dataclass(frozen=True)
 class Check:
-    """One question: what was found, and what the owner should do (empty when all is well)."""
+    """One question: what was found, and what the owner should do (empty if all is well)."""
 
     name: str
     status: Literal["ok", "warn", "fail"]
@@ -40,7 +40,7 @@ class Check:
 
 @dataclass(frozen=True)
 class Library:
-    """A runtime: its installed `version`, None without one, and why importing it failed, empty where it did not."""
+    """A library: its installed `version`, None if it is not installed, and why importing it failed, empty if it did not."""
 
     title: str
     package: str
@@ -49,7 +49,7 @@ class Library:
 
 
 def examine(device: Host) -> Iterator[Check]:
-    """Every check of the device we are on."""
+    """Every check of this device."""
     litert = probe("LiteRT", package="ai-edge-litert", module="ai_edge_litert.interpreter")
     tflite = probe("tflite-runtime", package="tflite-runtime", module="tflite_runtime.interpreter")
     onnx = probe("ONNX Runtime", package="onnxruntime", module="onnxruntime")
@@ -60,7 +60,7 @@ def examine(device: Host) -> Iterator[Check]:
     if all(check.status == "fail" or check.found == "not installed" for check in engines):
         yield Check("engines", "fail", "none can be used", f"pip install ai-edge-litert, or on 32-bit Arm {TFLITE}")
     answer, failure = in_child("from edge.device import doctor; print(doctor.replay_shipped())")
-    advice = "mend the engines above, then reinstall edgeproof" if failure else ""
+    advice = "repair the engines above, then reinstall edgeproof" if failure else ""
     yield Check("shipped model", "fail" if failure else "ok", failure or answer, advice)
     yield pillow(probe("Pillow", package="pillow", module="PIL._imaging"))
     yield from (cpu(device), governor(device), temperature(device), throttling(device), memory(device))
@@ -82,7 +82,7 @@ def python(device: Host, tflite: Library) -> Check:
 
 def glibc(device: Host, litert: Library) -> Check:
     if device.glibc is None and device.kernel:
-        return Check("glibc", "warn", "none (musl?)", "the engines' wheels want glibc: use a Debian-based system")
+        return Check("glibc", "warn", "none (musl?)", "the engines' wheels need glibc: use a Debian-based system")
     # The wheels for aarch64 are tagged glibc 2.27; 2.1.0 needs 2.30, and all from 2.1.1 to 2.3.0 need 2.34.
     wanted = "2.30" if numbers(litert.version or "9", n=3) <= (2, 1, 0) else "2.34"
     if device.machine != "aarch64" or device.python_bits == 32 or numbers(device.glibc or "9") >= numbers(wanted):
@@ -109,7 +109,7 @@ def pillow(library: Library) -> Check:
     if library.version and not library.failure and numbers(library.version) >= (10, 3):
         return Check("Pillow", "ok", library.version)
     found = library.failure or library.version or "not installed"
-    return Check("Pillow", "warn", found, "JPEG and BMP want it: pip install --force-reinstall 'pillow>=10.3'")
+    return Check("Pillow", "warn", found, "JPEG and BMP need it: pip install --force-reinstall 'pillow>=10.3'")
 
 
 def cpu(device: Host) -> Check:
@@ -119,12 +119,12 @@ def cpu(device: Host) -> Check:
     wanted = {"aarch64": "asimddp", "x86_64": "avx2"}.get(device.machine or "")
     if features is None or wanted is None or wanted in features:
         return Check("cpu", "ok", found)
-    return Check("cpu", "warn", f"{found}, no {wanted}", "nothing to mend: int8 runs without it, slower")
+    return Check("cpu", "warn", f"{found}, no {wanted}", "nothing to do: int8 runs without it, but slower")
 
 
 def governor(device: Host) -> Check:
     speed = f", {device.frequency_mhz or '?'} of {device.max_frequency_mhz} MHz" if device.max_frequency_mhz else ""
-    # Under these drivers powersave is the everyday governor and still speeds up.
+    # Under these drivers powersave is the normal governor and still speeds up.
     if device.governor != "powersave" or device.frequency_driver in ("intel_pstate", "amd-pstate-epp"):
         return Check("governor", "ok", f"{device.governor or 'not readable'}{speed}")
     command = "echo performance | sudo tee /sys/devices/system/cpu/cpu*/cpufreq/scaling_governor"
@@ -140,13 +140,13 @@ def temperature(device: Host) -> Check:
 
 def throttling(device: Host) -> Check:
     word = (device.throttle_word or 0) | bool(device.under_voltage_alarm)
-    now, earlier = ([said for bit, said in enumerate(THROTTLE) if half >> bit & 1] for half in (word, word >> 16))
+    now, earlier = ([meaning for bit, meaning in enumerate(THROTTLE) if half >> bit & 1] for half in (word, word >> 16))
     if not now and not earlier:
         readable = device.throttle_word is not None or device.under_voltage_alarm is not None
         return Check("throttling", "ok", "none reported" if readable else "not readable")
     found = f"{'now' if now else 'earlier'}: {', '.join(name for name, _ in now or earlier)} (0x{word:x})"
-    remedies = [remedy for _, remedy in now or earlier if remedy] or [SUPPLY, COOLING]
-    return Check("throttling", "fail" if now else "warn", found, "; ".join(remedies))
+    advice = [advice for _, advice in now or earlier if advice] or [SUPPLY, COOLING]
+    return Check("throttling", "fail" if now else "warn", found, "; ".join(advice))
 
 
 def memory(device: Host) -> Check:
@@ -169,7 +169,7 @@ def storage(folder: str) -> Check:
 
 
 def probe(title: str, *, package: str, module: str) -> Library:
-    """What is installed as `package`, and whether its `module` imports."""
+    """The installed version of `package`, and whether its `module` imports."""
     try:
         return Library(title, package, metadata.version(package), in_child(f"import {module}")[1])
     except metadata.PackageNotFoundError:
@@ -177,26 +177,26 @@ def probe(title: str, *, package: str, module: str) -> Library:
 
 
 def numbers(version: str, *, n: int = 2) -> tuple[int, ...]:
-    """The first `n` numbers of a version, to compare with."""
+    """The first `n` numbers of a version, for comparison."""
     return tuple(int(part) for part in re.findall(r"\d+", version)[:n])
 
 
 def in_child(code: str) -> tuple[str, str]:
-    """What `code` prints in a Python of its own, and why it failed: one line, empty where it did not."""
+    """What `code` prints in a Python process of its own, and why it failed: one line, empty if it did not."""
     try:
         done = child.run([sys.executable, "-c", code], timeout_s=TIMEOUT_S)
     except subprocess.TimeoutExpired:
         return "", f"no answer within {TIMEOUT_S:.0f} s"
     if done.returncode < 0:
         return "", f"crashed: {signal.strsignal(-done.returncode)}"
-    said = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1].removeprefix("edge.errors.")
-    return done.stdout.strip(), errors.one_line(said) if done.returncode else ""
+    reason = child.last_line(done, default=f"exit code {done.returncode}").removeprefix("edge.errors.")
+    return done.stdout.strip(), errors.one_line(reason) if done.returncode else ""
 
 
 def replay_shipped() -> str:
-    """One line on the model that came with edgeproof. Raises ToolchainError where its seal or an answer is wrong."""
+    """One line on the model that came with edgeproof. Raises ToolchainError if its seal or an answer is wrong."""
     ready = predictor.load(locate.shipped_model(), trusted=True)
-    ready.artifact.manifest()  # raises where the two accounts disagree
+    ready.artifact.manifest()  # raises if manifest and contract disagree
     replay = selftest.replay(ready)
     if replay.first_difference:
         raise errors.Refused(replay.first_difference)
@@ -210,7 +210,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
 
 
 def main(flags: argparse.Namespace) -> int:
-    """Examine this device and print the findings; 1 where a check failed, else 0."""
+    """Examine this device and print the findings; 1 if a check failed, else 0."""
     checks = list(examine(device := read()))
     failed, warned = (sum(check.status == status for check in checks) for status in ("fail", "warn"))
     if flags.json:

@@ -1,6 +1,6 @@
 """What machine is this? Read from /proc, /sys and /etc, so that a figure or an advice names its circumstances.
 
-Every path is taken below `root`, so a test can hand over a made-up device. What cannot be read is None, never a guess.
+Every path is below `root`, so that a test can pass a made-up device. What cannot be read is None, never a guess.
 """
 
 import glob
@@ -10,7 +10,7 @@ import re
 import sys
 from dataclasses import asdict, dataclass
 
-# What int8 kernels look for: multiply-add of bytes on x86, SIMD and dot products on Arm (neon is 32-bit Arm's asimd).
+# Features that int8 kernels use: multiply-add of bytes on x86, SIMD and dot products on Arm (neon is 32-bit Arm's asimd).
 INT8_FEATURES = ("avx2", "avx512_vnni", "avx_vnni", "neon", "asimd", "asimddp", "i8mm")
 
 # /proc/cpuinfo gives Arm's own cores (implementer 0x41) by number only.
@@ -30,7 +30,7 @@ _ARM_CORES = {
 class Host:
     """One machine at one moment. Frequencies and the governor are those of its fastest core."""
 
-    machine: str | None  # x86_64, aarch64, armv7l: the kernel's word, even where Python is a 32-bit one
+    machine: str | None  # x86_64, aarch64, armv7l: the kernel's, even if Python is 32-bit
     python_bits: int
     python: str
     cpu_model: str | None
@@ -45,25 +45,25 @@ class Host:
     frequency_mhz: int | None
     max_frequency_mhz: int | None
     temperature_c: float | None
-    throttle_word: int | None  # Raspberry Pi: bits 0-3 now, 16-19 earlier (edge/bench/protocol.py says since when)
-    under_voltage_alarm: bool | None  # Raspberry Pi: within the last seconds; a Pi 5 may have this one alone
+    throttle_word: int | None  # Raspberry Pi: bits 0-3 now, 16-19 earlier (since when: edge/bench/protocol.py)
+    under_voltage_alarm: bool | None  # Raspberry Pi: within the last seconds; a Pi 5 may have only this one
     memory_mib: int | None
     available_memory_mib: int | None
 
     def as_dict(self) -> dict[str, object]:
-        """The fields by name, as JSON takes them."""
+        """The fields by name, for JSON."""
         return asdict(self)
 
 
 def read(root: str = "/") -> Host:
-    """The machine whose files lie below `root`, and the Python that is running."""
+    """The machine whose files are below `root`, and the running Python."""
     cpuinfo = _text(root, "proc/cpuinfo") or ""
     meminfo = _text(root, "proc/meminfo") or ""
     features = re.findall(r"^(?:flags|Features)\s*:(.*)", cpuinfo, re.M)
     cores = _folders(root, "sys/devices/system/cpu/cpu[0-9]*/cpufreq")
     fastest = max(cores, key=lambda core: _number(_text(core, "cpuinfo_max_freq")) or 0, default="")
     board = _text(root, "proc/device-tree/model") or _first(r"^Model\s*:\s*(.+)", cpuinfo)
-    firmware = _folders(root, "sys/devices/platform/soc*/soc*:firmware")  # a Pi 5 puts an address behind each soc
+    firmware = _folders(root, "sys/devices/platform/soc*/soc*:firmware")  # a Pi 5 adds an address to each soc
     monitors = [chip for chip in _folders(root, "sys/class/hwmon/hwmon*") if _text(chip, "name") == "rpi_volt"]
     alarm = _number(_text(monitors[0], "in0_lcrit_alarm")) if monitors else None
     return Host(
@@ -82,7 +82,7 @@ def read(root: str = "/") -> Host:
         frequency_mhz=_thousands(_text(fastest, "scaling_cur_freq")),
         max_frequency_mhz=_thousands(_text(fastest, "cpuinfo_max_freq")),
         temperature_c=_temperature_c(root),
-        # "50005" or "0x50005". A kernel that would rather we read the alarm below says so in its log, once.
+        # "50005" or "0x50005". A kernel that recommends the alarm below instead logs that once.
         throttle_word=next((_number(_text(folder, "get_throttled"), base=16) for folder in firmware), None),
         under_voltage_alarm=None if alarm is None else bool(alarm),
         memory_mib=_mib("MemTotal", meminfo),
@@ -91,7 +91,7 @@ def read(root: str = "/") -> Host:
 
 
 def _text(folder: str, path: str) -> str | None:
-    # sysfs may refuse a read (a sensor asleep); the device tree ends its strings with a NUL.
+    # sysfs may refuse a read (a sensor that sleeps); device-tree strings end with a NUL.
     if not folder:
         return None
     try:
@@ -118,8 +118,8 @@ def _thousands(text: str | None) -> int | None:
 
 
 def _first(pattern: str, text: str) -> str | None:
-    found = re.search(pattern, text, re.M)
-    return found[1].strip() if found else None
+    match = re.search(pattern, text, re.M)
+    return match[1].strip() if match else None
 
 
 def _mib(name: str, meminfo: str) -> int | None:
@@ -135,7 +135,7 @@ def _cpu_model(cpuinfo: str) -> str | None:
 
 
 def _temperature_c(root: str) -> float | None:
-    # The hottest zone of the processor, or of all where none says it is the processor's; chargers and radios run hot.
+    # The hottest zone of the processor, or of all if none is named as such; chargers and radios run hot.
     zones = [(_text(z, "type") or "", _number(_text(z, "temp"))) for z in _folders(root, "sys/class/thermal/thermal_zone*")]
     sound = [(kind, milli / 1000) for kind, milli in zones if milli is not None and -40_000 < milli < 150_000]
     own = [celsius for kind, celsius in sound if re.search("cpu|soc|core|pkg", kind)]

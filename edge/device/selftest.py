@@ -1,17 +1,17 @@
-"""Replay an artifact's goldens: does this device give the answers a healthy one gives?"""
+"""The self-test: replay an artifact's goldens and compare with the expected outputs."""
 
 import struct
 
 from edge.errors import ModelError
 from edge.predictor import Predictor
 
-# What an artifact allows that says nothing: between kernels a float differs in its last digits, an int8 by a step.
+# Tolerances of an artifact that states none: between kernels a float differs in its last digits, an int8 by one step.
 INT8_STEPS = 1.0
 FLOAT_DIFFERENCE = 1e-3
 
 
 class Replay:
-    """`n_goldens` pictures replayed; `n_exact` outputs equal to the last bit; `first_difference` one line, or None."""
+    """`n_goldens` images were replayed, `n_exact` outputs are equal bit for bit; `first_difference` is one line, or None."""
 
     __slots__ = ("first_difference", "n_exact", "n_goldens")
 
@@ -20,27 +20,27 @@ class Replay:
 
     @property
     def passed(self) -> bool:
-        """No output was further off than the tolerance."""
+        """Whether no output differs by more than the tolerance."""
         return self.first_difference is None
 
 
 def replay(predictor: Predictor) -> Replay:
-    """Run every golden of the predictor's artifact and compare with what is expected.
+    """Run every golden of the predictor's artifact and compare the outputs with the expected ones.
 
-    Raises ModelError where the model answers with more or fewer bytes than its contract says.
+    Raises ModelError if an output has more or fewer bytes than the contract says.
     """
     n_exact, first = 0, None
     goldens = predictor.artifact.goldens()
     int8 = predictor.contract.output_dtype == "int8"
     tolerance = predictor.artifact.golden_tolerance() or (INT8_STEPS if int8 else FLOAT_DIFFERENCE)
     unpack = struct.Struct(f"<{predictor.contract.n_classes}{'b' if int8 else 'f'}").unpack
-    for number, (pixels, wanted) in enumerate(goldens):
-        found = predictor.engine.run(pixels)
-        if len(found) != len(wanted):
-            raise ModelError(f"{predictor.artifact.path}: answers {len(found)} bytes; its contract says {len(wanted)}")
-        n_exact += found == wanted
-        # Written so that nan, which is not within anything, counts as different.
-        within = all(abs(f - w) <= tolerance for f, w in zip(unpack(found), unpack(wanted), strict=True))
+    for number, (pixels, expected) in enumerate(goldens):
+        output = predictor.engine.run(pixels)
+        if len(output) != len(expected):
+            raise ModelError(f"{predictor.artifact.path}: answers {len(output)} bytes; its contract says {len(expected)}")
+        n_exact += output == expected
+        # `<=`, so that nan counts as different.
+        within = all(abs(o - e) <= tolerance for o, e in zip(unpack(output), unpack(expected), strict=True))
         if not within and first is None:
-            first = f"picture {number}: expected {unpack(wanted)}, got {unpack(found)}, tolerance {tolerance}"
+            first = f"picture {number}: expected {unpack(expected)}, got {unpack(output)}, tolerance {tolerance}"
     return Replay(n_goldens=len(goldens), n_exact=n_exact, first_difference=first)

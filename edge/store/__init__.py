@@ -1,1 +1,1 @@
-"""Models that arrive on a device: tried in a child process, kept, made current by one rename, taken back."""
+"""Models on a device: tried in a child process, installed, made current by one rename, rolled back."""

@@ -1,7 +1,7 @@
-"""python -m edge install, rollback, list, start: a new model answers once it has proved itself, and the one before stays.
+"""python -m edge install, rollback, list, start: a new model becomes current once it is verified; the one before stays.
 
-A model is verified in a child process before anything is written (edge/store/sandbox.py), put beside the others
-and made current by one rename (edge/store/models.py). `edge-predict` only ever reads.
+A model is verified in a child process before anything is written (edge/store/sandbox.py), stored beside the others, and
+made current by one rename (edge/store/models.py). `edge-predict` only reads.
 """
 
 import argparse
@@ -14,48 +14,48 @@ from edge.store import models, sandbox
 from edge.store.models import Entry
 
 CODES = """\
-exit codes: 0 done, and the model that answers from now on was verified; 1 a test picture is answered wrongly, or there is
-nothing to go back to; 2 usage; 65 not a key; 66 no such file, or not readable; 69 the engine for this kind of model is not
-installed, or model-signing; 71 out of memory; 74 the store cannot be written; 78 the model is damaged, crashes, hangs, is
-not what its contract says, or not signed as required; 130 interrupted. After any but 0 the model that was current still is.
+exit codes: 0 done, and the model that answers from now on is verified; 1 the self-test fails, or there is no model to go
+back to; 2 usage; 65 not a key; 66 no such file, or not readable; 69 the engine for this kind of model, or model-signing, is
+not installed; 71 out of memory; 74 the store cannot be written; 78 the model is damaged, crashes, hangs, contradicts its
+contract, or is not signed as required; 130 interrupted. After any code but 0 the current model is the same as before.
 """
 LIST_CODES = """\
-exit codes: 0 listed, damaged models too, as only seals are verified; 2 usage; 66 not readable; 74 the store cannot be read.
+exit codes: 0 listed, damaged models included; 2 usage; 66 not readable; 74 the store cannot be read. Only seals are checked.
 """
 
 
 def install(path: str, *, store: str, key: str | None = None) -> str:
-    """Make the model in the file `path` the current one of the folder `store`; what happened, in one line.
+    """Make the model in the file `path` the current one of the folder `store`; returns one line to print.
 
-    With `key`, a public key's file, only if it is signed with the private half. If anything is raised, the model before is
-    still current.
+    With `key`, the file of a public key, only if the model is signed with its private half. If anything is raised, the model
+    before is still current.
     """
     model = artifact.read(path)
     if key:
         from edge.store import signature
 
         signature.verify(path, model.data, key=key)
-    shown = sandbox.run_in_child(model)
+    verdict = sandbox.run_in_child(model)
     new = Entry.of(model)
     with models.locked(store):
         models.collect_garbage(store)
         before = models.known_models(store)
         try:
-            if not _is_whole(new, store):
+            if not _is_intact(new, store):
                 models.put(store, new, model.data)
             models.set_current(store, [new, *(entry for entry in before if entry != new)])
         finally:
             models.collect_garbage(store)
     if before[:1] == [new]:
-        return f"{new}: was current already: {shown}"
-    return f"{new}: installed, and current: {shown}; before it: {before[0] if before else _shipped_name()}"
+        return f"{new}: was current already: {verdict}"
+    return f"{new}: installed, and current: {verdict}; before it: {before[0] if before else _shipped_name()}"
 
 
 def rollback(*, store: str) -> str:
-    """Make the model before the current one current again, once it has proved itself; what happened, in one line.
+    """Make the model before the current one current again, once it is verified; returns one line to print.
 
-    Behind the first installed model stands the one that came with edgeproof. Raises Refused where nothing is installed,
-    ModelError where nothing before is good; nothing has changed then.
+    Before the first installed model comes the one that came with edgeproof. Raises Refused if nothing is installed, and
+    ModelError if no model before is good; nothing has changed then.
     """
     if not _has_current(store):
         raise Refused(f"nothing to go back to: nothing is installed in {one_line(store)}")
@@ -67,17 +67,17 @@ def rollback(*, store: str) -> str:
 
 
 def start(*, store: str, after: int = 3) -> str:
-    """For a boot service: verify the current model; after `after` starts in a row that found it failing, go back.
+    """For a boot service: verify the current model; after `after` failing starts in a row, roll back.
 
-    Only a model with the same labels takes over, because one of another task would answer, and wrongly. A failure is
-    counted and raised. Where no other model is good it is raised every time, and edge-predict refuses the failing one.
-    A file that the disk does not give is a failure like a damaged one. A model that may not be read, or that this device
-    cannot try just now, has not failed: that is raised and not counted. Nor is anything where the store cannot be written.
+    Only a model with the same labels takes over: one of another task would give wrong answers. A failure is counted and
+    raised. If no other model is good, it is raised at every start, and edge-predict refuses the failing model. A file that
+    cannot be read from the disk has failed, like a damaged one. A model without read permission, or one that this device
+    cannot try now, has not failed: that is raised and not counted. Nothing is counted if the store cannot be written.
     """
     with contextlib.ExitStack() as stack:
         uncounted, current = "", None
         try:
-            if os.path.isdir(store):  # or it would be made
+            if os.path.isdir(store):  # locking would make it
                 stack.enter_context(models.locked(store))
                 models.collect_garbage(store)
         except StorageError as error:
@@ -86,9 +86,9 @@ def start(*, store: str, after: int = 3) -> str:
             return f"nothing is installed; {_shipped_name()}: passed: {sandbox.run_in_child(models.shipped())}"
         try:
             current = _current(store)
-            shown = sandbox.run_in_child(current.read(store))
+            verdict = sandbox.run_in_child(current.read(store))
         except (EngineMissing, InputMissing, OutOfMemory, StorageError):
-            raise  # the device or a permission is at fault, and going back would not mend it
+            raise  # the device or a permission is at fault: a rollback would not help
         except ToolchainError as error:
             count = models.failures(store) + 1
             if uncounted or count < after:
@@ -96,16 +96,16 @@ def start(*, store: str, after: int = 3) -> str:
                 counted = f"failure {count} of {after}, then the model before takes over"
                 raise type(error)(f"{error}; {_not_counted(uncounted) if uncounted else counted}") from None
             errors.say("edge", f"{error}; failure {count}, going back")
-            meant = current or next(iter(models.known_models(store)), None)
-            return _go_back(store, current, labels=meant.labels if meant else "")
+            intended = current or next(iter(models.known_models(store)), None)
+            return _go_back(store, current, labels=intended.labels if intended else "")
         uncounted = uncounted or _remember(store, 0)
         if uncounted:
             errors.say("edge", _not_counted(uncounted))
-        return f"{current}: current, passed: {shown}"
+        return f"{current}: current, passed: {verdict}"
 
 
 def listing(*, store: str) -> list[str]:
-    """A line an installed model, the current one first, read and its seal checked; or that there is none."""
+    """One line per installed model, its seal checked, the current one first; or a line that there is none."""
     if not _has_current(store):
         return [f"nothing is installed in {one_line(store)}: {_shipped_name()} answers"]
     try:
@@ -118,22 +118,22 @@ def listing(*, store: str) -> list[str]:
 
 
 def _go_back(store: str, failing: Entry | None, *, labels: str | None) -> str:
-    """Switch to the newest good model before `failing`, of those with `labels` if any are given."""
+    """Make the newest good model before `failing` current; with `labels`, only one with these labels."""
     before = [entry for entry in models.known_models(store) if entry != failing]
-    # Each with what it would have behind it; with nothing before it stands the model that came with edgeproof.
+    # Each with those before it; the last, with none, is the model that came with edgeproof.
     for entries in (before[n:] for n in range(len(before) + 1)):
         try:
             model = entries[0].read(store) if entries else models.shipped()
             if labels is not None and Entry.of(model).labels != labels:
-                raise ModelError(f"{model.path}: has other labels than the model it would stand in for")
-            shown = sandbox.run_in_child(model)
+                raise ModelError(f"{model.path}: has other labels than the model it would replace")
+            verdict = sandbox.run_in_child(model)
         except (InputMissing, StorageError):
             raise  # it may be good
         except ToolchainError as error:
             errors.say("edge", f"passed over: {error}")
             continue
         models.set_current(store, entries)
-        return f"{entries[0] if entries else _shipped_name()}: current again: {shown}"
+        return f"{entries[0] if entries else _shipped_name()}: current again: {verdict}"
     raise ModelError(f"no model before {failing or 'it'} is good: install one; python -m edge doctor examines the device")
 
 
@@ -149,14 +149,14 @@ def _has_current(store: str) -> bool:
 
 
 def _current(store: str) -> Entry:
-    """The current model. Raises ModelError where `current` is damaged, InputMissing where it may not be read."""
+    """The current model. Raises ModelError if `current` is damaged, InputMissing if it may not be read."""
     named = models.history(store)
     if not named:
         raise ModelError(f"{one_line(locate.current_file(store))}: names no model; {locate.RECOVERY_HINT}")
     return named[0]
 
 
-def _is_whole(entry: Entry, store: str) -> bool:
+def _is_intact(entry: Entry, store: str) -> bool:
     try:
         return bool(entry.read(store))
     except (InputMissing, ModelError):
@@ -164,7 +164,7 @@ def _is_whole(entry: Entry, store: str) -> bool:
 
 
 def _remember(store: str, failures: int) -> str:
-    """Keep the count; why that failed, or nothing."""
+    """Store the count; returns why that failed, or nothing."""
     try:
         models.set_failures(store, failures)
     except StorageError as error:
@@ -211,8 +211,8 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     back.set_defaults(run=lambda flags: _print(rollback(store=_store(flags))))
     listed = command("list", "list the installed models", LIST_CODES)
     listed.set_defaults(run=lambda flags: _print(*listing(store=_store(flags))))
-    boot = command("start", "for a boot service: verify the current model, and go back if it keeps failing")
-    boot.add_argument("--after", type=int, default=3, metavar="N", help="failing starts in a row until then (default: 3)")
+    boot = command("start", "for a boot service: verify the current model, and roll back if it keeps failing")
+    boot.add_argument("--after", type=int, default=3, metavar="N", help="failing starts in a row before that (default: 3)")
     boot.set_defaults(run=_start)
 
 

@@ -1,13 +1,13 @@
-"""The installed models: what lies where, and how it changes without ever being half changed.
+"""The installed models: the files of the store, and how they change atomically.
 
-    STORE/current                         a line a model, newest first: digest, file name, digest of the labels
-    STORE/models/<digest>/<file name>     the models those lines name; the next `install` or `start` clears any other
-    STORE/failures                        how many starts in a row found the first of them failing
-    STORE/lock                            held by whoever changes any of this
+    STORE/current                         one line per model, newest first: its seal, file name, digest of the labels
+    STORE/models/<seal>/<file name>       the models those lines name; `install` and `start` remove any other
+    STORE/failures                        how many starts in a row found the current model failing
+    STORE/lock                            locked by the command that changes any of this
 
-The first line of `current` is the model that answers, the others are what to go back to. It is a small file replaced by
-rename rather than a symlink: FAT has no symlinks, and so the model and its predecessors change together, in one sector.
-Behind the last of them stands the model that came with edgeproof.
+The first line of `current` is the model that answers, the others are those to roll back to; after the last comes the model
+that came with edgeproof. `current` is a small file replaced by rename rather than a symlink, because FAT has no symlinks,
+and because the model and its predecessors then change together, in one sector.
 """
 
 import contextlib
@@ -22,13 +22,13 @@ from edge import artifact, errors, files, locate
 from edge.artifact import Artifact
 from edge.errors import ModelError
 
-KEPT = 3  # the current model and two to go back to, so that updates do not fill the card
+MAX_MODELS = 3  # the current one and two to roll back to, so that updates do not fill the card
 
 _PLAIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_")
 
 
 class Entry(NamedTuple):
-    """An installed model: its digest (the seal), its file's name, and the digest of its labels."""
+    """An installed model: its seal, its file name, and the digest of its labels."""
 
     digest: str
     file_name: str
@@ -36,7 +36,7 @@ class Entry(NamedTuple):
 
     @classmethod
     def of(cls, model: Artifact) -> "Entry":
-        """The entry of a sealed model. Its own name, not its file's: that may hold what FAT or a line cannot."""
+        """The entry of a sealed model, named by its contract: its file name may hold what FAT or a line cannot."""
         assert model.contract
         name = "".join(c if c in _PLAIN else "_" for c in model.contract.name)[:100]
         labels = hashlib.sha256(model.members["labels.txt"]).hexdigest()[:16]
@@ -54,44 +54,44 @@ class Entry(NamedTuple):
 
 
 def history(store: str) -> list[Entry]:
-    """The models that `current` names, newest first; none where nothing is installed. Raises as `locate.read_current` does."""
+    """The models that `current` names, newest first; none if nothing is installed. Raises as `locate.read_current` does."""
     return [Entry(*row) for row in locate.read_current(store)]
 
 
 def known_models(store: str) -> list[Entry]:
-    """The models that `current` names and that are there, newest first; what one can go back to.
+    """The models that `current` names and that exist, newest first: those to roll back to.
 
-    Where `current` is damaged, or names a model that is gone, every other whole model in the store stands before them.
-    Raises InputMissing where `current` may not be read.
+    If `current` is damaged, or its first model is gone, every other intact model in the store comes before them. Raises
+    InputMissing if `current` may not be read.
     """
     try:
         named = history(store)
     except ModelError:
         return rollback_candidates(store, [])
-    there = [entry for entry in named if not _is_gone(entry.path(store))]
-    return there if there[:1] == named[:1] else [*rollback_candidates(store, named), *there]
+    existing = [entry for entry in named if not _is_absent(entry.path(store))]
+    return existing if existing[:1] == named[:1] else [*rollback_candidates(store, named), *existing]
 
 
 def rollback_candidates(store: str, named: list[Entry]) -> list[Entry]:
-    """The whole models in the store that are not among `named`, newest first."""
-    found = []
+    """The intact models in the store that are not among `named`, newest first."""
+    dated = []
     for digest in set(_digests(store)) - {entry.digest for entry in named}:
         folder = os.path.join(store, "models", digest)
         with contextlib.suppress(errors.ToolchainError, OSError):
             for name in os.listdir(folder):
                 entry = Entry.of(locate.read_installed(os.path.join(folder, name), digest))
-                found.append((os.stat(entry.path(store)).st_mtime, entry))
-    return [entry for _, entry in sorted(found, reverse=True)]
+                dated.append((os.stat(entry.path(store)).st_mtime, entry))
+    return [entry for _, entry in sorted(dated, reverse=True)]
 
 
 @contextlib.contextmanager
 def locked(store: str) -> Iterator[None]:
-    """The store for ourselves; waits for another process that changes it. Raises StorageError where it cannot be written."""
+    """Lock the store, waiting for another process that changes it. Raises StorageError if it cannot be written."""
     try:
         os.makedirs(store, exist_ok=True)
         lock = os.open(os.path.join(store, "lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     except OSError as error:
-        raise unwritable(store, error) from None
+        raise errors.unwritable(store, error) from None
     try:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -99,36 +99,36 @@ def locked(store: str) -> Iterator[None]:
             errors.say("edge", f"{store}: in use by another edge command; waiting for it")
             fcntl.flock(lock, fcntl.LOCK_EX)
         except OSError as error:  # a network disk without locks
-            raise unwritable(os.path.join(store, "lock"), error) from None
+            raise errors.unwritable(os.path.join(store, "lock"), error) from None
         yield
     finally:
         with contextlib.suppress(OSError):  # nothing was written through it
-            os.close(lock)  # and with it the lock, as for a process that is killed
+            os.close(lock)  # releases the lock, as the end of a killed process does
 
 
 def put(store: str, entry: Entry, data: bytes) -> None:
-    """Put the file of `entry` in its place, on the disk with all folders above it. Raises StorageError."""
+    """Write the file of `entry`, flushed to the disk with all folders above it. Raises StorageError."""
     files.write_atomic(entry.path(store), data)
     try:
         for folder in (os.path.join(store, "models"), store, os.path.dirname(os.path.abspath(store))):
             files.sync_folder(folder)
     except OSError as error:
-        raise unwritable(store, error) from None
+        raise errors.unwritable(store, error) from None
 
 
 def set_current(store: str, entries: list[Entry]) -> None:
-    """Make the first of `entries` current and the others what to go back to; of none, the model that came with edgeproof.
+    """Make the first of `entries` current and the others those to roll back to; with none, the shipped model answers.
 
-    Raises StorageError; what was current is again then.
+    Raises StorageError; the model before is then still current.
     """
     with contextlib.suppress(errors.StorageError):  # the next good start tries again
         set_failures(store, 0)
     path = locate.current_file(store)
     before = _content(path)
     try:
-        _replace(path, "".join(f"{' '.join(entry)}\n" for entry in entries[:KEPT]).encode("ascii"))
+        _replace(path, "".join(f"{' '.join(entry)}\n" for entry in entries[:MAX_MODELS]).encode("ascii"))
     except errors.StorageError:
-        # The rename may be done and only its flush have failed. What could not be read cannot be brought back.
+        # The rename may have succeeded and only its flush failed. What could not be read cannot be restored.
         if before is not None and _content(path) != before:
             with contextlib.suppress(errors.StorageError):
                 _replace(path, before)
@@ -136,7 +136,7 @@ def set_current(store: str, entries: list[Entry]) -> None:
 
 
 def collect_garbage(store: str) -> None:
-    """Remove what killed commands left, and the models that `current` does not name. Call it with the store held."""
+    """Remove what killed commands left, and the models that `current` does not name. The store must be locked."""
     _remove_partials(store, of=(".current.", ".failures."))
     for digest in _digests(store):
         _remove_partials(os.path.join(store, "models", digest), of=(".",))
@@ -145,14 +145,14 @@ def collect_garbage(store: str) -> None:
     except errors.ToolchainError:  # unread, it names nobody to spare
         return
     # Where `current` itself was damaged, the model it meant may be among those it does not name.
-    if named and _is_gone(named[0].path(store)):
+    if named and _is_absent(named[0].path(store)):
         return
     for digest in set(_digests(store)) - {entry.digest for entry in named}:
         shutil.rmtree(os.path.join(store, "models", digest), ignore_errors=True)
 
 
 def failures(store: str) -> int:
-    """How many starts in a row found the current model failing; 0 where that cannot be read."""
+    """How many starts in a row found the current model failing; 0 if that cannot be read."""
     try:
         with open(os.path.join(store, "failures"), "rb") as file:
             return int(file.read(10))
@@ -171,11 +171,7 @@ def set_failures(store: str, count: int) -> None:
     except FileNotFoundError:
         return
     except OSError as error:
-        raise unwritable(path, error) from None
-
-
-def unwritable(path: str, error: OSError) -> errors.StorageError:
-    return errors.StorageError(errors.one_line(f"{path}: cannot be written: {error.strerror or error}"))
+        raise errors.unwritable(path, error) from None
 
 
 def shipped() -> Artifact:
@@ -184,7 +180,7 @@ def shipped() -> Artifact:
 
 
 def _content(path: str) -> bytes | None:
-    """What the file holds; nothing where there is none, None where it cannot be read."""
+    """The content of the file; empty if there is none, None if it cannot be read."""
     try:
         with open(path, "rb") as file:
             return file.read()
@@ -194,8 +190,8 @@ def _content(path: str) -> bytes | None:
         return None
 
 
-def _is_gone(path: str) -> bool:
-    """Whether there is no such file. One that cannot be looked at is not gone."""
+def _is_absent(path: str) -> bool:
+    """Whether there is no such file. One that cannot be examined is not absent."""
     try:
         os.stat(path)
     except OSError as error:
@@ -211,12 +207,12 @@ def _replace(path: str, content: bytes) -> None:
         os.unlink(path)
         files.sync_folder(os.path.dirname(path))
     except OSError as error:
-        raise unwritable(path, error) from None
+        raise errors.unwritable(path, error) from None
 
 
 def _digests(store: str) -> list[str]:
-    """The folders in `models` that bear a digest. Nothing else there is ours, whatever $EDGEPROOF_STORE was set to, and
-    nothing behind a symbolic link: we make none."""
+    """The folders in `models` named by a digest. Nothing else there is ours, whatever $EDGEPROOF_STORE was set to, nor
+    anything behind a symbolic link: we make none."""
     models = os.path.join(store, "models")
     try:
         return [
@@ -227,8 +223,8 @@ def _digests(store: str) -> list[str]:
 
 
 def _remove_partials(folder: str, *, of: tuple[str, ...]) -> None:
-    # Not files.clear_partials, which spares a living process's: the store is held, so whoever wrote these is dead, even
-    # where a living process bears its number by now.
+    # Not files.clear_partials, which spares the files of living processes: the store is locked, so the process that wrote
+    # these has ended, even if a living process has its id by now.
     with contextlib.suppress(OSError):
         for name in os.listdir(folder):
             if name.startswith(of) and name.endswith(".partial"):

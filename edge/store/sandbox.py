@@ -1,7 +1,7 @@
-"""A model on trial: its structure verified and its own pictures replayed in a child process.
+"""Try a model in a child process: verify its structure and replay its goldens.
 
-A model that crashes its library, hangs or answers wrongly does so in the child; here that is one line. The child is
-given the bytes rather than the path, so what was tried is what the caller holds.
+A model that crashes its library, hangs or answers wrongly does so in the child, and the parent reports one line. The child
+gets the bytes rather than the path, so it tries exactly what the parent holds.
 """
 
 import os
@@ -23,15 +23,15 @@ _VERDICTS: dict[int, type[errors.ToolchainError]] = {
 
 
 def run_in_child(model: Artifact) -> str:
-    """Try `model` in a child process; what it showed, in words.
+    """Try `model` in a child process; returns the verdict of a model that passes, in words.
 
-    Raises ModelError where it crashes, hangs, or is not what its contract says, Refused where an answer is wrong, and
-    EngineMissing, OutOfMemory or StorageError where the device is at fault.
+    Raises ModelError if it crashes, hangs, or contradicts its contract, Refused if an answer is wrong, and EngineMissing,
+    OutOfMemory or StorageError if the device is at fault.
     """
     command = [sys.executable, "-m", "edge.store.sandbox", model.path]
-    house = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))  # where -m finds this very edge
+    parent = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))  # where -m finds this edge
     try:
-        done = child.run(command, input=model.data, timeout_s=TIMEOUT_S, cwd=house)
+        done = child.run(command, input=model.data, timeout_s=TIMEOUT_S, cwd=parent)
     except subprocess.TimeoutExpired:
         raise ModelError(f"{model.path}: gave no answer within {TIMEOUT_S:.0f} s when tried") from None
     except OSError as error:
@@ -42,15 +42,14 @@ def run_in_child(model: Artifact) -> str:
         raise errors.OutOfMemory(f"{model.path}: killed when tried, as for want of memory")
     if done.returncode < 0:
         raise ModelError(f"{model.path}: crashed when tried: {signal.strsignal(-done.returncode)}")
-    said = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
-    ours = said.startswith("edge: ") and done.returncode in _VERDICTS
-    if not ours:  # Python itself did not come up, say
-        raise errors.StorageError(errors.one_line(f"{model.path}: cannot be tried: {said}"))
-    raise _VERDICTS[done.returncode](said.removeprefix("edge: "))
+    reason = child.last_line(done, default=f"exit code {done.returncode}")
+    if not reason.startswith("edge: ") or done.returncode not in _VERDICTS:  # Python itself did not start, say
+        raise errors.StorageError(errors.one_line(f"{model.path}: cannot be tried: {reason}"))
+    raise _VERDICTS[done.returncode](reason.removeprefix("edge: "))
 
 
 def main() -> int:
-    """The child: the bytes on stdin, the name they go by as the argument; the verdict on stdout or stderr."""
+    """The child: the bytes on stdin, the path as the argument; the verdict on stdout or stderr."""
     path = sys.argv[1]
     model = artifact.parse(path, sys.stdin.buffer.read())
     try:
@@ -61,14 +60,14 @@ def main() -> int:
         raise errors.OutOfMemory(f"{model.path}: out of memory when tried") from None
     except OSError as error:
         raise errors.StorageError(errors.one_line(f"{model.path}: cannot be tried: {error}")) from None
-    except Exception as error:  # whatever it is, these bytes brought it about
+    except Exception as error:  # these bytes caused it, whatever it is
         raise ModelError(errors.one_line(f"{model.path}: fails when tried: {type(error).__name__}: {error}")) from None
     return 0
 
 
 def _tried(model: Artifact) -> str:
-    model.manifest()  # raises where the two accounts disagree
-    # First the engine that verifies the structure, then the one that will run it once it is installed.
+    model.manifest()  # raises if manifest and contract disagree
+    # First the engine that verifies the structure, then the one that runs it once it is installed.
     answers: dict[str, str] = {}
     for trusted in (False, True):
         ready = predictor.from_artifact(model, trusted=trusted)
@@ -84,13 +83,13 @@ def _tried(model: Artifact) -> str:
     return f"{replay.n_goldens} pictures: {', '.join(answers.values())}"
 
 
-def _compare(model: Artifact, found: contract.ModelContract) -> None:
-    """Raise ModelError where the model's own account is not its contract's: a prediction goes by the contract alone."""
+def _compare(model: Artifact, actual: contract.ModelContract) -> None:
+    """Raise ModelError if the model contradicts its contract: a prediction relies on the contract alone."""
     assert model.contract
-    told = model.contract.items()
+    claimed, items = model.contract.items(), actual.items()
     for key in ("height", "width", "channels", "input-dtype", "output-dtype", "output-scale", "output-zero-point", "classes"):
-        if found.items()[key] != told[key]:
-            raise ModelError(f"{model.path}: the contract says {key} {told[key]}, the model {found.items()[key]}")
+        if items[key] != claimed[key]:
+            raise ModelError(f"{model.path}: the contract says {key} {claimed[key]}, the model {items[key]}")
 
 
 if __name__ == "__main__":

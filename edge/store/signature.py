@@ -1,7 +1,7 @@
 """Who made this model? A detached OpenSSF model signature, checked with an elliptic-curve public key, without a network.
 
-A seal tells damage, a signature malice. Made by `python -m convert --sign KEY` (convert/signing.py) or by the `model_signing`
-command itself. Imported only when somebody asks for a signature.
+A seal detects damage, a signature detects forgery. `python -m convert --sign KEY` (convert/signing.py) or the command
+`model_signing` makes one. This module is imported only if a signature is required.
 """
 
 import contextlib
@@ -16,11 +16,11 @@ ENDING = ".sig"  # the signature of m.tflite is m.tflite.sig
 
 
 def verify(path: str, data: bytes, *, key: str) -> None:
-    """Return if the signature beside `path` is of `data`, the bytes read from there, and by the key whose public half,
-    PEM, P-256, P-384 or P-521, is in the file `key`.
+    """Check that the signature beside `path` is of `data`, the bytes read from there, and was made with the private half of
+    the public key (PEM; P-256, P-384 or P-521) in the file `key`.
 
-    Raises ModelError where it is not, or where there is none, InputMissing or InputError for the key, and
-    ModuleNotFoundError where model-signing is not installed.
+    Raises ModelError if it is not, or if there is none, InputMissing or InputError for the key, and ModuleNotFoundError if
+    model-signing is not installed.
     """
     verifying = importlib.import_module("model_signing.verifying")
     beside, shown = path + ENDING, one_line(path)
@@ -37,7 +37,7 @@ def verify(path: str, data: bytes, *, key: str) -> None:
     except OSError:
         raise ModelError(f"{shown}: not signed: there is no {one_line(os.path.basename(beside))} beside it") from None
     try:
-        # The library hashes a file; a copy of the bytes in hand, or the file could change between the two readings.
+        # The library hashes a file: it gets a copy of `data`, because the original could change between two readings.
         with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(None):
             copy = os.path.join(folder, "model")
             with open(copy, "wb") as file:
@@ -50,6 +50,6 @@ def verify(path: str, data: bytes, *, key: str) -> None:
 
 
 def _reason(error: Exception) -> str:
-    """The first sentence of what a library said, or its exception's name."""
-    said = str(error).split("\n")[0]
-    return "the file is another one" if said.startswith("Signature mismatch") else said.split(". ")[0] or type(error).__name__
+    """The first sentence of a library's message, or its exception's name."""
+    line = str(error).split("\n")[0]
+    return "the file is another one" if line.startswith("Signature mismatch") else line.split(". ")[0] or type(error).__name__

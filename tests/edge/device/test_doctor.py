@@ -134,7 +134,7 @@ def test_two_kinds_of_cores_are_both_named_and_the_fastest_gives_the_frequency(d
     assert (big_little.cpu_model, big_little.max_frequency_mhz) == ("Cortex-A55 + Cortex-A76", 2208)
 
 
-def test_a_healthy_pi_5_has_nothing_to_mend(device):
+def test_a_healthy_pi_5_passes_every_check(device):
     pi = device(PI5)
     found = [
         doctor.python(pi, NO_TFLITE),
@@ -158,7 +158,7 @@ def test_a_healthy_pi_5_has_nothing_to_mend(device):
 
 def test_a_pi_4_is_told_that_int8_is_slower_there(device):
     assert doctor.cpu(device(PI4)) == Check(
-        "cpu", "warn", "Cortex-A72, 4 cores, asimd, no asimddp", "nothing to mend: int8 runs without it, slower"
+        "cpu", "warn", "Cortex-A72, 4 cores, asimd, no asimddp", "nothing to do: int8 runs without it, but slower"
     )
 
 
@@ -278,8 +278,8 @@ def test_without_any_engine_or_pillow_the_device_is_not_fit(device, monkeypatch,
     assert (
         "fail  engines                none can be used: pip install ai-edge-litert, or on 32-bit Arm " + doctor.TFLITE in lines
     )
-    assert any(line.startswith("fail  shipped model          SealError: m.tflite: damaged: mend ") for line in lines)
-    assert any(line.startswith("warn  Pillow                 not installed: JPEG and BMP want it") for line in lines)
+    assert any(line.startswith("fail  shipped model          SealError: m.tflite: damaged: repair ") for line in lines)
+    assert any(line.startswith("warn  Pillow                 not installed: JPEG and BMP need it") for line in lines)
     assert lines[-1] == "not fit for edgeproof: 14 checks, 2 failed, 2 with a warning"
 
 

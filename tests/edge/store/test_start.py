@@ -159,7 +159,7 @@ def test_a_model_of_another_task_never_takes_over_by_itself(model_files, tmp_pat
     before = tree(store)
     ended = edge("start", "--after", "1", store=store)
     assert (ended.returncode, tree(store)) == (78, before)
-    assert ended.stderr.count("has other labels than the model it would stand in for") == 2
+    assert ended.stderr.count("has other labels than the model it would replace") == 2
     assert predict(store).returncode == 78
     done("rollback", store=store, says="first.tflite (")  # its owner may
 
