@@ -21,6 +21,7 @@ FLOORS = {
         ("__main__",),
     ),
     "convert": (
+        ("tflite_pieces",),
         ("calibration", "git_commit", "goldens", "layers", "operators", "signing", "tango"),
         ("plan", "sources", "verify"),
         ("flags", "gate", "interfaces", "to_onnx", "to_tflite"),
