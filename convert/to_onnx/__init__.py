@@ -1,7 +1,7 @@
-"""A trained network to an .onnx at any precision: uint8 pixels in, float32 logits out.
+"""Convert a trained network to .onnx at any precision: uint8 pixels in, float32 logits out.
 
-tf2onnx writes the float graph. ONNX Runtime's quantizer puts QuantizeLinear/DequantizeLinear pairs around its operators, by
-the ranges we found ourselves; its engine makes integer kernels from them (docs/decisions/0004).
+tf2onnx writes the float graph. ONNX Runtime's quantizer puts QuantizeLinear/DequantizeLinear pairs around its operators, with
+ranges that we measure; its engine fuses them into integer kernels (docs/decisions/0004).
 """
 
 import logging
@@ -26,17 +26,18 @@ from convert.calibration.images import CalibrationSet
 from convert.calibration.ranges import Range, tensor_ranges
 from convert.layers import fused_into, layer_in
 from convert.plan import Plan
-from convert.to_onnx import tanh_as_sigmoid
 from convert.to_onnx.canonical import canonical
-from convert.to_onnx.fold_batchnorm import with_norms_in_weights
-from convert.to_onnx.fold_scaling import MOVES, fed_bytes, with_scaling_in_weights
-from convert.to_onnx.weight_only import PRODUCTS, as_float16, as_int4, with_stored_weights
+from convert.to_onnx.fold_batchnorm import fold_batchnorm
+from convert.to_onnx.fold_scaling import MOVES, fold_scaling, with_uint8_input
+from convert.to_onnx.tanh_as_sigmoid import RANGE as TANH_RANGE
+from convert.to_onnx.tanh_as_sigmoid import tanh_as_sigmoid
+from convert.to_onnx.weight_only import PRODUCTS, as_float16, as_int4, store_weights
 from edge.errors import Refused
 
 OPSET = 17  # ONNX Runtime 1.13 and later run it, old enough for any Pi
 OPSET_INT4 = 21  # the first with 4-bit integers: ONNX Runtime 1.18
 INPUT, OUTPUT = "pixels", "logits"
-# As in to_tflite: what a layer computes around a root stays in float with it, but for its convolutions.
+# As in to_tflite: the operators of a layer that has one of these stay in float with it, but for its convolutions.
 ROOTS = {"Sqrt", "Reciprocal", "Pow", "Log", "Exp", "Div"}
 
 
@@ -48,32 +49,32 @@ class Converter:
     def __init__(self, model: keras.Model, calibration: CalibrationSet) -> None:
         self._model = model
         self._fused_into = fused_into(model)
-        self._floating = with_scaling_in_weights(with_norms_in_weights(_prepared(_float_graph(model))))
+        self._floating = fold_scaling(fold_batchnorm(_prepared(_float_graph(model))))
         self._calibration = calibration
         self._ranges = cache(self._find_ranges)
         self.layers = tuple(dict.fromkeys(filter(None, map(self._layer, self._floating.graph.node))))
 
     def convert(self, plan: Plan) -> bytes:
-        """The model as `plan` says, ending where an archive may follow. Raises Refused where ONNX Runtime cannot run it."""
-        quantized = fed_bytes(self._quantized(plan))
-        quantized.producer_name = "edgeproof"  # takes the artifact's mark
+        """The serialized model of `plan`. Raises Refused where ONNX Runtime cannot run it."""
+        quantized = with_uint8_input(self._quantized(plan))
+        quantized.producer_name = "edgeproof"  # embed_magic looks for it
         final = canonical(quantized, name=self._model.name, layers=list(self._fused_into))
         return bytes(final.SerializeToString(deterministic=True))
 
     def layer_outputs(self, plan: Plan, images: np.ndarray) -> Iterator[dict[str, np.ndarray]]:
-        """What each layer puts out, as numbers, for each of `images` (uint8 [n, H, W, C]), the model being as `plan` says."""
+        """The float outputs of each layer of the model of `plan`, by name, for each of `images`: uint8 [n, H, W, C]."""
         last = self._last()
         model = self._quantized(plan)
         made = {output for node in model.graph.node for output in node.output}
-        # What the next layer gets is the decoded value, where there is one.
-        seen = {
+        # The next layer takes the dequantized value, where there is one.
+        tensors = {
             layer: name if (name := f"{output}_DequantizeLinear_Output") in made else output for layer, output in last.items()
         }
-        for values in _values(model, images, [name for name in seen.values() if name in made]):
-            yield {layer: values[name] for layer, name in seen.items() if name in values}
+        for values in _values(model, images, [name for name in tensors.values() if name in made]):
+            yield {layer: values[name] for layer, name in tensors.items() if name in values}
 
     def ranges(self, plan: Plan) -> dict[str, Range]:
-        """The range each layer's output is given, as the calibration images set it."""
+        """The range of each layer's output, measured on the calibration images."""
         return {layer: self._ranges(plan.method)[output] for layer, output in self._last().items()}
 
     def _last(self) -> dict[str, str]:
@@ -87,28 +88,28 @@ class Converter:
     def _int8(self, model: onnx.ModelProto, plan: Plan) -> onnx.ModelProto:
         with tempfile.TemporaryDirectory() as folder:
             ranges, quantized = Path(folder, "ranges.json"), str(Path(folder, "int8.onnx"))
-            found = {name: (np.float32(low), np.float32(high)) for name, (low, high) in self._ranges(plan.method).items()}
-            save_tensors_data(TensorsData(CalibrationMethod.MinMax, found), ranges)
+            bounds = {name: (np.float32(low), np.float32(high)) for name, (low, high) in self._ranges(plan.method).items()}
+            save_tensors_data(TensorsData(CalibrationMethod.MinMax, bounds), ranges)
             quantize_static(
                 model,
                 quantized,
                 None,
                 quant_format=QuantFormat.QDQ,
-                op_types_to_quantize=sorted({*QDQRegistry, *QLinearOpsRegistry, "Tanh"}),  # all it knows, and one more
+                op_types_to_quantize=sorted({*QDQRegistry, *QLinearOpsRegistry, "Tanh"}),  # all that it knows, and Tanh
                 per_channel=plan.per_channel,
                 weight_type=QuantType.QInt8,
-                # Unsigned, so that pixels are their own codes. And where a tensor has two takers, ONNX Runtime on x86-64 makes
-                # only half of a signed graph unsigned, as its kernels there want it, and runs the rest in float.
+                # Unsigned, so that pixels are their own quantized values. On x86-64 ONNX Runtime's kernels want unsigned
+                # tensors; where a tensor has two consumers it converts only half of a signed graph and runs the rest in float.
                 activation_type=QuantType.QUInt8,
                 nodes_to_exclude=[*self._in_float(plan), *(node.name for node in model.graph.node if node.op_type == "Pad")],
                 calibration_cache_path=ranges,
             )
-            return tanh_as_sigmoid.with_tanhs_as_sigmoids(onnx.load(quantized), self._in_float(plan))
+            return tanh_as_sigmoid(onnx.load(quantized), self._in_float(plan))
 
     def _dynamic(self, model: onnx.ModelProto, plan: Plan) -> onnx.ModelProto:
         with tempfile.TemporaryDirectory() as folder:
             quantized = str(Path(folder, "dynamic.onnx"))
-            # Unsigned: ONNX Runtime multiplies uint8 by uint8 several times as fast as by int8 where activations are dynamic.
+            # Unsigned: with dynamic activations ONNX Runtime multiplies uint8 by uint8 several times as fast as by int8.
             quantize_dynamic(
                 model,
                 quantized,
@@ -123,32 +124,32 @@ class Converter:
 
     def _in_float(self, plan: Plan) -> list[str]:
         nodes = self._floating.graph.node
-        rooted = {self._layer(node) for node in nodes if node.op_type in ROOTS}
+        with_root = {self._layer(node) for node in nodes if node.op_type in ROOTS}
         return [
             node.name
             for node in nodes
-            if self._layer(node) in plan.in_float or (self._layer(node) in rooted and node.op_type not in PRODUCTS)
+            if self._layer(node) in plan.in_float or (self._layer(node) in with_root and node.op_type not in PRODUCTS)
         ]
 
     def _layer(self, node: onnx.NodeProto) -> str:
-        # A convolution that tf2onnx put together has no name of ours; its weights have.
+        # A convolution that tf2onnx fused has no layer's name; its weights have.
         return self._fused_into.get(layer_in([node.name, *node.output, *node.input[1:]], self._fused_into), "")
 
     def _find_ranges(self, method: str) -> dict[str, Range]:
         tensors = [output for node in self._floating.graph.node for output in node.output]
-        found = tensor_ranges(lambda: _values(self._floating, self._calibration.images, tensors), method)
-        # Pixels come from 0 to 255 whatever the calibration images hold.
-        found[INPUT] = (0.0, 255.0)
+        ranges = tensor_ranges(lambda: _values(self._floating, self._calibration.images, tensors), method)
+        # Pixels lie from 0 to 255 whatever the calibration images hold.
+        ranges[INPUT] = (0.0, 255.0)
         for node in self._floating.graph.node:
             if node.op_type in MOVES | {"Pad"}:
-                found[node.output[0]] = found[node.input[0]]
+                ranges[node.output[0]] = ranges[node.input[0]]
             elif node.op_type == "Tanh":
-                found[node.output[0]] = tanh_as_sigmoid.RANGE
-        return found
+                ranges[node.output[0]] = TANH_RANGE
+        return ranges
 
 
 def output_step(model: bytes) -> float:
-    """What one int8 step of the output is worth in logits: the scale of the last DequantizeLinear; 0.0 without one."""
+    """The logits' quantization step: the scale of the last DequantizeLinear, 0.0 without one."""
     graph = onnx.load_from_string(model).graph
     scales = [node.input[1] for node in graph.node if node.op_type == "DequantizeLinear" and OUTPUT in node.output]
     values = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer if tensor.name in scales}
@@ -165,17 +166,17 @@ def _float_graph(model: keras.Model) -> onnx.ModelProto:
 
 
 def _prepared(floating: onnx.ModelProto) -> onnx.ModelProto:
-    """`floating` with batch norms behind convolutions folded, constants computed and every shape written down."""
+    """`floating` with batch norms behind convolutions folded, constants folded and every shape inferred."""
     with tempfile.TemporaryDirectory() as folder:
         before, after = (str(Path(folder, f"{stage}.onnx")) for stage in ("float", "prepared"))
         onnx.save(floating, before)
-        # The batch is 1 and every shape known: there is nothing symbolic to infer, for which sympy would be needed.
+        # Every shape is known; symbolic inference would need sympy.
         quant_pre_process(before, after, skip_symbolic_shape=True)
         return onnx.load(after)
 
 
 def _values(model: onnx.ModelProto, images: np.ndarray, tensors: list[str]) -> Iterator[dict[str, np.ndarray]]:
-    """The named tensors of `model` (float pixels in) for each of `images`."""
+    """The named tensors of `model`, whose input is float pixels, for each of `images`: uint8 [n, H, W, C]."""
     watched = onnx.ModelProto()
     watched.CopyFrom(model)
     del watched.graph.output[:]
@@ -189,13 +190,13 @@ def _values(model: onnx.ModelProto, images: np.ndarray, tensors: list[str]) -> I
 
 _PRECISIONS: dict[str, Callable[[Converter, onnx.ModelProto, Plan], onnx.ModelProto]] = {
     "float32": lambda converter, model, plan: model,
-    "float16": lambda converter, model, plan: with_stored_weights(
+    "float16": lambda converter, model, plan: store_weights(
         model, as_float16, converter._in_float(plan), per_channel=plan.per_channel
     ),
     "dynamic": Converter._dynamic,
     "int8": Converter._int8,
     "int16x8": Converter._int16x8,
-    "int4": lambda converter, model, plan: with_stored_weights(
+    "int4": lambda converter, model, plan: store_weights(
         version_converter.convert_version(model, OPSET_INT4), as_int4, converter._in_float(plan), per_channel=plan.per_channel
     ),
 }

@@ -1,9 +1,9 @@
-"""One form for equal ONNX graphs: the same bytes from every process, and names a person can read.
+"""One canonical form for equal ONNX graphs: the same bytes from every process, and readable names.
 
 tf2onnx numbers what it makes with a counter of the process, some of it in the order of a Python set, and ONNX Runtime's
-quantizer sorts nodes by those names. Here order and names follow from the graph and the network's layers alone:
-`conv1/Conv` is the convolution of layer conv1, `conv1/Conv/W` its weights, `conv1/Conv/QuantizeLinear` codes its output.
-A node that computes several layers at once bears the name of one of them.
+quantizer sorts nodes by those names. Here order and names depend on the graph and the network's layers alone:
+`conv1/Conv` is the convolution of layer conv1, `conv1/Conv/W` its weights, `conv1/Conv/QuantizeLinear` quantizes its output.
+A node that computes several layers at once has the name of one of them.
 """
 
 from collections.abc import Collection
@@ -13,14 +13,14 @@ from onnx import helper, numpy_helper
 
 from convert.layers import layer_in
 
-_CODE, _DECODE = "QuantizeLinear", "DequantizeLinear"
+_QUANTIZE, _DEQUANTIZE = "QuantizeLinear", "DequantizeLinear"
 
 
 def canonical(model: onnx.ModelProto, *, name: str, layers: Collection[str]) -> onnx.ModelProto:
-    """`model` in its one form, as the graph `name`: what its outputs need and nothing else, the numbers untouched.
+    """`model` in canonical form, as the graph `name`: only what its outputs need, with the same numbers.
 
-    Inputs and outputs keep their names; `layers` are looked for in the names the converters gave. Raises onnx's
-    ValidationError where the result is no ONNX model.
+    Inputs and outputs keep their names. `layers` are looked for in the names that the converters gave. Raises onnx's
+    ValidationError where the result is not valid.
     """
     graph = model.graph
     nodes = _in_order(graph)
@@ -47,29 +47,29 @@ def canonical(model: onnx.ModelProto, *, name: str, layers: Collection[str]) -> 
 
 
 def _in_order(graph: onnx.GraphProto) -> list[onnx.NodeProto]:
-    """The nodes that the outputs need, each behind those it takes from, first input first."""
+    """The nodes that the outputs need, each after those that make its inputs, depth first from the first input."""
     makers = {tensor: number for number, node in enumerate(graph.node) for tensor in node.output}
     order: dict[int, onnx.NodeProto] = {}
-    wanted = [makers[value.name] for value in reversed(graph.output)]
-    while wanted:
-        node = graph.node[wanted[-1]]
-        before = [makers[tensor] for tensor in node.input if tensor in makers and makers[tensor] not in order]
-        if before:
-            wanted.append(before[0])
+    stack = [makers[value.name] for value in reversed(graph.output)]
+    while stack:
+        node = graph.node[stack[-1]]
+        missing = [makers[tensor] for tensor in node.input if tensor in makers and makers[tensor] not in order]
+        if missing:
+            stack.append(missing[0])
         else:
-            order[wanted.pop()] = node
+            order[stack.pop()] = node
     return list(order.values())
 
 
 def _names(
     graph: onnx.GraphProto, nodes: list[onnx.NodeProto], constants: Collection[str], layers: Collection[str]
 ) -> tuple[dict[str, str], dict[str, str]]:
-    """New names: of tensors by old name, in the order of their naming, and of nodes by their first output's old name."""
+    """New names: of tensors by their old name, in order of naming; of nodes by the old name of their first output."""
     names = {value.name: value.name for value in graph.input} | {"": ""}  # "" is an input left out
     outputs = {value.name for value in graph.output}
     taken = {*names, *outputs}
     titles: dict[str, str] = {}
-    # What a node makes of constants alone is one more constant: a weight, decoded.
+    # A node with constant inputs alone makes one more constant: a decoded weight.
     decoders: dict[str, onnx.NodeProto] = {}
     for node in nodes:
         if all(tensor in constants or tensor in decoders for tensor in node.input):
@@ -93,7 +93,7 @@ def _names(
 
     for node in nodes:
         if node.output[0] in decoders:
-            continue  # named by the node that takes it
+            continue  # named by its consumer
         title = titles[node.output[0]] = free(_title(node, names, layers))
         for position, tensor in enumerate(node.output):
             kept = tensor in outputs or not tensor
@@ -103,8 +103,8 @@ def _names(
 
 
 def _title(node: onnx.NodeProto, names: dict[str, str], layers: Collection[str]) -> str:
-    source = next(names[tensor] for tensor in node.input if tensor in names).removesuffix(f"/{_CODE}")
-    if node.op_type in (_CODE, _DECODE):
+    source = next(names[tensor] for tensor in node.input if tensor in names).removesuffix(f"/{_QUANTIZE}")
+    if node.op_type in (_QUANTIZE, _DEQUANTIZE):
         return f"{source}/{node.op_type}"
     weights = [tensor for tensor in node.input if tensor not in names]
     layer = layer_in([node.name, *weights, *node.output], layers) or source.split("/")[0]
@@ -112,9 +112,9 @@ def _title(node: onnx.NodeProto, names: dict[str, str], layers: Collection[str])
 
 
 def _formal(node: onnx.NodeProto, position: int) -> str:
-    """What the ONNX standard calls this input: `W`, `y_scale`."""
+    """The name of this input in the ONNX standard: `W`, `y_scale`."""
     inputs = onnx.defs.get_schema(node.op_type, node.domain).inputs
-    return str(inputs[min(position, len(inputs) - 1)].name)  # the last may stand for many
+    return str(inputs[min(position, len(inputs) - 1)].name)  # the last may be variadic
 
 
 def _renamed(node: onnx.NodeProto, names: dict[str, str], titles: dict[str, str]) -> onnx.NodeProto:

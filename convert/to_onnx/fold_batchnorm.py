@@ -1,4 +1,4 @@
-"""Batch norms behind dense layers in an ONNX graph: tf2onnx and ONNX Runtime fold those behind convolutions alone."""
+"""Fold batch norms behind dense layers of an ONNX graph; tf2onnx and ONNX Runtime fold only those behind convolutions."""
 
 import numpy as np
 import onnx
@@ -6,12 +6,12 @@ from onnx import helper, numpy_helper
 
 from convert.to_onnx.fold_scaling import LINEAR, set_weights
 
-_PLAIN = {"alpha": 1.0, "beta": 1.0, "transA": 0, "transB": 0}
+_DEFAULTS = {"alpha": 1.0, "beta": 1.0, "transA": 0, "transB": 0}
 
 
-def with_norms_in_weights(model: onnx.ModelProto) -> onnx.ModelProto:
-    """`model`, equal up to float rounding, with the products and sums behind each dense layer, by a constant for all of its
-    outputs or for each, in its weights and bias."""
+def fold_batchnorm(model: onnx.ModelProto) -> onnx.ModelProto:
+    """`model`, equal up to float rounding. Products and sums behind a dense layer, with one constant for all of its outputs or
+    one for each, are in its weights and bias."""
     folded = onnx.ModelProto()
     folded.CopyFrom(model)
     for node in [node for node in folded.graph.node if node.op_type in ("Gemm", "MatMul")]:
@@ -20,20 +20,20 @@ def with_norms_in_weights(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def _fold(graph: onnx.GraphProto, dense: onnx.NodeProto) -> None:
-    numbers = {constant.name: numpy_helper.to_array(constant) for constant in graph.initializer}
-    own = [name for name in dense.input[1:] if name in numbers and sum(name in node.input for node in graph.node) == 1]
-    plain = _PLAIN | {attribute.name: helper.get_attribute_value(attribute) for attribute in dense.attribute} == _PLAIN
-    if not plain or own != list(dense.input[1:]) or _rank(graph, dense.output[0]) != 2:
+    constants = {constant.name: numpy_helper.to_array(constant) for constant in graph.initializer}
+    own = [name for name in dense.input[1:] if name in constants and sum(name in node.input for node in graph.node) == 1]
+    attributes = {attribute.name: helper.get_attribute_value(attribute) for attribute in dense.attribute}
+    if _DEFAULTS | attributes != _DEFAULTS or own != list(dense.input[1:]) or _rank(graph, dense.output[0]) != 2:
         return
-    weights, *bias = (numbers[name].astype(np.float64) for name in own)
+    weights, *bias = (constants[name].astype(np.float64) for name in own)
     shape = weights.shape[1:]
     scale, offset = np.ones(shape), bias[0] if bias else np.zeros(shape)
     tensor, folding = dense.output[0], []
-    while len(takers := [node for node in graph.node if tensor in node.input]) == 1:
-        (node,) = takers
-        if node.op_type not in LINEAR or node.input[0] != tensor or node.input[1] not in numbers:
+    while len(consumers := [node for node in graph.node if tensor in node.input]) == 1:
+        (node,) = consumers
+        if node.op_type not in LINEAR or node.input[0] != tensor or node.input[1] not in constants:
             break
-        constant = numbers[node.input[1]]
+        constant = constants[node.input[1]]
         if constant.shape not in ((), shape):
             break
         scale, offset = LINEAR[node.op_type](scale, offset, constant)

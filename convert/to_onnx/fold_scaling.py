@@ -1,6 +1,6 @@
-"""Where pixels enter an ONNX graph: their scaling goes into the first layer's weights, and bytes stay bytes up to there.
+"""Fold the scaling of pixels into the first layer's weights, and give an ONNX graph a uint8 input.
 
-ONNX Runtime has no integer product with a constant, so x/255 or x/127.5 - 1 would be a pass over the picture in float.
+ONNX Runtime has no integer product with a constant, so x/255 or x/127.5 - 1 would be a pass over the image in float.
 """
 
 from collections.abc import Callable
@@ -10,8 +10,8 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-MOVES = {"Reshape", "Transpose", "Slice"}  # they compute nothing
-# What an operator with a constant makes of scale·x + offset.
+MOVES = {"Reshape", "Transpose", "Slice"}  # they change no value
+# The scale and offset of scale·x + offset behind an operator with a constant.
 LINEAR: dict[str, Callable[[Any, Any, Any], tuple[Any, Any]]] = {
     "Mul": lambda scale, offset, number: (scale * number, offset * number),
     "Div": lambda scale, offset, number: (scale / number, offset / number),
@@ -20,28 +20,28 @@ LINEAR: dict[str, Callable[[Any, Any, Any], tuple[Any, Any]]] = {
 }
 
 
-def with_scaling_in_weights(model: onnx.ModelProto) -> onnx.ModelProto:
-    """`model`, equal up to float rounding, with the products and sums with one number that stand between its pixels and its
-    first convolution or product in the weights and bias of that; `model` itself where anything else stands there.
+def fold_scaling(model: onnx.ModelProto) -> onnx.ModelProto:
+    """`model`, equal up to float rounding. Products and sums with one number, between the pixels and the first convolution or
+    dense layer, are in the weights and bias of that layer. `model` itself where anything else stands between.
 
-    Zeros around a map that an offset had moved become the pixel that the offset moves to zero, written out by a Pad.
+    Where an offset is folded, a convolution can no longer pad with zeros: a Pad adds the pixel value that was scaled to zero.
     """
     folded = onnx.ModelProto()
     folded.CopyFrom(model)
     graph, tensor = folded.graph, folded.graph.input[0].name
-    numbers = {constant.name: numpy_helper.to_array(constant) for constant in graph.initializer}
+    constants = {constant.name: numpy_helper.to_array(constant) for constant in graph.initializer}
     scale, offset, scaling = 1.0, 0.0, []
     while True:
-        takers = [node for node in graph.node if tensor in node.input]
-        if len(takers) != 1:
+        consumers = [node for node in graph.node if tensor in node.input]
+        if len(consumers) != 1:
             return model
-        (node,) = takers
+        (node,) = consumers
         if node.op_type in ("Conv", "Gemm", "MatMul"):
             break
-        if node.op_type in LINEAR and node.input[0] == tensor and numbers.get(node.input[1], np.empty(0)).size == 1:
-            scale, offset = LINEAR[node.op_type](scale, offset, float(numbers[node.input[1]].item()))
+        if node.op_type in LINEAR and node.input[0] == tensor and constants.get(node.input[1], np.empty(0)).size == 1:
+            scale, offset = LINEAR[node.op_type](scale, offset, float(constants[node.input[1]].item()))
             scaling.append(node)
-        elif node.op_type not in MOVES and not (_pads_with_zeros(node, numbers) and offset == 0):
+        elif node.op_type not in MOVES and not (_pads_with_zeros(node, constants) and offset == 0):
             return model
         tensor = node.output[0]
     if not scaling or scale == 0 or not _fold(graph, node, scale, offset):
@@ -53,21 +53,21 @@ def with_scaling_in_weights(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def _fold(graph: onnx.GraphProto, node: onnx.NodeProto, scale: float, offset: float) -> bool:
-    """Make `node` compute from x what it computed from scale·x + offset. False, and nothing done, where it cannot."""
-    constants = {constant.name: constant for constant in graph.initializer}
+    """Make `node` compute from x what it computed from scale·x + offset. False, and no change, where that is impossible."""
+    constants = {constant.name: numpy_helper.to_array(constant) for constant in graph.initializer}
     own = [name for name in node.input if name in constants and sum(name in other.input for other in graph.node) == 1]
-    settings = {attribute.name: helper.get_attribute_value(attribute) for attribute in node.attribute}
-    pads, zero = settings.get("pads", []), -offset / scale
-    if own != list(node.input[1:]) or settings.get("alpha", 1.0) != 1 or settings.get("beta", 1.0) != 1:
+    attributes = {attribute.name: helper.get_attribute_value(attribute) for attribute in node.attribute}
+    pads, zero = attributes.get("pads", []), -offset / scale
+    if own != list(node.input[1:]) or attributes.get("alpha", 1.0) != 1 or attributes.get("beta", 1.0) != 1:
         return False
-    if offset and (node.op_type == "MatMul" or settings.get("auto_pad", b"NOTSET") != b"NOTSET" or not 0 <= zero <= 255):
+    if offset and (node.op_type == "MatMul" or attributes.get("auto_pad", b"NOTSET") != b"NOTSET" or not 0 <= zero <= 255):
         return False
-    weights = numpy_helper.to_array(constants[node.input[1]]).astype(np.float64)
+    weights = constants[node.input[1]].astype(np.float64)
     set_weights(graph, node, 1, weights * scale)
     if offset:
-        outputs_first = node.op_type == "Conv" or settings.get("transB", 0)
+        outputs_first = node.op_type == "Conv" or attributes.get("transB", 0)
         sums = weights.sum(axis=tuple(range(1, weights.ndim)) if outputs_first else 0)
-        set_weights(graph, node, 2, offset * sums + (numpy_helper.to_array(constants[own[1]]) if len(own) > 1 else 0))
+        set_weights(graph, node, 2, offset * sums + (constants[own[1]] if len(own) > 1 else 0))
     if offset and any(pads):
         sides = f"{node.input[1]}_pads", f"{node.input[1]}_zero"
         half = len(pads) // 2
@@ -86,14 +86,14 @@ def _fold(graph: onnx.GraphProto, node: onnx.NodeProto, scale: float, offset: fl
     return True
 
 
-def _pads_with_zeros(node: onnx.NodeProto, numbers: dict[str, np.ndarray]) -> bool:
+def _pads_with_zeros(node: onnx.NodeProto, constants: dict[str, np.ndarray]) -> bool:
     if node.op_type != "Pad" or any(attribute.name == "mode" and attribute.s != b"constant" for attribute in node.attribute):
         return False
-    return len(node.input) < 3 or not node.input[2] or not numbers.get(node.input[2], np.ones(1)).any()
+    return len(node.input) < 3 or not node.input[2] or not constants.get(node.input[2], np.ones(1)).any()
 
 
 def set_weights(graph: onnx.GraphProto, node: onnx.NodeProto, position: int, values: np.ndarray) -> None:
-    """Make `values` the input of `node` at `position`, a constant of its own; one behind the last is its bias."""
+    """Make `values` the constant at input `position` of `node`, as float32. A position behind the last adds a bias."""
     name = node.input[position] if position < len(node.input) else f"{node.input[1]}_bias"
     for constant in [constant for constant in graph.initializer if constant.name == name]:
         graph.initializer.remove(constant)
@@ -107,18 +107,19 @@ def _replace(graph: onnx.GraphProto, tensor: str, by: str) -> None:
         node.input[:] = [by if name == tensor else name for name in node.input]
 
 
-def fed_bytes(model: onnx.ModelProto) -> onnx.ModelProto:
-    """`model` with uint8 pixels: they are moved and padded as they are and taken for their own codes; where they are wanted
-    as float a Cast makes them so."""
+def with_uint8_input(model: onnx.ModelProto) -> onnx.ModelProto:
+    """`model`, changed in place to take uint8 pixels. Up to the first layer they are moved and padded as bytes, which are
+    their own quantized values; where that layer wants float, a Cast stands in front instead."""
     graph = model.graph
     (entry,) = graph.input
     entry.type.tensor_type.elem_type = TensorProto.UINT8
-    numbers = {constant.name: numpy_helper.to_array(constant) for constant in graph.initializer}
+    constants = {constant.name: numpy_helper.to_array(constant) for constant in graph.initializer}
     moving, tensor = [], entry.name
-    while len(takers := [node for node in graph.node if tensor in node.input]) == 1:
-        (node,) = takers
+    while len(consumers := [node for node in graph.node if tensor in node.input]) == 1:
+        (node,) = consumers
         if node.op_type not in MOVES | {"Pad"} and not (
-            node.op_type in ("QuantizeLinear", "DequantizeLinear") and _is_identity(*(numbers[name] for name in node.input[1:]))
+            node.op_type in ("QuantizeLinear", "DequantizeLinear")
+            and _is_identity(*(constants[name] for name in node.input[1:]))
         ):
             break
         moving.append(node)
@@ -131,14 +132,14 @@ def fed_bytes(model: onnx.ModelProto) -> onnx.ModelProto:
         graph.node.insert(0, cast)
     for node in moving:
         if node.op_type == "Pad" and len(node.input) > 2:
-            filler = numpy_helper.from_array(_as_byte(numbers[node.input[2]]), f"{node.input[2]}_byte")
+            filler = numpy_helper.from_array(_as_byte(constants[node.input[2]]), f"{node.input[2]}_byte")
             graph.initializer.append(filler)
             node.input[2] = filler.name
         elif node.op_type not in MOVES | {"Pad"}:
             _replace(graph, node.output[0], node.input[0])
             graph.node.remove(node)
-    for known in [value for value in graph.value_info if any(value.name in node.output for node in moving)]:
-        graph.value_info.remove(known)  # it says float
+    for value in [value for value in graph.value_info if any(value.name in node.output for node in moving)]:
+        graph.value_info.remove(value)  # it says float
     return model
 
 

@@ -11,7 +11,7 @@ from convert.calibration.images import CalibrationSet
 from convert.operators import inventory
 from convert.plan import Plan
 from convert.to_onnx import OPSET_INT4, Converter
-from convert.to_onnx.weight_only import as_int4, with_stored_weights
+from convert.to_onnx.weight_only import as_int4, store_weights
 from train.architectures import architecture
 
 
@@ -274,7 +274,7 @@ def test_a_product_that_turns_its_weights_has_its_scales_along_its_outputs(turne
     node = onnx.helper.make_node("Gemm", ["x", "w"], ["y"], "gemm", transB=turned)
     graph = onnx.helper.make_graph([node], "g", [entry], [answer], [stored])
     model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", OPSET_INT4)], ir_version=10)
-    rounded = with_stored_weights(model, as_int4, [], per_channel=True)
+    rounded = store_weights(model, as_int4, [], per_channel=True)
     session = onnxruntime.InferenceSession(rounded.SerializeToString(), providers=["CPUExecutionProvider"])
     found = np.concatenate([session.run(None, {"x": row[None]})[0] for row in np.eye(16, dtype=np.float32)])
     assert np.all(np.abs(found - weights).max(axis=0) <= reach / 14 * (1 + 1e-4))
