@@ -52,7 +52,7 @@ def convert_and_judge(trial: Trial, converter: Converter, plan: Plan, *, repaire
     except Refused as refused:
         return ConversionResult(name, converter.kind, plan, Verdict("refused", (str(refused),)))
     predictor = as_predictor(candidate, trial.network)
-    operators = inventory(candidate.model, kind=candidate.kind, precision=plan.precision, picture=trial.dataset.test.images[0])
+    operators = inventory(candidate.model, kind=candidate.kind, precision=plan.precision, image=trial.dataset.test.images[0])
     logits, median_us = predict_all(predictor, trial.dataset.test.images)
     if not np.isfinite(logits).all():
         return ConversionResult(name, converter.kind, plan, Verdict("failed", ("its answers are not numbers",)))

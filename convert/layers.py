@@ -1,4 +1,4 @@
-"""Which Keras layer a part of a converted model comes from, by the names converters give: `lenet5_1/conv1_1/Relu:0`."""
+"""Keras layers behind the parts of a converted model: by the names converters give, and by what fuses into what."""
 
 import re
 from collections import Counter
@@ -14,7 +14,7 @@ _PRODUCTS = (
 
 
 def layer_in(texts: Iterable[str], layers: Collection[str]) -> str:
-    """The first of `layers` named in `texts`, "" if none is. The numbers behind names are TensorFlow's."""
+    """The first of `layers` named in `texts`, such as `lenet5_1/conv1_1/Relu:0`; "" if none is. TensorFlow adds the numbers."""
     parts = [part for text in texts for part in re.split("[/;:]", text)]
     named = (known for part in parts for known in (re.sub(r"_\d+$", "", part), part) if known in layers)
     return next(named, "")
@@ -75,7 +75,7 @@ def input_peaks(model: keras.Model, layer: keras.Layer) -> np.ndarray:
 
 
 def parents_of(layer: keras.Layer) -> list[str]:
-    """The names of the layers whose output `layer` takes; none for an input."""
+    """The names of the layers whose outputs `layer` takes; none for an input."""
     if isinstance(layer, keras.layers.InputLayer):
         return []
     return [tensor._keras_history.operation.name for tensor in keras.tree.flatten(layer.input)]

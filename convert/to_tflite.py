@@ -1,7 +1,7 @@
-"""A trained network to a .tflite at any precision.
+"""Convert a trained network to .tflite at any precision.
 
-TensorFlow's converter writes the float model, litert-quantizer quantizes it by the ranges we found ourselves
-(docs/decisions/0004). Pixels minus 128 enter an int8 model, pixels from 0 to 255 any other.
+TensorFlow's converter writes the float model; litert-quantizer quantizes it with ranges that we measure
+(docs/decisions/0004). An int8 model takes pixels minus 128, any other pixels from 0 to 255.
 """
 
 import re
@@ -28,15 +28,15 @@ from convert.plan import Plan
 from edge.engines.interpreter import as_input
 from edge.errors import Refused
 
-# Operators without an integer form in LiteRT worth having. What a layer computes around one stays in float with it, but for
-# its convolutions: a normalization's roots and products are cheaper so than with a conversion at every step (docs/lrn.md).
+# Operators without a fast integer kernel in LiteRT. The operators of a layer that has one stay in float with it, but for its
+# convolutions: converting at every step of a normalization costs more than it saves (docs/lrn.md).
 ROOTS = {"RSQRT", "SQRT", "POW", "LOG", "EXP", "DIV"}
 PRODUCTS = {"CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"}
 
 
 @dataclass(frozen=True)
-class Operator:
-    """One operator of a .tflite: its kind, the tensor it makes, and the Keras layer it comes from ("" if none is known)."""
+class LayerOperator:
+    """An operator of the float .tflite: its kind, the name of its output tensor, its Keras layer ("" where unknown)."""
 
     kind: str
     output: str
@@ -56,7 +56,7 @@ class Converter:
         self.layers = tuple(dict.fromkeys(operator.layer for operator in self._operators if operator.layer))
 
     def convert(self, plan: Plan) -> bytes:
-        """The model as `plan` says. Raises Refused where LiteRT cannot run it, or an int8 input's scale is not exactly 1."""
+        """The .tflite of `plan`. Raises Refused where LiteRT cannot run it, or an int8 input's scale is not exactly 1."""
         if plan.precision == "float32":
             return self._floating
         quantized = self._quantized(plan)
@@ -65,11 +65,11 @@ class Converter:
         return quantized
 
     def _quantized(self, plan: Plan, in_float: Container[str] = ()) -> bytes:
-        """The model as `plan` says, but for the operators that make one of the tensors `in_float`."""
+        """The .tflite of `plan`, with the operators that make the tensors `in_float` left in float."""
         quantizer = Quantizer(bytearray(self._floating))
         _PRECISIONS[plan.precision](quantizer, Granularity.CHANNELWISE if plan.per_channel else Granularity.TENSORWISE)
         for operator in self._operators:
-            if operator.layer in plan.in_float or operator.output in in_float or self._around_a_root(operator):
+            if operator.layer in plan.in_float or operator.output in in_float or self._stays_in_float(operator):
                 quantizer.update_quantization_recipe(
                     re.escape(operator.output), Kind.ALL_SUPPORTED, None, Algorithm.NO_QUANTIZE
                 )
@@ -84,25 +84,25 @@ class Converter:
         return quantized
 
     def layer_outputs(self, plan: Plan, images: np.ndarray) -> Iterator[dict[str, np.ndarray]]:
-        """What each layer puts out, as numbers, for each of `images` (uint8 [n, H, W, C]), the model being as `plan` says."""
+        """The float outputs of each layer of the model of `plan`, by name, for each of `images`: uint8 [n, H, W, C]."""
         last = self._last()
         for values in _values(self.convert(plan), images):
             yield {layer: values[output] for layer, output in last.items() if output in values}
 
     def ranges(self, plan: Plan) -> dict[str, Range]:
-        """The range each layer's output is given, as the calibration images set it."""
+        """The range of each layer's output, measured on the calibration images."""
         return {layer: self._ranges(plan.method)[output] for layer, output in self._last().items()}
 
     def _last(self) -> dict[str, str]:
         return {operator.layer: operator.output for operator in self._operators if operator.layer}
 
     def _find_ranges(self, method: str) -> dict[str, Range]:
-        found = tensor_ranges(lambda: _values(self._floating, self._calibration.images), method)
-        # Pixels come from 0 to 255 whatever the calibration images hold.
+        ranges = tensor_ranges(lambda: _values(self._floating, self._calibration.images), method)
+        # Pixels lie from 0 to 255 whatever the calibration images hold.
         entry = Interpreter(model_content=self._floating).get_input_details()[0]["name"]
-        return found | {entry: (0.0, 255.0)}
+        return ranges | {entry: (0.0, 255.0)}
 
-    def _around_a_root(self, operator: Operator) -> bool:
+    def _stays_in_float(self, operator: LayerOperator) -> bool:
         if operator.kind in PRODUCTS:
             return False
         return any(other.kind in ROOTS and other.layer == operator.layer for other in self._operators)
@@ -110,7 +110,7 @@ class Converter:
 
 def _int16x8(quantizer: Quantizer, granularity: Granularity) -> None:
     quantizer.add_static_config(".*", Kind.ALL_SUPPORTED, 16, 8, granularity)
-    # The device feeds pixels and reads logits; 16-bit ones would be one more kind of either.
+    # The device feeds pixels and reads float logits, not 16-bit integers.
     for end in (Kind.INPUT, Kind.OUTPUT):
         quantizer.update_quantization_recipe(".*", end, None, Algorithm.NO_QUANTIZE)
 
@@ -124,21 +124,21 @@ _PRECISIONS: dict[str, Callable[[Quantizer, Granularity], None]] = {
 }
 
 
-def _operators(floating: bytes, fused: dict[str, str]) -> list[Operator]:
+def _operators(floating: bytes, fused: dict[str, str]) -> list[LayerOperator]:
     interpreter = _interpreter(floating)
     names = {detail["index"]: detail["name"] for detail in interpreter.get_tensor_details()}
-    found, made = [], {detail["index"] for detail in interpreter.get_input_details()}
+    operators, made = [], {detail["index"] for detail in interpreter.get_input_details()}
     for detail in interpreter._get_ops_details():
         output = names[detail["outputs"][0]]
-        # The last operator's output has the model's own name; its weights have the layer's.
-        seen = [output, *(names[i] for i in detail["inputs"] if i in names and i not in made)]
+        # The last operator's output has the model's name; its weights have the layer's.
+        candidates = [output, *(names[i] for i in detail["inputs"] if i in names and i not in made)]
         made |= set(detail["outputs"])
-        found.append(Operator(detail["op_name"], output, fused.get(layer_in(seen, fused), "")))
-    return found
+        operators.append(LayerOperator(detail["op_name"], output, fused.get(layer_in(candidates, fused), "")))
+    return operators
 
 
 def _values(model: bytes, images: np.ndarray) -> Iterator[dict[str, np.ndarray]]:
-    """Every operator's output by name, decoded to numbers, for each of `images`."""
+    """Every operator's output by name, dequantized, for each of `images`: uint8 [n, H, W, C]."""
     interpreter = _interpreter(model)
     details = {detail["index"]: detail for detail in interpreter.get_tensor_details()}
     (entry,) = interpreter.get_input_details()
@@ -155,7 +155,7 @@ def _decoded(tensor: np.ndarray, detail: dict[str, Any]) -> np.ndarray:
 
 
 def _interpreter(model: bytes) -> Interpreter:
-    # A delegate would keep its inner values to itself.
+    # A delegate would hide the values inside it.
     interpreter = Interpreter(
         model_content=model,
         experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
@@ -166,23 +166,24 @@ def _interpreter(model: bytes) -> Interpreter:
 
 
 def _overflowing(quantized: bytes) -> set[str]:
-    """The tensors whose bias the quantizer could not hold: it counts in steps of input scale times weight scale, ends at int32,
-    also for 16-bit activations, whose biases have 64 bits, and there turns the sign of a positive one.
+    """The outputs of operators whose bias overflows int32 in steps of input scale times weight scale.
+
+    The quantizer saturates it there, even where activations have 16 bits and biases 64, and flips the sign of a positive one.
     """
     interpreter = _interpreter(quantized)
     details = {detail["index"]: detail for detail in interpreter.get_tensor_details()}
-    found = set()
+    overflowing = set()
     for operator in interpreter._get_ops_details():
         if operator["op_name"] in PRODUCTS and len(operator["inputs"]) == 3 and operator["inputs"][2] >= 0:
             bias = interpreter.get_tensor(operator["inputs"][2])
             if bias.dtype in (np.int32, np.int64) and np.abs(bias.astype(np.int64)).max() >= np.iinfo(np.int32).max:
-                found.add(details[operator["outputs"][0]]["name"])
-    return found
+                overflowing.add(details[operator["outputs"][0]]["name"])
+    return overflowing
 
 
 def _in_one_piece(model: bytes) -> bytes:
-    """`model` with every weight inside its flatbuffer: the quantizer puts those of larger models behind it, at absolute
-    offsets, which the mark and the archive of an artifact would move.
+    """`model` with every weight inside its flatbuffer. The quantizer puts those of larger models behind it, at absolute
+    offsets that would be wrong in an artifact.
     """
     whole = schema.ModelT.InitFromPackedBuf(model)
     for buffer in whole.buffers:
@@ -199,8 +200,8 @@ def _check(quantized: bytes, plan: Plan) -> None:
         interpreter = Interpreter(model_content=quantized)
         interpreter.allocate_tensors()
     except (RuntimeError, ValueError) as error:
-        said = str(error).strip().splitlines()[-1]
-        raise Refused(f"LiteRT does not run this network at {plan.precision}: {said}") from None
+        reason = str(error).strip().splitlines()[-1]
+        raise Refused(f"LiteRT does not run this network at {plan.precision}: {reason}") from None
     scale, zero_point = interpreter.get_input_details()[0]["quantization"]
     if plan.precision == "int8" and (scale, zero_point) != (1.0, -128):
         raise Refused(

@@ -35,7 +35,7 @@ def sources():
 
 
 def account(source, plan: Plan) -> operators.Inventory:
-    return inventory(source.convert(plan), kind=source.kind, precision=plan.precision, picture=PICTURES[0])
+    return inventory(source.convert(plan), kind=source.kind, precision=plan.precision, image=PICTURES[0])
 
 
 def with_weights(found: operators.Inventory) -> dict[str, int]:
@@ -98,7 +98,7 @@ def product(*, weights: np.ndarray, zero_point: np.ndarray) -> bytes:
 @pytest.mark.parametrize("dtype", [np.int8, np.uint8])
 def test_an_input_left_out_does_not_put_another_in_the_place_of_the_weights(dtype):
     model = product(weights=np.ones((144, 3), dtype), zero_point=np.zeros(1, dtype))
-    found = inventory(model, kind="onnx", precision="dynamic", picture=PICTURES[0])
+    found = inventory(model, kind="onnx", precision="dynamic", image=PICTURES[0])
     assert found.by_type == {"uint8": 1, f"int32 with {np.dtype(dtype).name} weights": 1, "float32": 1}
 
 

@@ -163,7 +163,7 @@ def test_a_dense_first_layer_takes_the_scaling_too():
 @pytest.mark.parametrize("name", ["lenet5-relu", "resnet8"])
 def test_no_float_runs_inside_an_int8_network_without_roots(name):
     model = architecture(name).build(batch_size=1)
-    found = inventory(converter(model).convert(Plan("int8")), kind="onnx", precision="int8", picture=pictures(model)[0])
+    found = inventory(converter(model).convert(Plan("int8")), kind="onnx", precision="int8", image=pictures(model)[0])
     assert found.islands == ()
     # The logits alone are decoded.
     assert {label: count for label, count in found.by_type.items() if label.startswith("float")} == {"float32": 1}
@@ -191,7 +191,7 @@ def test_a_tanh_is_looked_up_and_ends_half_a_step_from_the_tanh_of_its_input():
     source = converter(model)
     quantized = source.convert(Plan("int8"))
     assert "Tanh" not in kinds(quantized)
-    assert inventory(quantized, kind="onnx", precision="int8", picture=pictures(model)[0]).islands == ()
+    assert inventory(quantized, kind="onnx", precision="int8", image=pictures(model)[0]).islands == ()
     assert largest_difference(model, quantized) < 0.05
     reached = []
     for values in source.layer_outputs(Plan("int8"), pictures(model)[:20]):
