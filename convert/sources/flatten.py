@@ -1,4 +1,4 @@
-"""A Keras model, whatever is nested in it, as one flat network that both converters take."""
+"""Rebuild a Keras model, with whatever is nested in it, as one flat network that both converters take."""
 
 import re
 from typing import Any
@@ -11,18 +11,18 @@ from edge.contract import InputContract
 from edge.errors import ModelError
 from edge.silence import silence_native_output
 
-# Operations of one tensor that are activations by another name.
+# Operations that equal an activation.
 _ACTIVATIONS = {
     "HardSigmoid": "hard_sigmoid", "HardSilu": "hard_silu", "Relu": "relu", "Relu6": "relu6", "Sigmoid": "sigmoid",
     "Silu": "silu", "Tanh": "tanh",
 }  # fmt: skip
 
 
-def rebuilt(model: keras.Model, contract: InputContract, scale: float, offset: float, *, batch_size: int | None) -> keras.Model:
-    """`model` as a fresh flat network with its weights: float32 [N, H, W, C] pixels of `contract` → logits [N, K].
+def flatten(model: keras.Model, contract: InputContract, scale: float, offset: float, *, batch_size: int | None) -> keras.Model:
+    """A new flat network with the weights of `model`: float32 [N, H, W, C] pixels of `contract` → float32 logits [N, K].
 
-    Every layer stands at the top level, under a plain name; what only training needs and a softmax at the end are gone, and
-    a declared scale and offset stand in front. Raises ModelError for a Normalization that cannot be had so.
+    Every layer is at the top level, under a plain name. Layers for training alone and a softmax at the end are left out; a
+    declared scale and offset come first. Raises ModelError for a Normalization by pixel.
     """
     copies: dict[int, Any] = {}
     names = {"pixels", "declared_scaling"}
@@ -39,19 +39,19 @@ def rebuilt(model: keras.Model, contract: InputContract, scale: float, offset: f
         if is_new:
             copies[id(operation)] = _copied(operation, names, as_logits=operation is last)
         copy = copies[id(operation)]
-        if isinstance(copy, AsLayer):
+        if isinstance(copy, OperationLayer):
             return copy.of(arguments, keywords)
-        answer = copy(*arguments, **keywords)
+        output = copy(*arguments, **keywords)
         if is_new and copy.weights:
             copy.set_weights(operation.get_weights())
-        return answer
+        return output
 
     def through(part: keras.Model, tensor: Any) -> Any:
         if isinstance(part, keras.Sequential):
             for layer in part.layers:
                 tensor = call(layer, tensor)
             return tensor
-        # The walk behind every call of a functional model; clone_model would keep models inside models.
+        # What a functional model does in every call; clone_model would keep models inside models.
         return part._run_through_graph([tensor], operation_fn=lambda operation: operation, call_fn=call)
 
     last = last_operation(model)
@@ -62,29 +62,31 @@ def rebuilt(model: keras.Model, contract: InputContract, scale: float, offset: f
         return keras.Model(pixels, through(model, scaled), name="foreign")
 
 
-class AsLayer(keras.layers.Layer):  # type: ignore[misc]  # Keras has no types
-    """An operation, such as `x + y` or `keras.ops.mean(x)`, as a layer: what is converted is told by layers."""
+class OperationLayer(keras.layers.Layer):  # type: ignore[misc]  # Keras has no types
+    """An operation, such as `x + y` or `keras.ops.mean(x)`, as a layer, because conversion reports by layer."""
 
     def __init__(self, operation: Any, *, name: str) -> None:
         super().__init__(name=name)
         self._operation = operation
-        self._given: Any = ()
+        self._arguments: Any = ()
 
     def of(self, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
-        """The operation's answer. Layers take tensors; the numbers among its arguments it has kept."""
-        self._given = (arguments, keywords)
-        tensors = [each for each in keras.tree.flatten(self._given) if isinstance(each, keras.KerasTensor)]
+        """The operation's output. A layer takes tensors only, so other arguments are stored."""
+        self._arguments = (arguments, keywords)
+        tensors = [each for each in keras.tree.flatten(self._arguments) if isinstance(each, keras.KerasTensor)]
         return self(tensors[0] if len(tensors) == 1 else tensors)
 
     def call(self, tensors: Any) -> Any:
-        """The operation, of these tensors in the places of those it was built with."""
+        """The operation on `tensors`, in the places of the tensors it was built with."""
         new = iter(keras.tree.flatten(tensors))
-        filled = keras.tree.map_structure(lambda each: next(new) if isinstance(each, keras.KerasTensor) else each, self._given)
+        filled = keras.tree.map_structure(
+            lambda each: next(new) if isinstance(each, keras.KerasTensor) else each, self._arguments
+        )
         return self._operation(*filled[0], **filled[1])
 
 
 def _copied(operation: Any, names: set[str], *, as_logits: bool) -> Any:
-    """An untrained twin under a name that is plain, not taken, and free of the `_1` that TensorFlow adds to names itself."""
+    """An untrained copy under a plain, unused name without the `_1` that TensorFlow itself adds to names."""
     config = operation.get_config()
     plain = re.sub(r"[^A-Za-z0-9_.-]+", "_", str(config["name"]))[:60].lstrip("_.-") or "layer"
     plain = re.sub(r"_(\d+)$", r"-\1", plain)
@@ -100,13 +102,13 @@ def _copied(operation: Any, names: set[str], *, as_logits: bool) -> Any:
     copy = type(operation).from_config(config)
     if isinstance(copy, keras.layers.Layer):
         return copy
-    # What converters merge into the convolution before it is told with it.
+    # As an activation it is fused into the convolution before it.
     kind = _ACTIVATIONS.get(type(operation).__name__)
-    return keras.layers.Activation(kind, name=name) if kind else AsLayer(copy, name=name)
+    return keras.layers.Activation(kind, name=name) if kind else OperationLayer(copy, name=name)
 
 
 def _as_rescaling(layer: Any, name: str) -> Any:
-    """A Normalization over channels as the Rescaling it amounts to: its constants are variables to tf2onnx 1.17."""
+    """A Normalization over channels as the equal Rescaling, because tf2onnx 1.17 takes its constants for variables."""
     deviation = np.maximum(np.sqrt(np.asarray(layer.variance)), keras.config.epsilon())
     scale, offset = 1 / deviation, -np.asarray(layer.mean) / deviation
     if layer.invert:
@@ -117,7 +119,7 @@ def _as_rescaling(layer: Any, name: str) -> Any:
 
 
 def last_operation(model: keras.Model) -> Any:
-    """The operation that gives a model's only answer, inside models inside it."""
+    """The operation that makes a model's only output, also inside nested models."""
     for operation in reversed(model.layers if isinstance(model, keras.Sequential) else model.operations):
         if isinstance(operation, keras.Model):
             return last_operation(operation)
@@ -127,7 +129,7 @@ def last_operation(model: keras.Model) -> Any:
 
 
 def activation_of(operation: Any) -> str | None:
-    """What an operation applies last, by name; None for one that applies nothing of the kind."""
+    """The name of the activation that an operation applies; None where it applies none."""
     kind = type(operation).__name__
     if kind in ("Softmax", "Sigmoid"):
         return kind.lower()

@@ -1,7 +1,7 @@
-"""Somebody else's Keras classifier, made what `convert` takes: pixels from 0 to 255 in, logits out, checked on pictures.
+"""A Keras classifier from elsewhere, made what `convert` takes: pixels from 0 to 255 in, logits out, checked on images.
 
-The contract says what the device feeds; where the network does not scale its pixels itself, the contract does. A wrong
-scale gives a network that answers, and answers wrong, so it is tried on the user's own training pictures.
+The contract says what the device feeds. Where the network does not scale its pixels itself, the contract does. With a wrong
+scale the network still answers, but wrongly, so the scale is tried on the user's own training images.
 """
 
 import hashlib
@@ -15,7 +15,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from convert.sources.flatten import activation_of, last_operation, rebuilt
+from convert.sources.flatten import activation_of, flatten, last_operation
 from convert.sources.keras_file import read
 from convert.tango import tango_interval
 from edge.contract import InputContract
@@ -33,8 +33,8 @@ SCALINGS = {
     "pixels divided by 255": (1 / 255, 0.0),
     "pixels divided by 127.5, minus 1": (1 / 127.5, -1.0),
 }
-# A lost scale may cost a network with batch norm a few points only; at the scale it was trained on no other one is better.
-CLEARLY_POINTS = 1.0
+# A missing scale may cost a network with batch norm only a few points; with the right scale no other one is better.
+MIN_GAIN_POINTS = 1.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,7 +49,7 @@ class Foreign:
     dataset: FolderDataset
     digest: str  # SHA-256 of the architecture and the weights
     saved_with: str  # the version of Keras the file names
-    loaded: keras.Model  # as it came: never trained, never changed
+    loaded: keras.Model  # as in the file
 
     @property
     def name(self) -> str:
@@ -65,7 +65,7 @@ class Foreign:
 
     @property
     def provenance(self) -> dict[str, Any]:
-        """What is known: how it was trained is not."""
+        """What is known of its origin; how it was trained is not."""
         return {
             "model_sha256": self.digest,
             "trained_with": {"keras": self.saved_with},
@@ -74,18 +74,18 @@ class Foreign:
         }
 
     def build(self, *, batch_size: int | None = None) -> keras.Model:
-        """The network as it answers: float32 [N, H, W, C] pixels 0 to 255 → float32 [N, K] logits.
+        """A copy of the network: float32 [N, H, W, C] pixels 0 to 255 → float32 [N, K] logits.
 
-        A fresh one with the weights copied, every layer at the top level, none that only training needs, no softmax.
+        Every layer is at the top level; layers for training alone and the softmax are left out.
         """
-        return rebuilt(self.loaded, self.contract, self.scale, self.offset, batch_size=batch_size)
+        return flatten(self.loaded, self.contract, self.scale, self.offset, batch_size=batch_size)
 
 
 def load(path: Path, pictures: Path, *, contract_file: Path | None = None, seed: int = 0) -> Foreign:
-    """The classifier in the .keras file `path`, to be judged on the folder `pictures`; `seed` draws the split.
+    """The classifier in the .keras file `path`, with the folder `pictures` as its data set, split by `seed`.
 
-    Raises ModelError where the file or what is in it cannot be converted, InputError where contract or pictures do not
-    fit it, InputMissing.
+    Raises ModelError where the file or its network cannot be converted, InputError where contract or pictures do not fit
+    the network, InputMissing where a file is missing.
     """
     file = read(path)
     path = Path(one_line(str(path)))  # from here on it is only shown
@@ -94,8 +94,8 @@ def load(path: Path, pictures: Path, *, contract_file: Path | None = None, seed:
     n_classes = _n_classes(path, file.model)
     dataset = folder.load(pictures, contract, seed=seed)
     if len(dataset.class_names) != n_classes:
-        found = f"{pictures}: {len(dataset.class_names)} classes, and {path} tells {n_classes} apart"
-        raise InputError(one_line(f"{found}; wanted a sub-folder for each"))
+        problem = f"{pictures}: {len(dataset.class_names)} classes, and {path} tells {n_classes} apart"
+        raise InputError(one_line(f"{problem}; wanted a sub-folder for each"))
     foreign = Foreign(
         network=re.sub(r"[^a-z0-9]+", "-", path.stem.lower()).strip("-")[:40].strip("-") or "model",
         class_names=dataset.class_names,
@@ -114,8 +114,8 @@ def load(path: Path, pictures: Path, *, contract_file: Path | None = None, seed:
 
 def _input_shape(path: Path, model: keras.Model) -> tuple[int | None, ...]:
     if not model.built or len(model.inputs) != 1 or len(model.inputs[0].shape) != 4:
-        found = ", ".join(str(tuple(entry.shape)) for entry in getattr(model, "inputs", None) or []) or "none that is stated"
-        raise ModelError(f"{path}: input {found}; wanted one of pictures: [None, height, width, channels]")
+        shapes = ", ".join(str(tuple(entry.shape)) for entry in getattr(model, "inputs", None) or []) or "none that is stated"
+        raise ModelError(f"{path}: input {shapes}; wanted one of pictures: [None, height, width, channels]")
     shape = tuple(model.inputs[0].shape)
     if shape[0] not in (None, 1) or shape[3] not in (None, 1, 3):
         raise ModelError(f"{path}: input {shape}; wanted [None, height, width, channels] with 1 or 3 channels")
@@ -124,8 +124,8 @@ def _input_shape(path: Path, model: keras.Model) -> tuple[int | None, ...]:
 
 def _n_classes(path: Path, model: keras.Model) -> int:
     if len(model.outputs) != 1 or len(model.outputs[0].shape) != 2 or model.outputs[0].shape[1] is None:
-        found = ", ".join(str(tuple(output.shape)) for output in model.outputs)
-        raise ModelError(f"{path}: output {found}; wanted one of [None, classes]: a classifier's")
+        shapes = ", ".join(str(tuple(output.shape)) for output in model.outputs)
+        raise ModelError(f"{path}: output {shapes}; wanted one of [None, classes]: a classifier's")
     n_classes, last = int(model.outputs[0].shape[1]), activation_of(last_operation(model))
     if n_classes == 1:
         raise ModelError(
@@ -141,10 +141,10 @@ def _n_classes(path: Path, model: keras.Model) -> int:
 
 
 def _contract(path: Path, shape: tuple[int | None, ...], file: Path | None) -> tuple[InputContract, float, float]:
-    """What pictures the device feeds, and how they are scaled before the network: from `file`, else from `shape`."""
-    given = _declared(file) if file else {}
+    """The input contract, scale and offset: from `file`, and from `shape` where it does not say."""
+    declared = _declared(file) if file else {}
     names = ("height", "width", "channels")
-    sizes = {name: given.pop(name, size) for name, size in zip(names, shape, strict=True)}
+    sizes = {name: declared.pop(name, size) for name, size in zip(names, shape, strict=True)}
     for (name, size), own in zip(sizes.items(), shape, strict=True):
         if size is None:
             raise InputError(one_line(f'{path}: takes any {name}; say which in a contract: {{"{name}": 32}}, with --contract'))
@@ -152,15 +152,15 @@ def _contract(path: Path, shape: tuple[int | None, ...], file: Path | None) -> t
             raise InputError(one_line(f"{file}: {name} {size!r}, and {path} takes {own or 'a whole number'}"))
     if not (min(sizes["height"], sizes["width"]) >= SIDES[0] and max(sizes["height"], sizes["width"]) <= SIDES[1]):
         raise ModelError(f"{path}: takes {sizes['height']}x{sizes['width']}; wanted sides from {SIDES[0]} to {SIDES[1]} pixels")
-    scale, offset = (given.pop(name, usual) for name, usual in (("scale", 1.0), ("offset", 0.0)))
+    scale, offset = (declared.pop(name, usual) for name, usual in (("scale", 1.0), ("offset", 0.0)))
     for name, value in (("scale", scale), ("offset", offset)):
         number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
         if not number or (name == "scale" and not value > 0):
             raise InputError(one_line(f"{file}: {name} {value!r}; wanted a number, such as 0.00392156862745098 for 1/255"))
-    fit, polarity = given.pop("fit", "resize"), given.pop("polarity", "any")
-    if given:
+    fit, polarity = declared.pop("fit", "resize"), declared.pop("polarity", "any")
+    if declared:
         known = "height, width, channels, fit, polarity, scale, offset"
-        raise InputError(one_line(f"{file}: unknown key {min(given)!r}; known are {known}"))
+        raise InputError(one_line(f"{file}: unknown key {min(declared)!r}; known are {known}"))
     try:
         return InputContract(**sizes, fit=fit, polarity=polarity), float(scale), float(offset)
     except ValueError as error:
@@ -170,22 +170,22 @@ def _contract(path: Path, shape: tuple[int | None, ...], file: Path | None) -> t
 def _declared(file: Path) -> dict[str, Any]:
     try:
         content = file.read_bytes() if file.stat().st_size < 1 << 16 else b""
-        given = json.loads(content)
+        declared = json.loads(content)
     except OSError as error:
         raise missing(str(file), error) from None
     except (ValueError, RecursionError) as error:
         raise InputError(one_line(f"{file}: not JSON ({error}); {_WANTED}")) from None
-    if not isinstance(given, dict):
+    if not isinstance(declared, dict):
         raise InputError(one_line(f"{file}: no JSON object; {_WANTED}"))
-    return given
+    return declared
 
 
 def _check_answers(path: Path, foreign: Foreign) -> None:
-    """Raises ModelError where the network as rebuilt answers otherwise than the one in the file."""
+    """Raises ModelError where the flattened network's answers differ from those of the one in the file."""
     images = foreign.dataset.train.images[:8]
-    given = images.astype(np.float32) * foreign.scale + foreign.offset
+    scaled = images.astype(np.float32) * foreign.scale + foreign.offset
     with silence_native_output():
-        rows = [np.asarray(foreign.loaded(row[None], training=False), np.float64)[0] for row in given]
+        rows = [np.asarray(foreign.loaded(row[None], training=False), np.float64)[0] for row in scaled]
         logits = evaluate.logits(foreign.build(), images).astype(np.float64)
     before = np.stack(rows)
     if not np.isfinite(before).all() or not np.isfinite(logits).all():
@@ -205,53 +205,54 @@ def _check_answers(path: Path, foreign: Foreign) -> None:
 
 
 def _check_sense(path: Path, foreign: Foreign, contract_file: Path | None) -> None:
-    """Raises InputError where training pictures are answered clearly better in another order of classes or at another scale."""
+    """Raises InputError where top-1 on training images is clearly higher in another order of classes or at another scale."""
     tried = foreign.dataset.train[slice(0, N_TRIED)]  # in an order in which classes are mixed
-
-    unscaled = rebuilt(foreign.loaded, foreign.contract, 1.0, 0.0, batch_size=None)
+    unscaled = flatten(foreign.loaded, foreign.contract, 1.0, 0.0, batch_size=None)
 
     def answers(scale: float, offset: float) -> np.ndarray:
         with silence_native_output():
             return evaluate.logits(unscaled, tried.images * np.float32(scale) + np.float32(offset))
 
-    given = answers(foreign.scale, foreign.offset)
-    right = given.argmax(axis=1) == tried.labels
-    found = f"{path}: answers {right.mean():.0%} of {len(tried)} training pictures right"
-    _check_order(found, foreign.class_names, given, tried.labels)
+    logits = answers(foreign.scale, foreign.offset)
+    right = logits.argmax(axis=1) == tried.labels
+    measured = f"{path}: answers {right.mean():.0%} of {len(tried)} training pictures right"
+    _check_order(measured, foreign.class_names, logits, tried.labels)
     others = {words: answers(*scaling).argmax(axis=1) == tried.labels for words, scaling in SCALINGS.items()}
     words = max(others, key=lambda words: float(others[words].mean()))
     worse, better = int((others[words] & ~right).sum()), int((right & ~others[words]).sum())
-    if 100 * tango_interval(worse, better, len(tried))[0] > CLEARLY_POINTS:
+    if 100 * tango_interval(worse, better, len(tried))[0] > MIN_GAIN_POINTS:
         scale, offset = SCALINGS[words]
-        said = f"{contract_file or 'contract.json, named with --contract'}: {json.dumps({'scale': scale, 'offset': offset})}"
-        raise InputError(one_line(f"{found}, and {others[words].mean():.0%} with {words}; say so in {said}"))
+        setting = f"{contract_file or 'contract.json, named with --contract'}: {json.dumps({'scale': scale, 'offset': offset})}"
+        raise InputError(one_line(f"{measured}, and {others[words].mean():.0%} with {words}; say so in {setting}"))
     if right.mean() < 1.5 / len(foreign.class_names):
-        note(one_line(f"{found}, about what guessing does"))
+        note(one_line(f"{measured}, about what guessing does"))
 
 
-def _check_order(found: str, names: tuple[str, ...], logits: np.ndarray, labels: np.ndarray) -> None:
-    """Raises InputError where most pictures of each class get one answer, and it is another class's."""
+def _check_order(measured: str, names: tuple[str, ...], logits: np.ndarray, labels: np.ndarray) -> None:
+    """Raises InputError where most images of each class get the same answer, and it is another class."""
     order = _order(logits, labels)
-    # Five pictures of each class, or an order would be read out of noise.
+    # With fewer than five images a class the order would be noise.
     if len(labels) < 5 * len(names) or sorted(order) != list(range(len(names))):
         return
-    turned = evaluate.top1(logits, np.array(order)[labels])
-    if turned >= evaluate.top1(logits, labels) + 0.5:
+    reordered = evaluate.top1(logits, np.array(order)[labels])
+    if reordered >= evaluate.top1(logits, labels) + 0.5:
         theirs = [names[order.index(answer)] for answer in range(len(names))]
         wanted = ", ".join(f"{n:02}-{name}" for n, name in enumerate(theirs))
-        said = f"{turned:.0%} were the classes in the order {', '.join(theirs)}"
-        raise InputError(one_line(f"{found}, and {said}; rename the sub-folders so that they sort in that order: {wanted}"))
+        better = f"{reordered:.0%} were the classes in the order {', '.join(theirs)}"
+        raise InputError(
+            one_line(f"{measured}, and {better}; rename the sub-folders so that they sort in that order: {wanted}")
+        )
 
 
 def _order(logits: np.ndarray, labels: np.ndarray) -> list[int]:
-    """For each class, the answer it is given most often; -1 for a class without pictures."""
-    given = logits.argmax(axis=1)
-    each = (given[labels == label] for label in range(logits.shape[1]))
+    """The most frequent answer to each class; -1 for a class without images."""
+    classes = logits.argmax(axis=1)
+    each = (classes[labels == label] for label in range(logits.shape[1]))
     return [int(np.bincount(answers).argmax()) if len(answers) else -1 for answers in each]
 
 
 def _digest(model: keras.Model) -> str:
-    """SHA-256 over the config and every weight, in the model's order; the file's own bytes carry a clock."""
+    """SHA-256 over the config and every weight, in the model's order. The file's own bytes hold a time."""
     sha = hashlib.sha256(json.dumps(model.get_config(), sort_keys=True, default=str).encode())
     for variable in model.weights:
         array = np.asarray(variable)

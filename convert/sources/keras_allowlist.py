@@ -1,12 +1,12 @@
-"""Which classes, functions and strings of a foreign Keras model's account (`config.json`) Keras may look up.
+"""The classes, functions and strings in a foreign Keras model's `config.json` that Keras may look up.
 
-What is allowed is also what was seen converting to both formats (tests/convert/sources/test_from_keras_layers.py).
+Everything on the list converts to both formats (tests/convert/sources/test_from_keras_layers.py).
 """
 
 import math
 from typing import Any
 
-# Layers that do nothing outside training. They are left out when the network is built for conversion.
+# Layers that do nothing outside training; conversion leaves them out.
 TRAINING_ONLY = frozenset({
     "ActivityRegularization", "AlphaDropout", "Dropout", "GaussianDropout", "GaussianNoise", "Identity",
     "RandomBrightness", "RandomColorDegeneration", "RandomColorJitter", "RandomContrast", "RandomElasticTransform",
@@ -28,7 +28,7 @@ OPERATIONS = {
     }),
     "keras.src.ops.nn": frozenset({"HardSigmoid", "HardSilu", "LeakyRelu", "Relu", "Relu6", "Sigmoid", "Silu", "Softmax"}),
 }  # fmt: skip
-# No gelu: tf2onnx 1.17 writes an Erfc that no runtime knows.
+# Without gelu: tf2onnx 1.17 writes an Erfc operator that no runtime has.
 ACTIVATIONS = frozenset({
     "elu", "hard_sigmoid", "hard_silu", "hard_swish", "leaky_relu", "linear", "relu", "relu6", "selu", "sigmoid",
     "silu", "softmax", "softplus", "softsign", "swish", "tanh",
@@ -48,48 +48,48 @@ _CLASSES = OPERATIONS | {
     "keras.src.models.sequential": frozenset({"Sequential"}),
 }  # fmt: skip
 _MODELS = ("Functional", "Sequential")
-# What training in half precision leaves behind; the weights are float32 all the same, and so is the network we build.
+# Training in half precision leaves these; the weights are float32, and so is the network that we build.
 _POLICIES = ("float32", "mixed_float16", "mixed_bfloat16")
 _RECURRENT = frozenset({"Bidirectional", "ConvLSTM2D", "GRU", "LSTM", "RNN", "SimpleRNN", "TimeDistributed"})
 _ATTENTION = frozenset({"AdditiveAttention", "Attention", "GroupQueryAttention", "MultiHeadAttention"})
 
 
 class Check:
-    """One walk over a config: what is refused, by layer; and the config without what conversion has no use for."""
+    """One walk over a config that lists what is refused, by layer, and removes what conversion does not need."""
 
     def __init__(self) -> None:
-        self._found: dict[str, None] = {}  # in order, each once
+        self._problems: dict[str, None] = {}  # in order, each once
 
     @staticmethod
     def no_number(word: str) -> float:
         raise ValueError(f"{word} is no number")
 
     def refused(self, config: dict[str, Any]) -> list[str]:
-        """What is not allowed in `config`, each in words with its layer; empty where all is. `config` is left cleaned."""
+        """What is not allowed in `config`, each with its layer; empty where everything is. Changes `config` in place."""
         if config.get("class_name") not in _MODELS:
             return [f"{self._called(config)}: {self._why(config)}"]
         self._walk(config, "the model")
-        return list(self._found)
+        return list(self._problems)
 
     def _walk(self, node: Any, layer: str) -> None:
         if isinstance(node, list):
             for item in node:
                 self._walk(item, layer)
         elif isinstance(node, float) and not math.isfinite(node):
-            self._found[f"{layer}: holds the number {node}"] = None
+            self._problems[f"{layer}: holds the number {node}"] = None
         elif isinstance(node, dict):
             if "class_name" in node:
                 layer = self._object(node, layer)
             elif "module" in node or "registered_name" in node:
-                self._found[f"{layer}: names a module without a class"] = None
+                self._problems[f"{layer}: names a module without a class"] = None
             for key, value in node.items():
                 self._value(key, value, layer)
                 self._walk(value, layer)
 
     def _object(self, node: dict[str, Any], layer: str) -> str:
-        """Hold one object against the list, drop what would only confuse, and return the layer it belongs to."""
+        """Check one object against the list, drop what is not needed, and return the layer it belongs to."""
         kind, module, inner = node["class_name"], node.get("module"), node.get("config")
-        # Loss, optimizer and metrics are not needed; ids that alias one object to another neither.
+        # Loss, optimizer, metrics and ids of shared objects are not needed.
         node.pop("compile_config", None)
         node.pop("shared_object_id", None)
         if kind == "__keras_tensor__" and module is None:
@@ -97,31 +97,31 @@ class Check:
         if kind == "function":
             known = inner in ACTIVATIONS if isinstance(inner, str) else False
             if not known or module not in ("builtins", "keras.activations") or node.get("registered_name") not in (None, inner):
-                self._found[f"{layer}: function {str(inner)[:40]!r} of {str(module)[:40]!r} is not one we know"] = None
+                self._problems[f"{layer}: function {str(inner)[:40]!r} of {str(module)[:40]!r} is not one we know"] = None
             return layer
         if kind != "DTypePolicy" and isinstance(inner, dict) and isinstance(inner.get("name"), str):
             layer = self._called(node)
         registered = node.get("registered_name")
         known = isinstance(kind, str) and isinstance(module, str) and kind in _CLASSES.get(module, ())
         if not known or not isinstance(inner, dict) or registered not in (None, kind):
-            self._found[f"{layer}: {self._why(node)}"] = None
+            self._problems[f"{layer}: {self._why(node)}"] = None
         elif kind == "DTypePolicy":
             if inner.get("name") not in _POLICIES:
-                self._found[f"{layer}: computes in {str(inner.get('name'))[:40]}; wanted float32"] = None
+                self._problems[f"{layer}: computes in {str(inner.get('name'))[:40]}; wanted float32"] = None
             inner["name"] = "float32"
         elif kind in _MODELS and not self._has_layers(inner):
-            self._found[f"{layer}: its layers are not listed as Keras 3 lists them"] = None
+            self._problems[f"{layer}: its layers are not listed as Keras 3 lists them"] = None
         return layer
 
     def _value(self, key: str, value: Any, layer: str) -> None:
         if key == "activation" and isinstance(value, str) and value not in ACTIVATIONS:
-            self._found[f"{layer}: activation {value[:40]!r} is not among those known to convert to both formats"] = None
+            self._problems[f"{layer}: activation {value[:40]!r} is not among those known to convert to both formats"] = None
         elif key == "data_format" and value not in (None, "channels_last"):
-            self._found[f"{layer}: keeps channels first; wanted pictures as height, width, channels"] = None
+            self._problems[f"{layer}: keeps channels first; wanted pictures as height, width, channels"] = None
         elif key == "interpolation" and value not in ("bilinear", "nearest"):
-            self._found[f"{layer}: interpolates {str(value)[:20]}; wanted bilinear or nearest"] = None
+            self._problems[f"{layer}: interpolates {str(value)[:20]}; wanted bilinear or nearest"] = None
         elif key == "groups" and layer.endswith("Conv2D)") and value != 1:
-            self._found[f"{layer}: a convolution in {str(value)[:9]} groups; wanted one, or DepthwiseConv2D"] = None
+            self._problems[f"{layer}: a convolution in {str(value)[:9]} groups; wanted one, or DepthwiseConv2D"] = None
 
     @staticmethod
     def _has_layers(inner: dict[str, Any]) -> bool:

@@ -1,8 +1,8 @@
-"""Read a foreign `.keras` file without running anything in it.
+"""Read a foreign `.keras` file without running any code in it.
 
-Keras's own safe mode has been got round more than once, so Keras never sees the file. We read its three members, hold
-every class, function and string that Keras would look up against a list, copy the weights number by number, and hand
-Keras a file that we wrote.
+Keras's safe mode has been bypassed more than once, so Keras never opens the file. We read its three members, check every
+class, function and string that Keras would look up against a list, copy the weights as plain numbers, and give Keras a file
+that we wrote.
 """
 
 import io
@@ -31,14 +31,14 @@ _OTHERS = (".h5", ".hdf5", ".onnx", ".pb", ".pickle", ".pkl", ".pt", ".pth", ".t
 
 @dataclass(frozen=True, eq=False)
 class KerasFile:
-    """A model as Keras rebuilt it from the file's checked account, and the Keras version the file says wrote it."""
+    """The model that Keras rebuilt from the file's checked config, and the Keras version that wrote the file."""
 
     model: keras.Model
     saved_with: str
 
 
 def read(path: Path) -> KerasFile:
-    """The model in the `.keras` file at `path`. Raises InputMissing, or ModelError naming what is not allowed in it."""
+    """The model in the `.keras` file at `path`. Raises InputMissing, or ModelError that names what is not allowed in it."""
     members = _members(path)
     config, metadata = _json(path, members, "config.json"), _json(path, members, "metadata.json")
     try:
@@ -66,12 +66,12 @@ def read(path: Path) -> KerasFile:
 
 
 def _brief(error: Exception) -> str:
-    """The first words of an error that may run over many lines."""
+    """At most 160 characters of an error, on one line."""
     return " ".join(str(error).split())[:160] or type(error).__name__
 
 
 def _members(path: Path) -> dict[str, bytes]:
-    """The content of the archive's three members, each read once and to its limit."""
+    """The content of the archive's three members, each read once and up to its limit."""
     content = _content(path)
     if not content.startswith(b"PK"):
         kinds = {b"\x89HDF": "an HDF5 file", b"\x80": "a pickle"}
@@ -94,7 +94,7 @@ def _members(path: Path) -> dict[str, bytes]:
 def _content(path: Path) -> bytes:
     if path.is_dir() or path.suffix.lower() in _OTHERS:
         raise ModelError(one_line(f"{path}: only a .keras file can be checked before it is loaded; {HOW_TO_SAVE}"))
-    if not path.is_file():  # a pipe would make us wait for its other end
+    if not path.is_file():  # reading a pipe would block
         raise InputMissing(one_line(f"{path}: no such file; name a .keras file"))
     try:
         with open(path, "rb") as file:
@@ -108,7 +108,7 @@ def _content(path: Path) -> bytes:
 
 def _bounded(path: Path, archive: zipfile.ZipFile, name: str) -> bytes:
     with archive.open(name) as member:
-        content = member.read(MEMBERS[name] + 1)  # never what the archive says it holds
+        content = member.read(MEMBERS[name] + 1)  # the size in the archive's directory may be false
     if len(content) > MEMBERS[name]:
         raise ModelError(one_line(f"{path}: {name} unpacks to more than {MEMBERS[name]:,} bytes; no small classifier's does"))
     return content
@@ -116,16 +116,16 @@ def _bounded(path: Path, archive: zipfile.ZipFile, name: str) -> bytes:
 
 def _json(path: Path, members: dict[str, bytes], name: str) -> dict[str, Any]:
     try:
-        found = json.loads(members[name], parse_constant=lambda word: Check.no_number(word))
-        if not isinstance(found, dict):
-            raise ValueError(f"a {type(found).__name__}")
-        return found
+        value = json.loads(members[name], parse_constant=lambda word: Check.no_number(word))
+        if not isinstance(value, dict):
+            raise ValueError(f"a {type(value).__name__}")
+        return value
     except (ValueError, RecursionError) as error:
         raise ModelError(one_line(f"{path}: {name} cannot be read ({str(error)[:80]}); {HOW_TO_SAVE}")) from None
 
 
 def _copied(path: Path, weights: bytes) -> bytes:
-    """The numbers in an HDF5 file, in a file of our own. Raises ModelError where it refers to anything outside itself."""
+    """A new HDF5 file with the same numbers. Raises ModelError where the old one refers to anything outside itself."""
     fresh = io.BytesIO()
     try:
         with h5py.File(io.BytesIO(weights), "r") as source, h5py.File(fresh, "w") as target:
@@ -138,10 +138,10 @@ def _copied(path: Path, weights: bytes) -> bytes:
 
 
 def _copy_group(source: h5py.Group, target: h5py.Group, *, max_bytes: int, depth: int) -> None:
-    if depth > 32:  # a group may hold itself
+    if depth > 32:  # a group may contain itself
         raise ValueError("groups nested more than 32 deep")
     for name in source:
-        # An external link or an external dataset reads another file; a virtual one any number of them.
+        # External links, external datasets and virtual datasets would read other files.
         if not isinstance(source.get(name, getlink=True), h5py.HardLink):
             raise ValueError(f"{name!r} is a link; wanted the numbers themselves")
         item = source[name]
@@ -149,8 +149,8 @@ def _copy_group(source: h5py.Group, target: h5py.Group, *, max_bytes: int, depth
             if not (depth == 0 and name == "optimizer"):
                 _copy_group(item, target.create_group(name), max_bytes=max_bytes, depth=depth + 1)
             continue
-        made = item.id.get_create_plist()
-        if made.get_layout() not in (h5py.h5d.CONTIGUOUS, h5py.h5d.COMPACT) or made.get_external_count():
+        properties = item.id.get_create_plist()
+        if properties.get_layout() not in (h5py.h5d.CONTIGUOUS, h5py.h5d.COMPACT) or properties.get_external_count():
             raise ValueError(f"{name!r} is kept outside the file, virtual or in chunks; wanted plain numbers")
         if item.dtype.kind not in "fiub" or item.nbytes > max_bytes:
             raise ValueError(f"{name!r} is {item.dtype} of {item.nbytes:,} bytes; wanted numbers that fit in the file")

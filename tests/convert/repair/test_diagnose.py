@@ -20,7 +20,7 @@ from convert.repair.causes import LayerStats, cause
 from convert.repair.diagnose import _sampled, diagnose, peaks
 from convert.repair.fusion_groups import fusion_groups
 from convert.results import Finding, Trial
-from convert.sources.flatten import rebuilt
+from convert.sources.flatten import flatten
 from edge.contract import InputContract
 from tests.convert.repair.faults import dark, outlier
 from train.architectures import architecture
@@ -134,7 +134,7 @@ class Made:
     contract: InputContract = COLOURED
 
     def build(self, *, batch_size: int | None = None) -> keras.Model:
-        return rebuilt(self.model, self.contract, 1.0, 0.0, batch_size=batch_size)
+        return flatten(self.model, self.contract, 1.0, 0.0, batch_size=batch_size)
 
 
 def on_trial(model: keras.Model) -> Trial:
