@@ -20,10 +20,15 @@ def cut(model: bytes, end: int) -> schema.ModelT:
 def load(piece: schema.ModelT, image: np.ndarray) -> Interpreter:
     """`piece` in LiteRT on one thread, with `image`, uint8 [H, W, C], at its input."""
     piece.signatureDefs = []  # they name tensors that the piece may lack
-    builder = flatbuffers.Builder(1 << 16)
-    builder.Finish(piece.Pack(builder), file_identifier=b"TFL3")
-    interpreter = Interpreter(model_content=bytes(builder.Output()), num_threads=1)
+    interpreter = Interpreter(model_content=pack(piece), num_threads=1)
     interpreter.allocate_tensors()
     (entry,) = interpreter.get_input_details()
     interpreter.set_tensor(entry["index"], as_input(image, entry["dtype"]).reshape(entry["shape"]))
     return interpreter
+
+
+def pack(model: schema.ModelT) -> bytes:
+    """The .tflite of `model`."""
+    builder = flatbuffers.Builder(1 << 16)
+    builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
+    return bytes(builder.Output())

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-import flatbuffers
 import keras
 import numpy as np
 import tensorflow as tf
@@ -21,6 +20,7 @@ from litert_quantizer.qtyping import QuantGranularity as Granularity
 from litert_quantizer.qtyping import TFLOperationName as Kind
 from litert_quantizer.quantizer import Quantizer
 
+from convert import tflite_pieces
 from convert.calibration.images import CalibrationSet
 from convert.calibration.ranges import Range, tensor_ranges
 from convert.layers import fused_into, layer_in
@@ -185,14 +185,12 @@ def _in_one_piece(model: bytes) -> bytes:
     """`model` with every weight inside its flatbuffer. The quantizer puts those of larger models behind it, at absolute
     offsets that would be wrong in an artifact.
     """
-    whole = schema.ModelT.InitFromPackedBuf(model)
-    for buffer in whole.buffers:
+    tables = schema.ModelT.InitFromPackedBuf(model)
+    for buffer in tables.buffers:
         if buffer.offset:
             buffer.data = np.frombuffer(model, np.uint8, buffer.size, buffer.offset)
             buffer.offset = buffer.size = 0
-    builder = flatbuffers.Builder(len(model))
-    builder.Finish(whole.Pack(builder), file_identifier=b"TFL3")
-    return bytes(builder.Output())
+    return tflite_pieces.pack(tables)
 
 
 def _check(quantized: bytes, plan: Plan) -> None:

@@ -80,8 +80,8 @@ def test_int8_tflite_takes_pixels_minus_128_and_convolves_in_integers(converters
 
 @pytest.mark.parametrize("kind", ["tflite", "onnx"])
 def test_the_report_names_the_roots_as_float_islands_and_no_convolution(converters, kind):
-    found = inventory(converters[kind].convert(Plan("int8")), kind=kind, precision="int8", image=PICTURES[0])
-    islands = {operator.upper() for island in found.islands for operator in island.operators}
+    counts = inventory(converters[kind].convert(Plan("int8")), kind=kind, precision="int8", image=PICTURES[0])
+    islands = {operator.upper() for island in counts.islands for operator in island.operators}
     assert "SQRT" in islands
     assert not islands & {"CONV", "CONV_2D", "FULLY_CONNECTED", "MATMUL", "GEMM"}
 
@@ -114,5 +114,5 @@ def answer(model: bytes, kind: str, picture: np.ndarray) -> np.ndarray:
 
 def test_int16x8_runs_where_the_native_operator_would_not_convert(converters):
     model = converters["tflite"].convert(Plan("int16x8"))
-    found = inventory(model, kind="tflite", precision="int16x8", image=PICTURES[0])
-    assert found.by_type["int16 with int8 weights"] == 7  # two convolutions, two sums over neighbours, three dense layers
+    counts = inventory(model, kind="tflite", precision="int16x8", image=PICTURES[0])
+    assert counts.by_type["int16 with int8 weights"] == 7  # two convolutions, two sums over neighbours, three dense layers

@@ -38,8 +38,8 @@ def account(source, plan: Plan) -> operators.Inventory:
     return inventory(source.convert(plan), kind=source.kind, precision=plan.precision, image=PICTURES[0])
 
 
-def with_weights(found: operators.Inventory) -> dict[str, int]:
-    return {label: count for label, count in found.by_type.items() if label.endswith(" weights")}
+def with_weights(counts: operators.Inventory) -> dict[str, int]:
+    return {label: count for label, count in counts.by_type.items() if label.endswith(" weights")}
 
 
 TFLITE = {
@@ -72,8 +72,8 @@ def test_an_onnx_names_the_weights_of_its_three_layers(sources, precision):
 
 
 def test_an_operator_that_codes_activations_has_no_weights_though_it_puts_out_a_zero_point(sources):
-    found = account(sources["onnx"], Plan("dynamic"))
-    assert found.by_type["uint8"] == 1  # the convolution's input; the products code their own
+    counts = account(sources["onnx"], Plan("dynamic"))
+    assert counts.by_type["uint8"] == 1  # the convolution's input; the products code their own
 
 
 def product(*, weights: np.ndarray, zero_point: np.ndarray) -> bytes:
@@ -98,8 +98,8 @@ def product(*, weights: np.ndarray, zero_point: np.ndarray) -> bytes:
 @pytest.mark.parametrize("dtype", [np.int8, np.uint8])
 def test_an_input_left_out_does_not_put_another_in_the_place_of_the_weights(dtype):
     model = product(weights=np.ones((144, 3), dtype), zero_point=np.zeros(1, dtype))
-    found = inventory(model, kind="onnx", precision="dynamic", image=PICTURES[0])
-    assert found.by_type == {"uint8": 1, f"int32 with {np.dtype(dtype).name} weights": 1, "float32": 1}
+    counts = inventory(model, kind="onnx", precision="dynamic", image=PICTURES[0])
+    assert counts.by_type == {"uint8": 1, f"int32 with {np.dtype(dtype).name} weights": 1, "float32": 1}
 
 
 @pytest.mark.parametrize(("kind", "layer"), [("tflite", "CONV_2D"), ("onnx", "Conv")])
@@ -110,19 +110,19 @@ def test_a_layer_left_in_float_is_the_one_island_and_has_its_share_of_the_time(s
         return [1.0, 4.0, 12.0]
 
     monkeypatch.setattr(operators, "_median_us", timed)
-    found = account(sources[kind], Plan("int8", in_float=("conv",)))
-    (island,) = found.islands
+    counts = account(sources[kind], Plan("int8", in_float=("conv",)))
+    (island,) = counts.islands
     assert any(layer in operator for operator in island.operators)
     assert island.share == 0.25
-    assert found.in_words == f"{found.counted}; float islands take 25 % of the time"
+    assert counts.in_words == f"{counts.counted}; float islands take 25 % of the time"
 
 
 @pytest.mark.parametrize("kind", CONVERTERS)
 def test_nothing_is_timed_where_there_is_no_island(sources, kind, monkeypatch):
     monkeypatch.setattr(operators.time, "perf_counter_ns", lambda: pytest.fail("timed"))
-    found = account(sources[kind], Plan("int8"))
-    assert found.islands == () and found.share == 0
-    assert found.in_words == found.counted
+    counts = account(sources[kind], Plan("int8"))
+    assert counts.islands == () and counts.share == 0
+    assert counts.in_words == counts.counted
 
 
 @pytest.mark.parametrize("kind", CONVERTERS)

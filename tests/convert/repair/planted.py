@@ -1,4 +1,4 @@
-"""Plant faults in trained networks, see whether they are found and mended, and write the score in docs/diagnosis.md.
+"""Plant faults in trained networks, see whether they are found and repaired, and write the score in docs/diagnosis.md.
 
     python -m tests.convert.repair.planted [NUMBER...] [--data-dir DIR]
 
@@ -32,7 +32,7 @@ from train.datasets import Dataset
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "diagnosis.md"
 FOLDER = Path("runs", "planted")
-_HEADER = ("", "fault", "network", "drop before", "first finding", "right?", "mended by", "left in float", "drop after")
+_HEADER = ("", "fault", "network", "drop before", "first finding", "right?", "repaired by", "left in float", "drop after")
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,7 +51,7 @@ class Outcome:
     passed: bool
 
     @property
-    def mended(self) -> bool:
+    def repaired(self) -> bool:
         return self.passed and len(self.left) <= 2
 
     @property
@@ -61,7 +61,7 @@ class Outcome:
         return (
             self.fault.cause, self.fault.network, f"{self.before.drop_points:.2f}",
             f"{self.layer}: {self.cause}: {self.evidence}", "yes" if self.right else "no",
-            "; ".join(self.remedies) if self.passed else "not mended", ", ".join(self.left) or "none", after,
+            "; ".join(self.remedies) if self.passed else "not repaired", ", ".join(self.left) or "none", after,
         )  # fmt: skip
 
 
@@ -76,10 +76,10 @@ def main() -> int:
         outcome = tried(FAULTS[number - 1], trained(FAULTS[number - 1].network, dataset), dataset)
         outcomes.append(outcome)
         print(f"{number}: " + " | ".join(outcome.cells), flush=True)
-    told = page(outcomes, dataset)
+    text = page(outcomes, dataset)
     if not flags.numbers:
-        pages.write(PAGE, told)
-    print(told)
+        pages.write(PAGE, text)
+    print(text)
     return 0
 
 
@@ -103,12 +103,12 @@ def tried(fault: Fault, saved: Checkpoint, dataset: Dataset) -> Outcome:
     before = _verified(trial, converter, planted.plan)
     first = diagnose(trial, converter, planted.plan)[0]
     places = planted.layers or (_most_hurt(trial, converter, planted),)
-    found = repair(trial, converter, planted.plan, verification=before)
-    after = _verified(trial, found.converter, found.plan) if found.passed else None
+    result = repair(trial, converter, planted.plan, verification=before)
+    after = _verified(trial, result.converter, result.plan) if result.passed else None
     return Outcome(
         fault, before, first.layer, first.cause, first.evidence,
         right=first.layer in places and first.cause == fault.cause and before.drop_points >= 5,
-        remedies=found.remedies, left=found.layers, after=after,
+        remedies=result.remedies, left=result.layers, after=after,
         passed=after is not None and trial.gate.judge(after).passed,
     )  # fmt: skip
 
@@ -116,13 +116,13 @@ def tried(fault: Fault, saved: Checkpoint, dataset: Dataset) -> Outcome:
 def page(outcomes: list[Outcome], dataset: Dataset) -> str:
     """The score and the table."""
     rows = [_HEADER, tuple("---" for _ in _HEADER), *((str(i), *o.cells) for i, o in enumerate(outcomes, 1))]
-    here, n_networks = host.read(), len({outcome.fault.network for outcome in outcomes})
+    machine, n_networks = host.read(), len({outcome.fault.network for outcome in outcomes})
     return (
         f"{sum(o.right for o in outcomes)} of {len(outcomes)} faults over {n_networks} networks are found, the right layer and "
-        f"the right cause first; {sum(o.mended for o in outcomes)} are mended with at most two layers left in float.\n\n"
+        f"the right cause first; {sum(o.repaired for o in outcomes)} are repaired with at most two layers left in float.\n\n"
         + "\n".join("| " + " | ".join(row) + " |" for row in rows)
         + f"\n\nDrops are points of top-1 against the float model on the {dataset.name} test split "
-        f"(n = {len(dataset.test):,}); int8 TFLite, {here.machine}, {here.cpu_model}. "
+        f"(n = {len(dataset.test):,}); int8 TFLite, {machine.machine}, {machine.cpu_model}. "
         "`python -m tests.convert.repair.planted`\n"
     )
 

@@ -52,13 +52,13 @@ def test_of_a_sound_network_every_layer_is_told_and_none_is_blamed(kind, trained
     trial = prepare(
         trained, digits, digits.train, calibration=draw_calibration_set(digits.train), gate=Gate(2.0), require_int8=False
     )
-    found = diagnose(trial, make_converter(kind, trained, trial.calibration), Plan("int8"))
-    assert {finding.layer for finding in found} >= {"conv1", "conv2", "dense1", "logits"}
-    assert [finding.share for finding in found] == sorted((finding.share for finding in found), reverse=True)
+    findings = diagnose(trial, make_converter(kind, trained, trial.calibration), Plan("int8"))
+    assert {finding.layer for finding in findings} >= {"conv1", "conv2", "dense1", "logits"}
+    assert [finding.share for finding in findings] == sorted((finding.share for finding in findings), reverse=True)
     # Each tensor and all weights are counted once, so that independent errors add up.
-    assert sum(finding.share for finding in found) == pytest.approx(1, abs=0.35)
-    assert {finding.cause for finding in found} == {causes.NONE}
-    assert all(20 < finding.sqnr_db < 60 for finding in found)
+    assert sum(finding.share for finding in findings) == pytest.approx(1, abs=0.35)
+    assert {finding.cause for finding in findings} == {causes.NONE}
+    assert all(20 < finding.sqnr_db < 60 for finding in findings)
 
 
 @pytest.mark.parametrize(
@@ -113,8 +113,8 @@ def test_a_sound_layer_has_no_cause():
     ],
 )
 def test_each_cause_is_told_by_its_own_figures(changes, expected, evidence):
-    found, says = cause(replace(SOUND, **changes))
-    assert found == expected
+    named, says = cause(replace(SOUND, **changes))
+    assert named == expected
     assert evidence in says
 
 
@@ -146,10 +146,10 @@ def on_trial(model: keras.Model) -> Trial:
     return prepare(made, data, split, calibration=calibration, gate=Gate(2.0), require_int8=False)
 
 
-def found_in(model: keras.Model, kind: str) -> dict[str, Finding]:
+def findings_in(model: keras.Model, kind: str) -> dict[str, Finding]:
     trial = on_trial(model)
-    found = diagnose(trial, make_converter(kind, trial.network, trial.calibration), Plan("int8"))
-    return {finding.layer: finding for finding in found}
+    findings = diagnose(trial, make_converter(kind, trial.network, trial.calibration), Plan("int8"))
+    return {finding.layer: finding for finding in findings}
 
 
 @pytest.mark.parametrize("kind", ["tflite", "onnx"])
@@ -162,8 +162,8 @@ def test_a_norm_that_folds_into_nothing_is_named_as_such(place, kind):
     scale = np.geomspace(1, 1e4, norm.gamma.shape[0])
     norm.gamma.assign(scale)
     taking.kernel.assign(np.asarray(taking.kernel) / scale[:, None])
-    found = found_in(model, kind)["norm"]
-    assert found.cause == causes.UNFOLDED_NORM and "computed on its own, with one scale for all of its" in found.evidence
+    finding = findings_in(model, kind)["norm"]
+    assert finding.cause == causes.UNFOLDED_NORM and "computed on its own, with one scale for all of its" in finding.evidence
 
 
 @pytest.mark.parametrize("kind", ["tflite", "onnx"])
@@ -176,8 +176,8 @@ def test_operators_between_tensors_are_told_as_the_layers_they_are_not(kind):
     model = keras.Model(pixels, L.Dense(3, name="logits")(keras.ops.mean(x, axis=(1, 2))))
     names = {kind: next(o.name for o in model.operations if type(o).__name__ == kind) for kind in ("Multiply", "Add", "Mean")}
     plain = {kind: name.replace("_", "-") for kind, name in names.items()}
-    found = found_in(model, kind)
-    assert {"conv", "side", "logits", *plain.values()} <= set(found)
+    findings = findings_in(model, kind)
+    assert {"conv", "side", "logits", *plain.values()} <= set(findings)
     flat = Made(model).build(batch_size=1)
     groups = {group.layer: group for group in fusion_groups(flat, tuple(layer.name for layer in flat.layers))}
     assert set(groups["conv"].consumers) == {"side", plain["Multiply"], plain["Add"]}
@@ -249,14 +249,14 @@ def test_the_command_says_why_when_it_is_asked(monkeypatch, workshop, tmp_path, 
     flags = ("--int8", "--formats", "tflite", "--checkpoint", run, "--out", str(tmp_path), "--diagnose", "--float32")
     monkeypatch.setattr(sys, "argv", ["convert", *flags])
     assert command.main() == 0
-    said = capsys.readouterr().out
-    assert "lenet5-relu-digits-float32.tflite: nothing in it is quantized: no layer to diagnose\n" in said
-    told = said[said.index("lenet5-relu-digits-int8.tflite:\n") :].splitlines()
-    assert told[1].split("  ")[0] == "layer" and told[1].split()[-1] == "cause"
+    printed = capsys.readouterr().out
+    assert "lenet5-relu-digits-float32.tflite: nothing in it is quantized: no layer to diagnose\n" in printed
+    lines = printed[printed.index("lenet5-relu-digits-int8.tflite:\n") :].splitlines()
+    assert lines[1].split("  ")[0] == "layer" and lines[1].split()[-1] == "cause"
     (row,) = (row for row in json.loads((tmp_path / "report.json").read_text())["rows"] if row["precision"] == "int8")
     # Worst first, as in the report.
-    assert [line.split()[0] for line in told[2 : 2 + len(row["findings"])]] == [each["layer"] for each in row["findings"]]
-    assert told[2].endswith("no fault") and " dB" in told[1] and " % " in told[2]
+    assert [line.split()[0] for line in lines[2 : 2 + len(row["findings"])]] == [each["layer"] for each in row["findings"]]
+    assert lines[2].endswith("no fault") and " dB" in lines[1] and " % " in lines[2]
     assert {"conv1", "logits"} <= {finding["layer"] for finding in row["findings"]}
     assert row["repair"] is None
     report = (tmp_path / "report.md").read_text()

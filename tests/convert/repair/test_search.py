@@ -1,4 +1,4 @@
-"""A candidate that did not pass is mended by the cheapest remedy that is enough, or described as it is left."""
+"""A candidate that did not pass is repaired by the cheapest remedy that is enough, or the best attempt is described."""
 
 import json
 import sys
@@ -155,23 +155,23 @@ def test_bias_correction_holds_the_maps_of_a_few_pictures_only():
     assert peak < one_layer / 2
 
 
-def test_a_planted_outlier_is_mended_without_a_layer_in_float(attempted):
+def test_a_planted_outlier_is_repaired_without_a_layer_in_float(attempted):
     trial, converter, verification = attempted
     assert verification.drop_points > 5
-    found = repair(trial, converter, Plan("int8"), verification=verification)
-    assert found.passed and found.layers == () and "weights equalized across layers" in found.remedies
-    assert [step.remedy for step in found.steps[:2]] == ["as it was", "min-max ranges"]
+    result = repair(trial, converter, Plan("int8"), verification=verification)
+    assert result.passed and result.layers == () and "weights equalized across layers" in result.remedies
+    assert [step.remedy for step in result.steps[:2]] == ["as it was", "min-max ranges"]
     test = trial.dataset.test
-    after = compare(logits_of(trial, found.converter, found.plan, test.images), test.labels, trial.reference)
+    after = compare(logits_of(trial, result.converter, result.plan, test.images), test.labels, trial.reference)
     assert trial.gate.judge(after).passed
 
 
 def test_where_weights_cannot_be_changed_the_two_layers_that_share_the_tensor_stay_in_float(attempted, monkeypatch):
     trial, converter, verification = attempted
     monkeypatch.setattr(search, "equalize", lambda network: None)
-    found = repair(trial, converter, Plan("int8"), verification=verification)
-    assert found.passed and found.layers == ("conv2", "dense1")
-    assert found.plan.in_words.endswith("in float32: conv2, pool2, flatten, dense1")
+    result = repair(trial, converter, Plan("int8"), verification=verification)
+    assert result.passed and result.layers == ("conv2", "dense1")
+    assert result.plan.in_words.endswith("in float32: conv2, pool2, flatten, dense1")
 
 
 def test_no_layer_is_left_in_float_where_all_must_be_int8_and_the_best_attempt_is_described(attempted, monkeypatch):
@@ -182,9 +182,9 @@ def test_no_layer_is_left_in_float_where_all_must_be_int8_and_the_best_attempt_i
         trial.network, trial.dataset, trial.dataset.train,
         calibration=trial.calibration, gate=trial.gate, require_int8=True,
     )  # fmt: skip
-    found = repair(strict, converter, Plan("int8"), verification=verification)
-    assert not found.passed and found.layers == ()
-    assert found.in_words(Verdict("failed", ())).startswith("not repaired; the best attempt: ")
+    result = repair(strict, converter, Plan("int8"), verification=verification)
+    assert not result.passed and result.layers == ()
+    assert result.in_words(Verdict("failed", ())).startswith("not repaired; the best attempt: ")
 
 
 def test_the_share_of_harm_is_of_lost_pictures_or_of_the_error_where_those_cannot_be_counted():
@@ -217,22 +217,22 @@ def convert_planted(monkeypatch, planted, tmp_path, *flags: str) -> int:
     return command.main()
 
 
-def test_the_command_publishes_what_it_mended_and_says_what_that_cost(monkeypatch, planted, tmp_path, capsys):
+def test_the_command_publishes_what_it_repaired_and_says_what_that_cost(monkeypatch, planted, tmp_path, capsys):
     (tmp_path / "run").mkdir()
     assert convert_planted(monkeypatch, planted, tmp_path) == 0
     published = artifact.read(str(tmp_path / "out" / "lenet5-relu-digits-int8.tflite"))
     assert published.manifest()["verification"]["drop_points"] < 2
-    said = capsys.readouterr()
-    assert "passed, repaired" in said.out
-    assert "lenet5-relu-digits-int8.tflite: conv2 (" in said.err and "outlier weights in one channel: channel" in said.err
-    assert "lenet5-relu-digits-int8.tflite: repaired by: " in said.err
+    output = capsys.readouterr()
+    assert "passed, repaired" in output.out
+    assert "lenet5-relu-digits-int8.tflite: conv2 (" in output.err and "outlier weights in one channel: channel" in output.err
+    assert "lenet5-relu-digits-int8.tflite: repaired by: " in output.err
     (row,) = json.loads((tmp_path / "out" / "report.json").read_text())["rows"]
     assert row["repair"]["passed"] and row["repair"]["before"]["verdict"] == "failed"
     report = (tmp_path / "out" / "report.md").read_text()
     assert "It costs " in report and " µs a prediction; what runs: " in report
 
 
-def test_what_is_enough_on_validation_images_and_not_on_the_test_split_is_not_called_mended(
+def test_what_is_enough_on_validation_images_and_not_on_the_test_split_is_not_called_repaired(
     monkeypatch, planted, tmp_path, capsys
 ):
     as_it_was = Step("as it was", 685, 90, 0, 4.0, kept=True, passed=False)
@@ -244,13 +244,13 @@ def test_what_is_enough_on_validation_images_and_not_on_the_test_split_is_not_ca
     monkeypatch.setattr(search, "repair", promising)
     (tmp_path / "run").mkdir()
     assert convert_planted(monkeypatch, planted, tmp_path) == 1
-    said = capsys.readouterr()
-    assert said.out.rstrip().endswith("  failed, after a repair") and "repaired" not in said.out
+    output = capsys.readouterr()
+    assert output.out.rstrip().endswith("  failed, after a repair") and "repaired" not in output.out
     words = (
         "not repaired by: percentile ranges (0 lost, 0 gained of 685 validation images, logit error 0.1): "
         "enough on validation images, not on the test split"
     )
-    assert f"lenet5-relu-digits-int8.tflite: {words}\n" in said.err
+    assert f"lenet5-relu-digits-int8.tflite: {words}\n" in output.err
     assert f"`lenet5-relu-digits-int8.tflite` {words}." in (tmp_path / "out" / "report.md").read_text()
 
 
@@ -258,6 +258,6 @@ def test_without_repair_nothing_is_published_and_the_cause_is_said(monkeypatch, 
     (tmp_path / "run").mkdir()
     assert convert_planted(monkeypatch, planted, tmp_path, "--no-repair") == 1
     assert not list((tmp_path / "out").glob("*.tflite"))
-    said = capsys.readouterr().err
-    assert "outlier weights in one channel" in said and "failed, not published: top-1 fell " in said
-    assert "repaired" not in said
+    output = capsys.readouterr().err
+    assert "outlier weights in one channel" in output and "failed, not published: top-1 fell " in output
+    assert "repaired" not in output

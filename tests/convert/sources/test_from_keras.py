@@ -90,7 +90,7 @@ PIXELWISE = L.Normalization(axis=(1, 2, 3), mean=np.zeros((16, 16, 1)), variance
 
 
 @pytest.mark.parametrize(
-    ("layers", "said"),
+    ("layers", "message"),
     [
         ([L.Flatten(), L.Dense(1, activation="sigmoid")], "one output, a yes or no; wanted an output a class"),
         ([L.Flatten(), L.Dense(3, activation="sigmoid")], "ends in sigmoid, a yes or no for each of 3 classes"),
@@ -113,18 +113,18 @@ PIXELWISE = L.Normalization(axis=(1, 2, 3), mean=np.zeros((16, 16, 1)), variance
         ([L.Conv2D(2, 1, groups=1, data_format="channels_first", name="c")], "layer 'c' (Conv2D): keeps channels first"),
     ],
 )
-def test_what_cannot_be_converted_is_named(layers, said, pictures, tmp_path):
+def test_what_cannot_be_converted_is_named(layers, message, pictures, tmp_path):
     path = tmp_path / "odd.keras"
-    if "channels first" in said:
+    if "channels first" in message:
         edited(
             saved(path, L.Conv2D(2, 1, name="c")),
-            lambda whole: whole["config"]["layers"][-1]["config"].update(data_format="channels_first"),
+            lambda model: model["config"]["layers"][-1]["config"].update(data_format="channels_first"),
         )
     else:
         saved(path, *layers)
     with pytest.raises(ModelError) as refused:
         from_keras.load(path, pictures)
-    assert said in str(refused.value) and "\n" not in str(refused.value)
+    assert message in str(refused.value) and "\n" not in str(refused.value)
 
 
 @pytest.mark.parametrize("shape", [(16, 16, 2), (8, 8, 1), (256, 256, 3)])
@@ -175,7 +175,7 @@ def test_a_network_of_any_size_takes_the_contracts(pictures, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("keys", "said"),
+    ("keys", "message"),
     [
         ({"scale": "1/255"}, "scale '1/255'; wanted a number, such as 0.00392156862745098 for 1/255"),
         ({"scale": 0}, "scale 0; wanted a number"),
@@ -184,10 +184,10 @@ def test_a_network_of_any_size_takes_the_contracts(pictures, tmp_path):
         ({"fit": "stretch"}, "fit 'stretch' with polarity 'any'; known are"),
     ],
 )
-def test_a_contract_that_says_something_else_is_refused(plain, pictures, tmp_path, keys, said):
+def test_a_contract_that_says_something_else_is_refused(plain, pictures, tmp_path, keys, message):
     with pytest.raises(InputError) as refused:
         from_keras.load(plain, pictures, contract_file=contract(tmp_path, **keys))
-    assert said in str(refused.value)
+    assert message in str(refused.value)
 
 
 def test_classes_in_another_order_than_the_folders_are_refused_with_the_order(pictures, tmp_path):

@@ -25,9 +25,9 @@ def plain(tmp_path):
 def refusal(path, kind=ModelError) -> str:
     with pytest.raises(kind) as raised:
         keras_file.read(path)
-    said = str(raised.value)
-    assert "\n" not in said and str(path) in said and len(said) < 900
-    return said
+    message = str(raised.value)
+    assert "\n" not in message and str(path) in message and len(message) < 900
+    return message
 
 
 def layer(module, kind, config, **more):
@@ -39,8 +39,8 @@ def test_a_lambda_layer_does_not_run(tmp_path):
     code = eval(f"lambda x: [open({str(ran)!r}, 'w').close(), x][1]")
     path = saved(tmp_path / "lambda.keras", L.Lambda(code, output_shape=(16, 16, 1), name="trap"), *tone_layers())
     ran.unlink(missing_ok=True)
-    said = refusal(path)
-    assert "layer 'trap' (Lambda): holds Python code, which is never run; say it with Keras's own layers" in said
+    message = refusal(path)
+    assert "layer 'trap' (Lambda): holds Python code, which is never run; say it with Keras's own layers" in message
     assert not ran.exists()
     # The payload is a live one.
     keras.saving.load_model(path, safe_mode=False)(np.zeros((1, 16, 16, 1)))
@@ -64,7 +64,7 @@ def test_a_lambda_layer_does_not_run(tmp_path):
 def test_a_class_that_is_not_on_the_list_is_not_looked_up(plain, tmp_path, module, kind, config):
     ran = tmp_path / "ran"
     config = {key: value.replace("{ran}", str(ran)) if isinstance(value, str) else value for key, value in config.items()}
-    edited(plain, lambda whole: whole["config"]["layers"].insert(1, layer(module, kind, config)))
+    edited(plain, lambda model: model["config"]["layers"].insert(1, layer(module, kind, config)))
     assert "cannot be converted: " in refusal(plain)
     assert not ran.exists()
 
@@ -82,7 +82,7 @@ def test_a_registered_class_does_not_run(plain, tmp_path):
         own = layer(__name__, "Payload", {"name": "own"}) | {"registered_name": "trap>Payload"}
         disguised = layer("keras.layers", "Dropout", {"rate": 0.1, "name": "own"}) | {"registered_name": "trap>Payload"}
         for trap in (own, disguised):
-            edited(plain, lambda whole, trap=trap: whole["config"]["layers"].insert(1, trap))
+            edited(plain, lambda model, trap=trap: model["config"]["layers"].insert(1, trap))
             assert "layer 'own'" in refusal(plain)
             assert not ran.exists()
     finally:
@@ -102,13 +102,13 @@ def test_a_registered_class_does_not_run(plain, tmp_path):
     ],
 )
 def test_a_function_hidden_in_a_layer_is_refused_with_the_layers_name(plain, activation):
-    edited(plain, lambda whole: whole["config"]["layers"][-1]["config"].update(activation=activation))
+    edited(plain, lambda model: model["config"]["layers"][-1]["config"].update(activation=activation))
     assert "layer 'answer' (Dense): " in refusal(plain)
 
 
 def test_what_the_model_was_compiled_with_is_not_read(plain, tmp_path):
     loss = layer("os", "system", {"command": f"touch {tmp_path / 'ran'}"})
-    edited(plain, lambda whole: whole.update(compile_config={"loss": loss, "optimizer": loss}))
+    edited(plain, lambda model: model.update(compile_config={"loss": loss, "optimizer": loss}))
     assert not keras_file.read(plain).model.compiled
     assert not (tmp_path / "ran").exists()
 
@@ -138,8 +138,8 @@ def test_an_h5_file_under_either_name_is_refused_with_what_to_do(tmp_path):
 def test_a_member_that_does_not_belong_is_refused(plain, tmp_path, name):
     with pytest.warns(UserWarning, match="Duplicate") if name == "config.json" else contextlib.nullcontext():
         edited(plain, more=[(name, b"{}")])
-    said = refusal(plain)
-    assert "each once" in said if name == "config.json" else f"holds {name!r}; wanted metadata.json, config.json" in said
+    message = refusal(plain)
+    assert "each once" in message if name == "config.json" else f"holds {name!r}; wanted metadata.json, config.json" in message
     assert not (tmp_path / "ran").exists() and not (tmp_path.parent / "ran").exists()
 
 

@@ -49,10 +49,10 @@ def kinds(model: bytes) -> list[str]:
 def largest_difference(model: keras.Model, converted: bytes) -> float:
     """From the Keras model's logits, as a share of their span."""
     session = onnxruntime.InferenceSession(converted, providers=["CPUExecutionProvider"])
-    seen = pictures(model)[:20]
-    found = np.concatenate([session.run(None, {"pixels": image[None]})[0] for image in seen])
-    expected = np.concatenate([np.asarray(model(image[None].astype(np.float32))) for image in seen])
-    return float(np.abs(found - expected).max() / np.ptp(expected))
+    images = pictures(model)[:20]
+    values = np.concatenate([session.run(None, {"pixels": image[None]})[0] for image in images])
+    expected = np.concatenate([np.asarray(model(image[None].astype(np.float32))) for image in images])
+    return float(np.abs(values - expected).max() / np.ptp(expected))
 
 
 NORM = ("gamma_initializer", "beta_initializer", "moving_mean_initializer", "moving_variance_initializer")
@@ -163,10 +163,10 @@ def test_a_dense_first_layer_takes_the_scaling_too():
 @pytest.mark.parametrize("name", ["lenet5-relu", "resnet8"])
 def test_no_float_runs_inside_an_int8_network_without_roots(name):
     model = architecture(name).build(batch_size=1)
-    found = inventory(converter(model).convert(Plan("int8")), kind="onnx", precision="int8", image=pictures(model)[0])
-    assert found.islands == ()
+    counts = inventory(converter(model).convert(Plan("int8")), kind="onnx", precision="int8", image=pictures(model)[0])
+    assert counts.islands == ()
     # The logits alone are decoded.
-    assert {label: count for label, count in found.by_type.items() if label.startswith("float")} == {"float32": 1}
+    assert {label: count for label, count in counts.by_type.items() if label.startswith("float")} == {"float32": 1}
 
 
 def squashed() -> keras.Model:
@@ -204,10 +204,10 @@ def test_a_tanh_is_looked_up_and_ends_half_a_step_from_the_tanh_of_its_input():
 def test_a_tanh_left_in_float_or_given_another_range_stays_a_tanh(monkeypatch):
     source = converter(squashed())
     assert kinds(source.convert(Plan("int8", in_float=("squash",)))).count("Tanh") == 1
-    found = source._ranges("min-max")
+    values = source._ranges("min-max")
     squash = source._last()["squash"]
-    assert found[squash] == (-1.0, 127 / 128)
-    monkeypatch.setattr(source, "_ranges", lambda method: found | {squash: (-0.5, 0.5)})
+    assert values[squash] == (-1.0, 127 / 128)
+    monkeypatch.setattr(source, "_ranges", lambda method: values | {squash: (-0.5, 0.5)})
     assert kinds(source.convert(Plan("int8"))).count("Tanh") == 1
 
 
@@ -252,15 +252,15 @@ def test_four_bit_weights_are_half_a_step_off_at_most_in_every_channel(per_chann
         decoded.graph.output.append(onnx.helper.make_empty_tensor_value_info(node.output[0]))
     session = onnxruntime.InferenceSession(decoded.SerializeToString(), providers=["CPUExecutionProvider"])
     _, conv, logits = session.run(None, {"pixels": pictures(model)[:1]})
-    found = {"conv": conv.transpose(2, 3, 1, 0) * 255, "logits": logits}  # the scaling went into the first weights
+    values = {"conv": conv.transpose(2, 3, 1, 0) * 255, "logits": logits}  # the scaling went into the first weights
     for name, reach in reaches.items():
         across = tuple(range(kernels[name].ndim - 1))
-        off = np.abs(found[name] - kernels[name]).max(axis=across)
+        off = np.abs(values[name] - kernels[name]).max(axis=across)
         step = (reach if per_channel else np.full_like(reach, reach.max())) / 7
         assert np.all(off <= step / 2 * (1 + 1e-4))
         assert np.any(off > step[-1] / 10)  # they are rounded
         # The weakest channel reaches 0.01, less than half a step of the strongest.
-        assert np.any(found[name][..., 0]) == per_channel
+        assert np.any(values[name][..., 0]) == per_channel
 
 
 @pytest.mark.parametrize("turned", [0, 1])
@@ -276,5 +276,5 @@ def test_a_product_that_turns_its_weights_has_its_scales_along_its_outputs(turne
     model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", OPSET_INT4)], ir_version=10)
     rounded = store_weights(model, as_int4, [], per_channel=True)
     session = onnxruntime.InferenceSession(rounded.SerializeToString(), providers=["CPUExecutionProvider"])
-    found = np.concatenate([session.run(None, {"x": row[None]})[0] for row in np.eye(16, dtype=np.float32)])
-    assert np.all(np.abs(found - weights).max(axis=0) <= reach / 14 * (1 + 1e-4))
+    values = np.concatenate([session.run(None, {"x": row[None]})[0] for row in np.eye(16, dtype=np.float32)])
+    assert np.all(np.abs(values - weights).max(axis=0) <= reach / 14 * (1 + 1e-4))
