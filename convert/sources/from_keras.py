@@ -39,7 +39,7 @@ MIN_GAIN_POINTS = 1.0
 
 @dataclass(frozen=True, eq=False)
 class Foreign:
-    """A checked foreign network with its pictures: a `convert.interfaces.Trained`."""
+    """A checked foreign network with its pictures: a `convert.interfaces.TrainedNetwork`."""
 
     network: str  # the file's name, made safe
     class_names: tuple[str, ...]
