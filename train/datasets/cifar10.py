@@ -6,7 +6,6 @@ row by row. The Python batches (`pickled.py`) hold the same images in the same o
 
 import gzip
 import io
-import os
 import tarfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -63,8 +62,8 @@ def load(data_dir: str | None = None) -> Dataset:
     A named folder may hold other images in the same layout; the known JPEG copy is then called `cifar10-jpeg`, any other
     data set `custom`, with a note on stderr.
     """
-    named = data_dir or os.environ.get("EDGEPROOF_DATA")
-    batches = list(_batches_in(Path(named)) if named else _published_batches())
+    folder = published.named_folder(data_dir, "cifar10", wanted="CIFAR-10")
+    batches = list(_batches_in(folder) if folder else _published_batches())
     is_published = [published.sha256(batch.data) for batch in batches] == list(BATCHES.values())
     test = _split([batches.pop()])
     dataset = Dataset("cifar10", CLASS_NAMES, CIFAR, _split(batches), test)
@@ -72,11 +71,11 @@ def load(data_dir: str | None = None) -> Dataset:
         return dataset
     if dataset.digest == JPEG_COPY_DIGEST:
         note(
-            f"{named}: a JPEG copy of CIFAR-10: figures on it are a few points below the original's; "
+            f"{folder}: a JPEG copy of CIFAR-10: figures on it are a few points below the original's; "
             "files say `cifar10-jpeg`, not `cifar10`."
         )
         return replace(dataset, name="cifar10-jpeg")
-    note(f"{named}: not the published CIFAR-10; files and figures will say `custom`, not `cifar10`.")
+    note(f"{folder}: not the published CIFAR-10; files and figures will say `custom`, not `cifar10`.")
     return replace(dataset, name="custom")
 
 
@@ -94,11 +93,8 @@ def _split(batches: list[np.ndarray]) -> Split:
     return Split(images, labels)
 
 
-def _batches_in(named: Path) -> Iterator[np.ndarray]:
+def _batches_in(folder: Path) -> Iterator[np.ndarray]:
     """The records of the six batches in a folder, in the order of BATCHES; binary files are preferred."""
-    if not named.is_dir():
-        raise InputMissing(f"{named}: no such folder; name one that holds CIFAR-10")
-    folder = named / "cifar10" if (named / "cifar10").is_dir() else named
     for batch_format in (BINARY, PYTHON):
         if (folder / batch_format.folder).is_dir():
             return _unpacked(folder / batch_format.folder, batch_format)

@@ -1,7 +1,6 @@
 """MNIST, from its four IDX files; if it cannot be downloaded, scikit-learn's digits can replace it."""
 
 import gzip
-import os
 from pathlib import Path
 
 from edge.contract import DIGIT
@@ -26,8 +25,8 @@ def load(data_dir: str | None = None) -> Dataset:
 
     A named folder may hold other images in the same layout; the data set is then called `custom`, with a note on stderr.
     """
-    named = data_dir or os.environ.get("EDGEPROOF_DATA")
-    files = _files_in(Path(named)) if named else _published()
+    folder = published.named_folder(data_dir, "mnist", wanted="MNIST's four IDX files")
+    files = {path: uncompressed(path) for path in (_existing(folder / name) for name in FILES)} if folder else _published()
     arrays = [
         parse_idx(content, name=str(path), dimensions=n)
         for (path, content), (n, _) in zip(files.items(), FILES.values(), strict=True)
@@ -35,14 +34,14 @@ def load(data_dir: str | None = None) -> Dataset:
     for images, labels in (arrays[:2], arrays[2:]):
         if images.shape != (len(labels), 28, 28) or not len(labels) or labels.max() > 9:
             raise InputError(
-                f"{named}: not MNIST: {images.shape} images with {len(labels)} labels; "
+                f"{folder}: not MNIST: {images.shape} images with {len(labels)} labels; "
                 "wanted 28x28 images and as many labels from 0 to 9"
             )
     train, test = (Split(images[..., None], labels) for images, labels in (arrays[:2], arrays[2:]))
     name = "mnist"
     if [published.sha256(content) for content in files.values()] != [digest for _, digest in FILES.values()]:
         name = "custom"
-        note(f"{named}: not the published MNIST; files and figures will say `custom`, not `mnist`.")
+        note(f"{folder}: not the published MNIST; files and figures will say `custom`, not `mnist`.")
     return Dataset(name, tuple("0123456789"), DIGIT, train, test)
 
 
@@ -62,14 +61,6 @@ def load_or_digits(data_dir: str | None = None) -> Dataset:
     except NoNetwork as error:
         note(f"{error}\nUsing scikit-learn's 1,797 scanned digits instead; files and figures will say `digits`, not `mnist`.")
         return digits.load()
-
-
-def _files_in(named: Path) -> dict[Path, bytes]:
-    """MNIST's four files in a folder, decompressed, in the order of FILES."""
-    if not named.is_dir():
-        raise InputMissing(f"{named}: no such folder; name one that holds MNIST's four IDX files")
-    folder = named / "mnist" if (named / "mnist").is_dir() else named
-    return {path: uncompressed(path) for path in (_existing(folder / name) for name in FILES)}
 
 
 def _existing(path: Path) -> Path:

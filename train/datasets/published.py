@@ -1,4 +1,4 @@
-"""The published files of a data set, from the user's cache or downloaded into it, each verified by its SHA-256."""
+"""Where a published data set is: a named folder, or files from the user's cache or a download, verified by SHA-256."""
 
 import contextlib
 import hashlib
@@ -7,9 +7,21 @@ import zlib
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from edge.errors import StorageError, note
+from edge.errors import InputMissing, StorageError, note
 from edge.files import write_atomic
 from train.datasets import download
+
+
+def named_folder(data_dir: str | None, name: str, *, wanted: str) -> Path | None:
+    """The folder that `data_dir`, else EDGEPROOF_DATA, names, or its sub-folder `name`; None if neither names one.
+
+    Raises InputMissing; the message asks for a folder that holds `wanted`.
+    """
+    if not (named := data_dir or os.environ.get("EDGEPROOF_DATA")):
+        return None
+    if not (folder := Path(named)).is_dir():
+        raise InputMissing(f"{named}: no such folder; name one that holds {wanted}")
+    return folder / name if (folder / name).is_dir() else folder
 
 
 def files(
