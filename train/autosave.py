@@ -1,6 +1,6 @@
-"""Puts a training's state away now and then, and takes it up again.
+"""Saves the state of a training periodically, and restores it.
 
-`kill -9` loses at most `every_s` seconds, a kill inside a save included; Ctrl-C loses nothing.
+`kill -9` loses at most the last `every_s` seconds, even during a save; Ctrl-C loses nothing.
 """
 
 import signal
@@ -24,7 +24,7 @@ from train.training_state import TrainingState
 
 
 class Autosave(keras.callbacks.Callback):
-    """Saves the state of `run`, which says network, recipe and data, in `folder`: every `every_s` seconds and at Ctrl-C.
+    """Saves the state in `folder` every `every_s` seconds and at Ctrl-C; `run` identifies network, recipe and data.
 
     Of several processes only the one that leads reads and writes the folder; the others hear from it where the run stands.
     """
@@ -35,7 +35,7 @@ class Autosave(keras.callbacks.Callback):
         self._interrupted = False
 
     def restore(self, model: keras.Model) -> TrainingState:
-        """Where the run stands; the variables of `model`, compiled, are then as they were."""
+        """The saved state, or a new one; restores the variables of `model`, which must be compiled."""
         variables = _variables(model)
         state, values = self._load(variables) if self.share.leads else (TrainingState(), [])
         state.step, values = training.from_the_first(self.share, state.step, values, like=variables)
@@ -48,7 +48,7 @@ class Autosave(keras.callbacks.Callback):
         return state
 
     def attach(self, progress: Progress) -> "Autosave":
-        """Itself, to stand behind `progress` in the callbacks."""
+        """This callback, to be listed after `progress`."""
         self.progress = progress
         return self
 
@@ -67,11 +67,11 @@ class Autosave(keras.callbacks.Callback):
 
     @contextmanager
     def handle_interrupts(self) -> Iterator[None]:
-        """Ctrl-C waits for the step to end, and for the save; a second one does not.
+        """Meanwhile Ctrl-C takes effect after the step and a save; a second Ctrl-C at once.
 
         The first one at a process that does not lead is left to the one that does: a terminal sends it to both.
         """
-        if threading.current_thread() is not threading.main_thread():  # where Python lets nobody listen
+        if threading.current_thread() is not threading.main_thread():  # Python handles signals only there
             yield
             return
         before = signal.signal(signal.SIGINT, self._on_interrupt)
@@ -86,7 +86,7 @@ class Autosave(keras.callbacks.Callback):
         self._interrupted = True
 
     def _load(self, variables: list[Any]) -> tuple[TrainingState, list[np.ndarray]]:
-        """What lies in the folder and fits the `variables`; step 0 and no values where nothing does."""
+        """The saved state and values if they fit the `variables`, else a new state and no values."""
         state, values = training_state.load(self.folder) or (TrainingState(), [])
         if values and [tuple(v.shape) for v in variables] != [v.shape for v in values]:
             training_state.set_aside(self.folder, "of another version of Keras")
@@ -95,11 +95,11 @@ class Autosave(keras.callbacks.Callback):
 
     def _save(self, logs: Any) -> None:
         if keras.backend.backend() == "jax":
-            self.model.jax_state_sync()  # its trainer holds the variables outside the model
+            self.model.jax_state_sync()  # the trainer holds the variables outside the model
         values = [keras.ops.convert_to_numpy(variable) for variable in _variables(self.model)]
         state = self.progress.current_state(logs)
         training_state.save(self.folder, self.run, state, values)
-        write_atomic(str(self.folder / "history.csv"), as_csv(state.rows))  # to look at; what goes on is the line above
+        write_atomic(str(self.folder / "history.csv"), as_csv(state.rows))  # to look at; training.npz is what resumes
         self._saved = time.monotonic()
 
 

@@ -1,4 +1,4 @@
-"""What every training command shares: its flags, and the way from them to a finished run."""
+"""The flags that the training commands share, and the way from them to a finished run."""
 
 import argparse
 import os
@@ -13,15 +13,15 @@ from train.recipes import Recipe
 
 
 def parser(program: str, *, networks: tuple[str, ...], description: str) -> argparse.ArgumentParser:
-    """The flags every training command has."""
+    """A parser with the flags of every training command."""
     flags = argparse.ArgumentParser(prog=program, description=description)
     flags.add_argument("--arch", choices=networks, default=networks[0], help="the network (default: %(default)s)")
     flags.add_argument("--recipe", choices=("modern", "documented"), default="modern", help="default: %(default)s")
     flags.add_argument("--data-dir", metavar="DIR", help="folder with the data set; else $EDGEPROOF_DATA, cache, download")
     flags.add_argument("--out", metavar="RUN", help="run folder (default: runs/NETWORK-DATA-RECIPE)")
-    flags.add_argument("--resume", action="store_true", help="go on with an interrupted run, or say that there is none")
+    flags.add_argument("--resume", action="store_true", help="resume an interrupted run; an error if there is none")
     flags.add_argument("--save-every", type=float, metavar="S", default=30.0, help="seconds between saves (default: 30)")
-    flags.add_argument("--deterministic", action="store_true", help="the same command gives the same weights, bit for bit")
+    flags.add_argument("--deterministic", action="store_true", help="equal commands give equal weights, bit for bit")
     together = flags.add_argument_group("several processes", "one training, with KERAS_BACKEND=jax; the same flags in each")
     together.add_argument("--coordinator", metavar="HOST:PORT", help="where the others find process 0, which writes the run")
     together.add_argument("--processes", type=int, metavar="N", help="how many there are; each takes its part of every batch")
@@ -31,7 +31,7 @@ def parser(program: str, *, networks: tuple[str, ...], description: str) -> argp
 
 
 def chosen(flags: argparse.Namespace, *, data: str) -> Recipe:
-    """The recipe the flags ask for on the data set `data`. Raises UsageError, without looking for the data."""
+    """The recipe that the flags select for the data set `data`. Raises UsageError; does not look for the data."""
     check_backend()
     if not flags.save_every >= 0:
         raise UsageError(f"--save-every {flags.save_every} is out of range")
@@ -54,7 +54,7 @@ def train(flags: argparse.Namespace, dataset: Dataset) -> None:
     with training.leading(share):
         if flags.resume and not run.begun(out):
             raise InputMissing(f"{out}: no interrupted run to go on with; leave out --resume to begin one")
-        note(one_line(f"{flags.arch} on {dataset.name} ({len(dataset.train):,} pictures), {recipe.name} recipe -> {out}"))
+        note(one_line(f"{flags.arch} on {dataset.name} ({len(dataset.train):,} images), {recipe.name} recipe -> {out}"))
         figures = run.train(
             flags.arch, dataset, recipe, out, save_every_s=flags.save_every, deterministic=flags.deterministic, share=share
         )
@@ -66,6 +66,6 @@ def _share(flags: argparse.Namespace, recipe: Recipe) -> training.Share:
 
 
 def _be_deterministic() -> None:
-    # Read when a backend starts, which it has not: Keras is imported where a network is built.
+    # Backends read these when they start; Keras is imported only when a network is built.
     os.environ["TF_DETERMINISTIC_OPS"] = "1"
     os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_gpu_deterministic_ops=true".strip()

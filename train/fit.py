@@ -1,4 +1,4 @@
-"""Fit a network to a training split as a recipe says."""
+"""Fit a network to a training split by a recipe."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -15,18 +15,18 @@ from train.progress import Progress
 from train.recipes import Recipe
 from train.training_state import TrainingState
 
-_WARM_UP = 0.2  # share of the steps
+_WARM_UP = 0.2  # fraction of the steps
 
 
 def fit(
     model: keras.Model, split: Split, recipe: Recipe, autosave: Autosave | None = None, *, share: Share = ALONE
 ) -> TrainingState:
-    """Train `model` in place on `split` less what the recipe holds out, and return how far it came: all the way.
+    """Train `model` in place on `split` less what the recipe holds out, and return the final state.
 
-    `autosave` puts the training's state away now and then; where it has one, the training goes on from there.
-    Raises Refused where the loss or a weight stops being finite, at the next row of the history, and Interrupted.
+    `autosave` saves the state periodically; the training resumes from a saved one. Raises Interrupted, and Diverged at the
+    first row of the history after the loss or a weight stopped being finite.
     One of several processes trains on its `share` of every batch, as the others do at the same time on theirs.
-    With `recipe.averaging` the model ends with the moving average of its weights, not the last ones.
+    With `recipe.averaging`, the final weights are their moving average.
     """
     n_train = recipe.n_training(len(split))
     training, held_out = split[:n_train], split[n_train:]
@@ -45,7 +45,7 @@ def fit(
         callbacks = [progress, autosave.attach(progress)] if autosave else [progress]
         batches = Batches(training, recipe, first=state.step, share=share)
         with autosave.handle_interrupts() if autosave else nullcontext():
-            # One Keras "epoch" is the whole run: batches are numbered by step, and a recipe's epochs may be fractions.
+            # The whole run is one Keras epoch: batches are numbered by step, and a recipe's epochs may be fractional.
             model.fit(batches, epochs=1, shuffle=False, verbose=0, callbacks=callbacks)
     if recipe.averaging:
         model.optimizer.finalize_variable_values(model.trainable_variables)
@@ -54,7 +54,7 @@ def fit(
 
 @contextmanager
 def _averaged(model: keras.Model, recipe: Recipe) -> Iterator[None]:
-    """Where `model` has the weights it would end with now: with `recipe.averaging`, the moving average of its weights."""
+    """Gives `model` meanwhile the weights it would end with: with `recipe.averaging`, their moving average."""
     if not recipe.averaging:
         yield
         return
@@ -62,7 +62,7 @@ def _averaged(model: keras.Model, recipe: Recipe) -> Iterator[None]:
     last = [_copied(variable) for variable in variables]
     model.optimizer.finalize_variable_values(variables)
     for variable in variables:
-        # On JAX the variable is now the average itself, whose memory a prediction gives away.
+        # On JAX the variable now shares its memory with the average, which a prediction donates.
         variable.assign(_copied(variable))
     try:
         yield
@@ -76,7 +76,7 @@ def _copied(variable: keras.Variable) -> np.ndarray:
 
 
 def optimizer(recipe: Recipe, *, n_steps: int) -> keras.optimizers.Optimizer:
-    """The optimizer the recipe names, with its schedule over `n_steps` and its weight average."""
+    """The recipe's optimizer, with its learning-rate schedule over `n_steps` and its weight average."""
     rate = recipe.rate
     if recipe.schedule == "one-cycle":
         warm_up = round(n_steps * _WARM_UP)
@@ -89,7 +89,7 @@ def optimizer(recipe: Recipe, *, n_steps: int) -> keras.optimizers.Optimizer:
         rate = keras.optimizers.schedules.PiecewiseConstantDecay(bounds, rates)
     settings = {}
     if recipe.averaging:
-        # A decay of 1 - 1/k reaches back over k steps, more or less.
+        # A decay of 1 - 1/k averages over about k steps.
         settings = {"use_ema": True, "ema_momentum": 1 - 1 / max(recipe.averaging * n_steps, 1)}
     if recipe.weight_decay:
         settings["weight_decay"] = recipe.weight_decay
@@ -108,7 +108,7 @@ def optimizer(recipe: Recipe, *, n_steps: int) -> keras.optimizers.Optimizer:
 
 
 class CrossEntropy(keras.losses.Loss):
-    """Softmax cross-entropy of logits [N, K] against labels [N], `smoothing` of the target spread over all classes."""
+    """Softmax cross-entropy of logits [N, K] and labels [N]; `smoothing` is spread over all classes."""
 
     def __init__(self, *, smoothing: float, reduction: str) -> None:
         super().__init__(name="cross_entropy", reduction=reduction)
@@ -122,6 +122,6 @@ class CrossEntropy(keras.losses.Loss):
 
 
 def loss(recipe: Recipe) -> keras.losses.Loss:
-    """Softmax cross-entropy on logits, summed or averaged over the batch."""
+    """The recipe's loss: softmax cross-entropy of logits, summed or averaged over the batch."""
     reduction = "sum" if recipe.loss_reduction == "sum" else "sum_over_batch_size"
     return CrossEntropy(smoothing=recipe.label_smoothing, reduction=reduction)

@@ -1,4 +1,4 @@
-"""One training run, from a network, data and a recipe to a finished run folder; interrupted, it goes on where it was."""
+"""One training run, from a network, data and a recipe to a finished run folder; an interrupted run resumes."""
 
 import dataclasses
 import fcntl
@@ -36,13 +36,13 @@ def train(
 ) -> dict[str, Any]:  # fmt: skip
     """Train `network` on `dataset`, fill the run folder `out`, and return the figures in its result.json.
 
-    A folder that holds this very run is left as it is and its figures returned; one that holds it half done goes on;
-    another run's is refused with UsageError. Raises Refused where the training diverges, Interrupted at Ctrl-C.
+    If `out` holds the finished run, its figures are returned; if it holds the unfinished run, that resumes; UsageError if
+    it holds another run. Raises Diverged, Refused if the processes' weights differ, and Interrupted at Ctrl-C.
     `deterministic` says that the backend was told to be; of several processes the one that leads calls identity, the others
     `follow`.
     """
     if not recipe.n_training(len(dataset.train)):
-        raise UsageError(f"--held-out {recipe.held_out} of {len(dataset.train):,} pictures leaves none to train on")
+        raise UsageError(f"--held-out {recipe.held_out} of {len(dataset.train):,} images leaves none to train on")
     identity = _identity(network, dataset, recipe, deterministic)
     with _locked(out):
         if finished := _finished_figures(out, identity):
@@ -59,7 +59,7 @@ def follow(network: str, dataset: Dataset, recipe: Recipe, out: Path, *, determi
 
 
 def _identity(network: str, dataset: Dataset, recipe: Recipe, deterministic: bool) -> dict[str, Any]:
-    """What makes a run this run: with any of it changed, its weights would be others."""
+    """All that determines the final weights of a run."""
     return {
         "network": network,
         "data": dataset.digest,
@@ -72,10 +72,10 @@ def _identity(network: str, dataset: Dataset, recipe: Recipe, deterministic: boo
 def _train_network(
     out: Path, network: str, dataset: Dataset, recipe: Recipe, *, identity: dict[str, Any], save_every_s: float, share: Share
 ) -> tuple["keras.Model", training_state.TrainingState]:
-    """The trained network, and how far it came; nothing is left of the other processes by then."""
+    """The trained network, usable without the other processes, and its final state."""
     with training.joined(share, identity, batch=recipe.batch):
         model = architecture(network).build(recipe)
-        # They import Keras, which the line above had to quieten.
+        # Imported late: they import Keras, whose noise the line above suppresses.
         from train.autosave import Autosave
         from train.fit import fit
 
@@ -84,7 +84,7 @@ def _train_network(
         training.check_same(share, model)
         weights = model.get_weights()
     if not share.alone:
-        # What was built among the others cannot be asked without them.
+        # A network built among several processes cannot predict in one.
         model = architecture(network).build(recipe)
         model.set_weights(weights)
     return model, state
@@ -98,7 +98,7 @@ def _train_and_write(
     except Refused:
         training_state.remove(out)
         raise
-    except KeyboardInterrupt:  # before the first step, or a second time, while the first was being heeded
+    except KeyboardInterrupt:  # before the first step, or a second Ctrl-C
         how = "the same command goes on from the last save" if begun(out) else "nothing is lost: no step was saved yet"
         raise Interrupted(f"interrupted; {how}") from None
     try:
@@ -111,7 +111,7 @@ def _write_results(
     out: Path, dataset: Dataset, recipe: Recipe, model: "keras.Model", state: training_state.TrainingState, *,
     identity: dict[str, Any], share: Share,
 ) -> dict[str, Any]:  # fmt: skip
-    """The trained `model` asked about the test split, and the run folder filled."""
+    """Score the trained `model` on the test split, write the run folder, and return its figures."""
     from train import evaluate, plots, progress
 
     network = identity["network"]
@@ -173,9 +173,9 @@ def sentence(figures: dict[str, Any]) -> str:
 
 @contextmanager
 def _locked(out: Path) -> Iterator[None]:
-    """The run folder, made, proved to take files, cleared of what a kill left, and held against a second training.
+    """Creates the run folder, removes partial files that a kill left, and locks it against a second training.
 
-    Raises StorageError before the minutes of training, not after; UsageError where another process trains there.
+    Raises StorageError now, not after the training, if files cannot be written; UsageError if another process trains there.
     """
     probe = out / ".probe"
     write_atomic(str(probe), b"")
@@ -203,13 +203,13 @@ def _finished_figures(out: Path, identity: dict[str, Any]) -> dict[str, Any] | N
     saved_identity = {"network": saved.network, "data": saved.data_digest, "recipe": dataclasses.asdict(saved.recipe)}
     saved_identity |= {name: saved.figures[name] for name in ("backend", "deterministic") if name in saved.figures}
     _refuse_another(saved_identity, identity, out)
-    training_state.remove(out)  # a kill may have come between the last two steps of a run
+    training_state.remove(out)  # left behind by a kill just before the end
     note(one_line(f"{out} holds this run already; nothing to train"))
     return saved.figures
 
 
 def _refuse_another(saved: dict[str, Any], identity: dict[str, Any], out: Path) -> None:
-    # What an older version did not know of was at its usual value.
+    # Settings unknown to an older version had their default value.
     usual = {"recipe": dataclasses.asdict(Recipe()), "backend": identity["backend"], "deterministic": False}
     before = usual | saved | {"recipe": usual["recipe"] | saved["recipe"]}
     if before != identity:
@@ -226,7 +226,7 @@ def _differences(before: dict[str, Any], now: dict[str, Any]) -> str:
 
 
 def _accelerators() -> str:
-    """The devices that compute in place of the CPU, as Keras names them; "" where it is the CPU."""
+    """The accelerators, as Keras names them, each after a comma; "" if there are none."""
     import keras
 
     return "".join(f", {device}" for device in keras.distribution.list_devices() if not device.startswith("cpu"))

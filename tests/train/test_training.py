@@ -122,7 +122,7 @@ def test_what_makes_no_sense_is_said_before_the_data_is_looked_for(tmp_path):
 def test_holding_every_picture_out_is_a_usage_error(tmp_path):
     done = train("--data", "digits", "--held-out", "0.9999", cwd=tmp_path)
     assert done.returncode == 2
-    assert done.stderr.endswith("train.mnist: --held-out 0.9999 of 1,197 pictures leaves none to train on\n")
+    assert done.stderr.endswith("train.mnist: --held-out 0.9999 of 1,197 images leaves none to train on\n")
 
 
 @pytest.mark.parametrize("library", ["keras", "sklearn", "matplotlib", "tensorboard"])
