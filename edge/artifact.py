@@ -1,7 +1,7 @@
-"""The artifact: a plain .tflite or .onnx with a sealed ZIP archive behind it. docs/artifact-format.md is the law.
+"""The artifact: a plain .tflite or .onnx file followed by a sealed ZIP archive, as docs/artifact-format.md specifies.
 
-Read here and written here, nowhere else. The seal is checked before anything else looks at the bytes, and the buffer
-that was hashed is the buffer the engine gets.
+Only this module reads and writes it. The seal is checked before anything else reads the bytes, and the engine gets the
+buffer that was hashed.
 """
 
 import os
@@ -24,7 +24,7 @@ _GOLDENS = struct.Struct("<3L")
 
 # An ONNX file is a protobuf message: the archive is the payload of field 20000, which no ONNX reader knows.
 _ONNX_TAG = b"\x82\xe2\x09"
-# A TFLite file is a flatbuffer: after the root offset and "TFL3", 32 bytes that nothing points at.
+# A TFLite file is a flatbuffer: after the root offset and "TFL3" come 32 bytes that nothing points to.
 _TFLITE_MAGIC = MAGIC + b" 1\n" + bytes(20)
 
 
@@ -48,13 +48,13 @@ class Artifact:
 
     @property
     def kind(self) -> str:
-        """`tflite` or `onnx`; for a foreign model, by what its first bytes look like."""
+        """`tflite` or `onnx`; for a foreign model, by its first bytes."""
         if self.contract:
             return self.contract.kind
         return "tflite" if self.data[4:8] == b"TFL3" else "onnx"
 
     def manifest(self) -> dict[str, object]:
-        """manifest.json, checked against contract.txt and labels.txt. Raises ModelError where they disagree."""
+        """manifest.json, checked against contract.txt and labels.txt. Raises ModelError if they disagree."""
         import json
 
         try:
@@ -67,12 +67,12 @@ class Artifact:
         return dict(manifest)
 
     def golden_tolerance(self) -> float:
-        """How far an output may lie from a golden on another processor, in the output tensor's unit; 0.0 if not said."""
-        said = self.manifest().get("goldens")
-        return float(said.get("tolerance", 0.0)) if isinstance(said, dict) else 0.0
+        """How far an output may differ from a golden on another processor, in the output tensor's unit; 0.0 if not stated."""
+        goldens = self.manifest().get("goldens")
+        return float(goldens.get("tolerance", 0.0)) if isinstance(goldens, dict) else 0.0
 
     def goldens(self) -> list[tuple[bytes, bytes]]:
-        """Pictures (uint8 [H, W, C]) and the exact output tensor a healthy device gives for each, as raw bytes."""
+        """Images (uint8 [H, W, C]) with the exact output tensor expected for each, as raw bytes."""
         data = self.members.get("goldens.bin", b"")
         if len(data) < _GOLDENS.size:
             raise ModelError(f"{self.path}: goldens.bin is truncated")
@@ -100,25 +100,25 @@ def read(path: str, *, allow_unverified: bool = False) -> Artifact:
 def parse(path: str, data: bytes, *, allow_unverified: bool = False) -> Artifact:
     """The artifact in `data`, the bytes of the file called `path`. Raises as `read` does."""
     shown = one_line(path)
-    found, wanted = _sha256(memoryview(data)[:-_SEAL_BYTES]), data[-_SEAL_BYTES:]
-    if found.encode() == wanted:
-        return Artifact(shown, data, found, _members(shown, data))
-    # The mark stands near the front and in the archive, so a file that lost one end still shows it was ours.
+    digest, stored = _sha256(memoryview(data)[:-_SEAL_BYTES]), data[-_SEAL_BYTES:]
+    if digest.encode() == stored:
+        return Artifact(shown, data, digest, _members(shown, data))
+    # The magic is near the front and in the archive, so a file that lost one end is still recognized as ours.
     if MAGIC in data:
-        seal = wanted[:12].decode() if _is_hex(wanted) else "nothing"
-        raise SealError(f"{shown}: damaged: the seal reads {seal}, the bytes hash to {found[:12]}; copy the file again")
+        seal = stored[:12].decode() if _is_hex(stored) else "nothing"
+        raise SealError(f"{shown}: damaged: the seal reads {seal}, the bytes hash to {digest[:12]}; copy the file again")
     if not allow_unverified:
         raise ModelError(f"{shown}: not sealed by edgeproof; edge-predict --allow-unverified runs it all the same")
-    return Artifact(shown, data, found, {})
+    return Artifact(shown, data, digest, {})
 
 
 def seal(
     model: bytes, contract: ModelContract, *, labels: tuple[str, ...], goldens: list[tuple[bytes, bytes]],
     manifest: dict[str, object], report: str,
 ) -> bytes:  # fmt: skip
-    """The bytes of an artifact around `model` (as `embed_magic` returned it). Equal arguments give equal bytes.
+    """The bytes of an artifact with `model` (as `embed_magic` returned it). Equal arguments give equal bytes.
 
-    `goldens` are pictures and raw outputs as in `Artifact.goldens`. Raises ValueError for labels that no line can hold.
+    `goldens` are images and raw outputs as in `Artifact.goldens`. Raises ValueError for labels that no line can hold.
     """
     import io
     import json
@@ -129,13 +129,13 @@ def seal(
     if any(label != one_line(label) or not label for label in labels) or len(labels) != contract.n_classes:
         raise ValueError(f"labels {labels} are not {contract.n_classes} lines of text")
     lengths = contract.input.n_values, contract.n_output_bytes
-    if any((len(picture), len(output)) != lengths for picture, output in goldens):
+    if any((len(image), len(output)) != lengths for image, output in goldens):
         raise ValueError(f"goldens are not all {lengths} bytes long")
     accounts = manifest | {"contract": contract.items(), "labels": list(labels)}
     contents = {
         "contract.txt": contract.to_text().encode(),
         "labels.txt": "".join(f"{label}\n" for label in labels).encode(),
-        "goldens.bin": _GOLDENS.pack(len(goldens), *lengths) + b"".join(picture + output for picture, output in goldens),
+        "goldens.bin": _GOLDENS.pack(len(goldens), *lengths) + b"".join(image + output for image, output in goldens),
         "manifest.json": json.dumps(accounts, indent=1, sort_keys=True, ensure_ascii=False).encode() + b"\n",
         "report.md": report.encode(),
     }
@@ -159,14 +159,14 @@ def seal(
 
 
 def embed_magic(model: bytes, kind: str) -> bytes:
-    """`model` with the mark near its front that tells a truncated artifact from a foreign model; it runs as before.
+    """`model` with the magic near its front that tells a truncated artifact from a foreign model; it runs as before.
 
-    ONNX models carry it as `producer_name`, set by the converter; TFLite files get 32 bytes behind the identifier,
-    a multiple of 16 so that every tensor keeps its alignment, and the root offset moved by as much.
+    ONNX models carry it as `producer_name`, set by the converter. TFLite files get 32 bytes after the identifier, a
+    multiple of 16 so that every tensor keeps its alignment, and the root offset grows by as much.
     """
     if kind == "onnx":
         if MAGIC not in model[:64]:
-            raise ValueError("an ONNX model is marked by its producer_name")
+            raise ValueError("an ONNX model carries the magic as its producer_name")
         return model
     if model[4:8] != b"TFL3":
         raise ValueError("not a TFLite flatbuffer")
@@ -189,7 +189,7 @@ def _bytes(path: str) -> bytes:
 
 
 def _members(path: str, data: bytes) -> dict[str, bytes]:
-    """The archive's members by name. The seal matched, so what is odd here was sealed that way."""
+    """The archive's members by name. The seal matched, so anything odd here was sealed that way."""
     try:
         at = len(data) - _SEAL_BYTES - _EOCD.size
         signature, *_, count, size, start, comment = _EOCD.unpack_from(data, at)
@@ -231,8 +231,8 @@ def _text(path: str, members: dict[str, bytes], name: str) -> str:
 
 
 def _sha256(data: bytes | memoryview) -> str:
-    # hashlib brings OpenSSL along: 3 ms to import, and then four times as fast (measured; they meet near 0.9 MB). The
-    # C module behind its fallback costs a tenth of a millisecond.
+    # hashlib imports OpenSSL, which takes 3 ms and is then four times as fast (measured; break-even near 0.9 MB). The C
+    # module behind its fallback takes a tenth of a millisecond.
     name = "hashlib" if len(data) > _WORTH_OPENSSL else "_sha2" if sys.version_info >= (3, 12) else "_sha256"
     return str(__import__(name).sha256(data).hexdigest())
 

@@ -1,6 +1,6 @@
 """edge-predict: pictures in, answers out.
 
-The options are read here rather than by argparse, whose import alone costs half of Python's own start.
+Options are parsed here rather than by argparse, whose import alone takes half as long as Python's own start.
 """
 
 import os
@@ -19,28 +19,28 @@ if TYPE_CHECKING:
 HELP = """\
 usage: edge-predict IMAGE... [options]
 
-Say what each picture shows. PNG, JPEG and BMP are read; of a folder, every such file in it, sorted by name.
+Classify each picture: a PNG, JPEG or BMP file, or a folder of such files, which are then sorted by name.
 
-  --model FILE         an edgeproof model (default: $EDGEPROOF_MODEL, else the current one of those installed with
-                       python -m edge install, else the one that came with edgeproof)
-  --top-k N            answers a picture, most probable first (default: 1)
-  --json               one JSON object a line: path, label, index, probability, ranking; or path and error
-  --engine NAME        litert-c, litert, tflite-runtime or onnxruntime (default: the quickest to start that may run it)
+  --model FILE         an edgeproof model (default: $EDGEPROOF_MODEL, else the current model of python -m edge install,
+                       else the one that came with edgeproof)
+  --top-k N            classes per picture, most probable first (default: 1)
+  --json               one JSON object per line: path, label, index, probability, ranking; or path and error
+  --engine NAME        litert-c, litert, tflite-runtime or onnxruntime (default: the first permitted, installed one)
   --threads N          threads the engine may use (default: 1, which is fastest for small networks)
-  --trust              vouch for a sealed model, so that the fast engine, which does not verify its structure, may run it
-  --allow-unverified   run a model that edgeproof did not seal (a damaged one is never run)
-  --verbose            say on stderr which engine answers, and why not another
+  --trust              allow the fast engine, which skips structure checks; for sealed models you trust
+  --allow-unverified   run a model that edgeproof did not seal (damaged ones are never run)
+  --verbose            print the engine, and why others were passed over, on stderr
   --version            print the version
   --help               print this text
 
 Exit codes: 0 done, 2 usage, 65 bad picture, 66 no such input, 69 engine not installed, 70 our defect,
 71 out of memory, 74 I/O, 78 bad or unverified model, 130 interrupted.
-Of several pictures the first failure's code is given; the others are still answered.
+If some pictures fail, the others are still answered, and the exit code is that of the first failure.
 """
 
 
 class Options:
-    """What the command line asks for."""
+    """The parsed command line."""
 
     __slots__ = ("allow_unverified", "engine", "images", "json", "model", "threads", "top_k", "trust", "verbose")
 
@@ -57,7 +57,7 @@ class Options:
 
 
 def parse(arguments: list[str]) -> Options:
-    """The options in `arguments`; `--name VALUE` and `--name=VALUE` are the same, `--` ends the options."""
+    """Parse `arguments`; `--name VALUE` and `--name=VALUE` are the same, `--` ends the options."""
     options = Options()
     rest = iter(arguments)
     for argument in rest:
@@ -74,7 +74,7 @@ def parse(arguments: list[str]) -> Options:
             if not equals:
                 value = next(rest, "")
             if not value:
-                raise UsageError(f"{name} wants a value; see edge-predict --help")
+                raise UsageError(f"{name} needs a value; see edge-predict --help")
             setattr(options, name[2:].replace("-", "_"), _count(name, value) if name in ("--top-k", "--threads") else value)
     if "" in options.images:
         raise UsageError("a picture's name is empty; see edge-predict --help")
@@ -84,19 +84,19 @@ def parse(arguments: list[str]) -> Options:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Answer every picture, and return the exit code of the first that could not be answered."""
-    given = sys.argv[1:] if arguments is None else arguments
-    before_dashes = given[: given.index("--")] if "--" in given else given
+    """Answer every picture; returns the exit code of the first failure, else 0."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    before_dashes = arguments[: arguments.index("--")] if "--" in arguments else arguments
     if "--help" in before_dashes or "-h" in before_dashes:
         print(HELP, end="")
         return 0
     if "--version" in before_dashes:
         print(f"edge-predict {_version()}")
         return 0
-    options = parse(given)
+    options = parse(arguments)
     ready = _load(options)
     if options.verbose:
-        _tell(ready)
+        _print_engine(ready)
     if not ready.artifact.contract:
         errors.say("edge-predict", f"{ready.artifact.path}: unverified: pixels from 0 to 255 are assumed")
     return answer_all(ready, options)
@@ -111,7 +111,7 @@ def _load(options: Options) -> "Predictor":
 
 
 def answer_all(ready: "Predictor", options: Options) -> int:
-    """Print an answer or an error a picture, one at a time, and return the first failure's exit code."""
+    """Print an answer or an error for each picture; returns the exit code of the first failure, else 0."""
     code = 0
     for argument in options.images:
         try:
@@ -119,7 +119,7 @@ def answer_all(ready: "Predictor", options: Options) -> int:
         except InputMissing as error:
             code = _failed(argument, error, options, before=code)
             continue
-        # Where answers scroll by on the same screen, they are the progress.
+        # If answers appear on the same screen, they show the progress.
         counting = len(pictures) > 1 and _is_screen(sys.stderr) and not _is_screen(sys.stdout)
         for number, path in enumerate(pictures, start=1):
             if counting:
@@ -140,7 +140,7 @@ def _is_screen(stream: "TextIO | None") -> bool:
 
 
 def _in_folder(folder: str) -> list[str]:
-    """The pictures in `folder` by their endings, sorted by name; sub-folders are left out."""
+    """The pictures in `folder` by their endings, sorted by name, without sub-folders."""
     from edge.pictures import ENDINGS
 
     try:
@@ -153,16 +153,16 @@ def _in_folder(folder: str) -> list[str]:
 
 
 def _failed(path: str, error: errors.ToolchainError, options: Options, *, before: int) -> int:
-    """Tell of a failure, and return the exit code: the one of the failure `before`, where there was one."""
+    """Report a failure; returns the exit code `before` of an earlier failure, else that of this one."""
     if options.json:
         print(_json({"path": path, "error": str(error)}))
     errors.say("edge-predict", error)
     return before or error.exit_code
 
 
-def _tell(ready: "Predictor") -> None:
-    running = ready.engine
-    errors.say("edge-predict", f"{ready.artifact.path}: {running.name} {running.version}, {running.kernels} kernels")
+def _print_engine(ready: "Predictor") -> None:
+    engine = ready.engine
+    errors.say("edge-predict", f"{ready.artifact.path}: {engine.name} {engine.version}, {engine.kernels} kernels")
     for reason in ready.passed_over:
         errors.say("edge-predict", f"passed over: {reason}")
 
@@ -196,8 +196,8 @@ def _version() -> str:
 def console() -> None:
     """The `edge-predict` command; does not return."""
     if isinstance(sys.stdout, TextIOWrapper):
-        # A name in letters that the terminal does not have is shown with escapes rather than not at all.
+        # A name with letters that the terminal lacks is printed with escapes rather than not at all.
         sys.stdout.reconfigure(errors="backslashreplace")
     code = errors.run(main, "edge-predict")
-    # Nothing is left to do but tearing Python down, which takes it 3 ms.
+    # Only tearing down Python is left, which takes 3 ms.
     os._exit(code)

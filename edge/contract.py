@@ -1,14 +1,14 @@
-"""What a model expects of a picture, and how its numbers are read: shared by training, calibration, gate and device."""
+"""What images a model takes, and how its outputs are read: shared by training, calibration, gate and device."""
 
 FITS = ("exact", "resize", "digit")
 POLARITIES = ("any", "light-on-dark")
 
 
 class InputContract:
-    """The pixels a model takes: uint8 [height, width, channels], 0 to 255.
+    """The image a model takes: uint8 [height, width, channels], 0 to 255.
 
-    `fit` says how another picture becomes that: `exact` refuses any other size, `resize` scales, `digit` makes it
-    the way MNIST was made. `polarity` is `light-on-dark` where the ink must be the brighter, else `any`.
+    `fit` says how a picture becomes such an image: `exact` refuses any other size, `resize` scales, `digit` prepares it
+    as MNIST was prepared. `polarity` is `light-on-dark` if the ink must be the brighter, else `any`.
     """
 
     __slots__ = ("channels", "fit", "height", "polarity", "width")
@@ -25,7 +25,7 @@ class InputContract:
 
     @property
     def n_values(self) -> int:
-        """Bytes in one picture."""
+        """Bytes in one image."""
         return self.height * self.width * self.channels
 
     def __eq__(self, other: object) -> bool:
@@ -49,12 +49,12 @@ OUTPUTS = ("int8", "float32")
 
 
 class ModelContract:
-    """All that a prediction needs to know of a model file, besides its labels.
+    """What a prediction needs to know of a model file, besides its labels.
 
-    `name` is `<network>-<data>-<precision>`; `kind` is `tflite` or `onnx`; `model_bytes` is the length of the model
-    part of the file. `input_dtype` says how a picture enters: `uint8` as it is, `int8` minus 128 (scale 1, zero point
-    -128), `float32` as numbers from 0 to 255. `output_dtype` is the type of the logits; int8 ones mean
-    `output_scale * (value - output_zero_point)`, float32 ones have scale 1 and zero point 0.
+    `name` is `<network>-<data>-<precision>`; `kind` is `tflite` or `onnx`; `model_bytes` is the length of the model part of
+    the file. `input_dtype` says how an image enters: `uint8` unchanged, `int8` minus 128 (scale 1, zero point -128),
+    `float32` as numbers from 0 to 255. `output_dtype` is the type of the logits; int8 logits mean `output_scale * (value -
+    output_zero_point)`, float32 logits have scale 1 and zero point 0.
     """
 
     __slots__ = (
@@ -90,7 +90,7 @@ class ModelContract:
         return self.n_classes * (1 if self.output_dtype == "int8" else 4)
 
     def items(self) -> dict[str, str | int | float]:
-        """The one value from which both accounts, contract.txt and the manifest, are written."""
+        """The values by key, from which both contract.txt and the manifest are written."""
         return {
             "edgeproof": 1,
             "name": self.name,
@@ -109,12 +109,12 @@ class ModelContract:
         }
 
     def to_text(self) -> str:
-        """contract.txt: a line `key value` each. Floats are written so that they read back exactly."""
+        """contract.txt: one line `key value` per item. Floats read back exactly."""
         return "".join(f"{key} {value}\n" for key, value in self.items().items())
 
     @classmethod
     def from_text(cls, text: str) -> "ModelContract":
-        """The inverse of `to_text`. Raises ValueError where a key is missing, unknown or has no sensible value."""
+        """The inverse of `to_text`. Raises ValueError if a key is missing, unknown or has an invalid value."""
         pairs = [line.split(" ", 1) for line in text.splitlines()]
         if any(len(pair) != 2 for pair in pairs):
             raise ValueError("a line is not `key value`")
@@ -148,7 +148,11 @@ class ModelContract:
         return contract
 
 
+# p - 128 as a two's-complement byte is p with its top bit flipped; and the reverse. For `bytes.translate`.
+TOP_BIT_FLIPPED = bytes(range(128, 256)) + bytes(range(128))
+
+
 def is_light_on_dark(pixels: bytes, width: int) -> bool:
-    """Whether the outermost of grey `pixels`, rows of `width`, are nearer the darkest than the lightest."""
+    """Whether the border of grey `pixels`, in rows of `width`, is nearer the darkest value than the lightest."""
     border = sorted(pixels[:width] + pixels[-width:] + pixels[::width] + pixels[width - 1 :: width])
     return 2 * border[len(border) // 2] < min(pixels) + max(pixels)

@@ -1,7 +1,7 @@
-"""What can go wrong that is not our fault: one line for the user, one exit code for the shell.
+"""Expected failures: one line for the user, one exit code for the shell.
 
-An expected failure is a `ToolchainError`; its message says what was found, what was wanted and what to do
-next. Anything else that reaches the top is a defect of ours and keeps its traceback.
+An expected failure is a `ToolchainError`; its message says what was found, what was wanted and what to do next. Any other
+exception that reaches the top is a defect of ours and keeps its traceback.
 """
 
 import sys
@@ -29,19 +29,19 @@ class ToolchainError(Exception):
 
 
 class Refused(ToolchainError):
-    """A gate or a baseline said no."""
+    """A gate or a baseline refused."""
 
     exit_code = 1
 
 
 class UsageError(ToolchainError):
-    """The command line asks for something that does not exist or does not go together."""
+    """The command line names something that does not exist, or options that exclude each other."""
 
     exit_code = 2
 
 
 class InputError(ToolchainError):
-    """A picture or a data file was read and is not what it should be."""
+    """A picture or a data file was read but is not valid."""
 
     exit_code = 65
 
@@ -59,11 +59,11 @@ class EngineMissing(ToolchainError):
 
 
 class EngineUnavailable(EngineMissing):
-    """An engine that cannot run here, or not this model; another may."""
+    """An engine that cannot run on this device, or not this model; another engine may."""
 
 
 class OutOfMemory(ToolchainError):
-    """A process we started ran out of memory, or was killed for want of it."""
+    """A process we started ran out of memory, or was killed for lack of it."""
 
     exit_code = 71
 
@@ -75,7 +75,7 @@ class StorageError(ToolchainError):
 
 
 class ModelError(ToolchainError):
-    """A model file that will not be run: damaged, unverified, or of a form we do not know."""
+    """A model file that is not run: damaged, unverified, or in an unknown form."""
 
     exit_code = 78
 
@@ -85,7 +85,7 @@ class SealError(ModelError):
 
 
 class Interrupted(ToolchainError):
-    """Ctrl-C, and the work so far is saved."""
+    """Ctrl-C; the work so far is saved."""
 
     exit_code = 130
 
@@ -106,23 +106,23 @@ def unwritable(path: str, error: OSError) -> StorageError:
 
 
 def say(program: str, text: object) -> None:
-    """One line on stderr, as every program of ours begins its own; no file name in `text` makes it two."""
+    """Print `program: text` on stderr, in one line whatever file names `text` contains."""
     note(one_line(f"{program}: {text}"))
 
 
 def note(text: str, *, end: str = "\n") -> None:
-    """`text` on stderr; where nobody listens, nothing, and the work goes on."""
+    """Print `text` on stderr; if nobody reads it, the work goes on."""
     try:
-        if sys.stderr is not None:  # None where the shell closed it; print would then take stdout
+        if sys.stderr is not None:  # None if the shell closed it; print would then use stdout
             print(text, file=sys.stderr, end=end, flush=True)
     except OSError:
-        _unheard(2)
+        _discard(2)
 
 
 def run(main: "Callable[[], int | None]", program: str) -> int:
-    """Call `main()` and turn what it raises into one line on stderr and the exit code promised in the README.
+    """Call `main()`; what it raises becomes one line on stderr and the documented exit code.
 
-    Answers given before a failure are flushed. A defect of ours keeps its traceback, and ends with 70.
+    Answers printed before a failure are flushed. A defect of ours keeps its traceback and ends with 70.
     """
     return _flushed(_called(main, program), program)
 
@@ -145,7 +145,7 @@ def _called(main: "Callable[[], int | None]", program: str) -> int:
     except ImportError as error:
         if not (error.path or "").endswith(".so"):
             return _defect(program)
-        # A compiled module that is there but cannot be mapped: a failing card, or a half-copied installation.
+        # A compiled module that exists but cannot be mapped: a failing card, or an incomplete installation.
         say(program, f"{error}; check the disk, or install edgeproof and Python again")
         return StorageError.exit_code
     except MemoryError:
@@ -174,15 +174,15 @@ def _flushed(code: int, program: str) -> int:
             sys.stdout.flush()
         return code
     except OSError as error:
-        _unheard(1)
+        _discard(1)
         if isinstance(error, BrokenPipeError):
             return code
         say(program, f"stdout: {error.strerror}")
         return code or 74
 
 
-def _unheard(stream: int) -> None:
-    """Let nothing more be said on `stream`, or Python would try once more at its end, fail, and change the exit code."""
+def _discard(stream: int) -> None:
+    """Discard further output to `stream`: Python would flush it at its end, fail, and change the exit code."""
     import os
 
     os.dup2(os.open(os.devnull, os.O_WRONLY), stream)

@@ -1,17 +1,15 @@
-"""A picture file to an answer: the one path the command, the gate and the benchmarks all take."""
+"""From a picture file to an answer: the one path that the command, the gate and the benchmarks share."""
 
 import struct
 
 from edge import artifact, engines
 from edge.artifact import Artifact
-from edge.contract import ModelContract
+from edge.contract import TOP_BIT_FLIPPED, ModelContract
 from edge.pictures import read_pixels
-
-_INT8_IN_ORDER = bytes(range(128, 256)) + bytes(range(128))  # int8 bytes in the order of the numbers they mean
 
 
 class Prediction:
-    """The answer to one picture. What is asked of it is computed then; most callers want the class alone."""
+    """The answer to one picture. Each property is computed when read; most callers read the class alone."""
 
     __slots__ = ("_contract", "_labels", "_raw")
 
@@ -20,21 +18,21 @@ class Prediction:
 
     @property
     def index(self) -> int:
-        """The most probable class by number; of equal ones the lowest."""
+        """The index of the most probable class; of equal ones the lowest."""
         if self._contract.output_dtype == "int8":
-            in_order = self._raw.translate(_INT8_IN_ORDER)
+            in_order = self._raw.translate(TOP_BIT_FLIPPED)  # unsigned bytes in the order of the int8 values
             return in_order.index(max(in_order))
         logits = self.logits
         return logits.index(max(logits))
 
     @property
     def label(self) -> str:
-        """The most probable class by name."""
+        """The label of the most probable class."""
         return self._labels[self.index]
 
     @property
     def logits(self) -> list[float]:
-        """What the network says of each class, before softmax."""
+        """The score of each class, before softmax."""
         contract = self._contract
         if contract.output_dtype == "float32":
             return list(struct.unpack(f"<{contract.n_classes}f", self._raw))
@@ -55,12 +53,12 @@ class Prediction:
 
     @property
     def probability(self) -> float:
-        """What softmax gives the most probable class, from 0 to 1."""
+        """The softmax probability of the most probable class, from 0 to 1."""
         return self.ranking[0][2]
 
 
 class Predictor:
-    """A model ready to answer. Not thread-safe: one a thread."""
+    """A model ready to answer. Not thread-safe: use one per thread."""
 
     __slots__ = ("_run", "artifact", "contract", "engine", "labels", "passed_over")
 

@@ -1,4 +1,4 @@
-"""The engines that run a model, and the choice between them. A new one is a module and an entry in `ENGINES`."""
+"""The engines that run a model, and the choice between them. A new engine is a module and an entry in `ENGINES`."""
 
 import sys
 
@@ -11,9 +11,9 @@ if TYPE_CHECKING:
     from typing import Protocol
 
     class Engine(Protocol):
-        """A loaded model. Not thread-safe: one engine a thread.
+        """A loaded model. Not thread-safe: use one engine per thread.
 
-        `kernels` says what computes ("XNNPACK", "not all XNNPACK", "built-in", "MLAS"), as far as the library tells.
+        `kernels` names what computes ("XNNPACK", "not all XNNPACK", "built-in", "MLAS"), as far as the library reports it.
         """
 
         name: str
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
         kernels: str
 
         def run(self, pixels: bytes) -> bytes:
-            """The raw output tensor for one picture, uint8 [H, W, C] as bytes."""
+            """The raw output tensor for one image, uint8 [H, W, C] as bytes."""
 
         def describe(self) -> ModelContract:
-            """The model's own account: what a foreign model takes and gives."""
+            """The contract that the model itself describes: what a foreign model takes and gives."""
 
 
 class EngineChoice:
@@ -67,7 +67,7 @@ ENGINES = {
 
 
 class Loaded:
-    """An engine with its model, and why those before it in the table were passed over."""
+    """An engine with its model, and why the engines before it in the table were passed over."""
 
     __slots__ = ("engine", "passed_over")
 
@@ -76,11 +76,11 @@ class Loaded:
 
 
 def load(artifact: Artifact, *, name: str | None = None, threads: int = 1, trusted: bool = False) -> Loaded:
-    """The engine `name`, or the best there is, with the model of `artifact` loaded.
+    """The engine `name`, or the first permitted and installed one, with the model of `artifact` loaded.
 
-    `trusted`: the file's structure was verified before, or the user vouches for it. Raises UsageError where the engine
-    `name` may not run this model, EngineMissing where it, or any at all, is not installed, ModelError where the library
-    refuses the model.
+    `trusted`: the file's structure was verified before, or the user trusts it. Raises UsageError if the engine `name` may not
+    run this model, EngineMissing if it, or any suitable engine, is not installed, and ModelError if the library refuses the
+    model.
     """
     if name is not None and name not in ENGINES:
         raise UsageError(f"no engine is called {name!r}; there are {', '.join(ENGINES)}")
@@ -97,39 +97,39 @@ def load(artifact: Artifact, *, name: str | None = None, threads: int = 1, trust
             passed_over.append(f"{candidate} {reason}")
             continue
         try:
-            # Not importlib, whose own import costs a cold start half a millisecond.
+            # Not importlib, whose own import adds half a millisecond to a cold start.
             __import__(choice.module)
             return Loaded(sys.modules[choice.module].load(artifact, threads=threads), passed_over)
         except (EngineUnavailable, ImportError) as error:
             if isinstance(error, ModuleNotFoundError) and error.name == choice.library:
                 passed_over.append(f"{choice.title} is not installed")
                 continue
-            # Installed, but the system is too old for it, or numpy is not what it was built for; some say so at length.
-            said = [line for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
-            hindrances.append(one_line(said[-1].strip()))
+            # Installed, but built for a newer system or another numpy; the last line of the message says which.
+            lines = [line for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+            hindrances.append(one_line(lines[-1].strip()))
             passed_over.append(hindrances[-1])
-    advice = ENGINES[name or able[0]]
+    choice = ENGINES[name or able[0]]
     if hindrances:
-        raise EngineMissing(f"{artifact.path} needs {advice.title}: {'; '.join(hindrances)}; see python -m edge doctor")
-    raise EngineMissing(f"{artifact.path} needs {advice.title}, which is not installed: pip install {advice.packages}")
+        raise EngineMissing(f"{artifact.path} needs {choice.title}: {'; '.join(hindrances)}; see python -m edge doctor")
+    raise EngineMissing(f"{artifact.path} needs {choice.title}, which is not installed: pip install {choice.packages}")
 
 
 def _obstacle(artifact: Artifact, *, threads: int, trusted: bool) -> str:
-    """Why an engine that does not verify a model's structure may not run this one; empty where it may."""
+    """Why an engine that does not verify a model's structure may not run this one; empty if it may."""
     if not artifact.contract:
         return "runs sealed models only"
     if threads > 1:
         return "runs on one thread"
-    return "" if trusted else "does not verify a model's structure; --trust vouches for it"
+    return "" if trusted else "does not verify a model's structure; --trust allows it"
 
 
 def foreign_contract(
     *, kind: str, n_bytes: int, input_shape: list[int], input_dtype: str, output_shape: list[int],
     output_dtype: str, output_scale: float, output_zero_point: int,
 ) -> ModelContract:  # fmt: skip
-    """The contract of a model that brings none: pixels 0 to 255 resized to its input, classes named by number.
+    """The contract of a model that has none: pixels 0 to 255, resized to its input; classes named by number.
 
-    Raises ValueError where the model does not take one picture and give one score a class.
+    Raises ValueError unless the model takes one image and gives one score per class.
     """
     if len(input_shape) != 4 or input_shape[0] != 1 or len(output_shape) != 2:
         raise ValueError(f"takes {input_shape} and gives {output_shape}; wanted [1, H, W, C] and [1, K]")

@@ -1,4 +1,4 @@
-"""The Interpreter that LiteRT and tflite-runtime share: it verifies a model's structure before running it."""
+"""The Interpreter interface that LiteRT and tflite-runtime share; it verifies a model's structure before running it."""
 
 from typing import Any
 
@@ -41,13 +41,13 @@ class InterpreterEngine:
 
     @property
     def kernels(self) -> str:
-        """ "XNNPACK" where it took over at least one operator."""
-        # The only account the library gives, and not a public one.
+        """ "XNNPACK" if it took over at least one operator."""
+        # The only source, and not a public one.
         operators: list[dict[str, object]] = getattr(self._interpreter, "_get_ops_details", list)()
         return "XNNPACK" if any(op["op_name"] == "DELEGATE" for op in operators) else "built-in"
 
     def run(self, pixels: bytes) -> bytes:
-        """The raw output tensor for one picture, uint8 [H, W, C] as bytes."""
+        """The raw output tensor for one image, uint8 [H, W, C] as bytes."""
         picture = np.frombuffer(pixels, np.uint8)
         if picture.size != self._n_values:
             raise ModelError(f"{self._path}: takes {self._n_values} values and was given {picture.size}")
@@ -58,7 +58,7 @@ class InterpreterEngine:
         return bytes(self._interpreter.get_tensor(self._output["index"]))
 
     def describe(self) -> ModelContract:
-        """The model's own account. Raises ModelError where it does not take pixels."""
+        """The contract that the model itself describes. Raises ModelError if it does not take an image."""
         enters, leaves = self._input, self._output
         scale, zero_point = leaves["quantization"]
         try:

@@ -8,5 +8,5 @@ from edge.engines.interpreter import InterpreterEngine
 
 
 def load(artifact: Artifact, *, threads: int) -> InterpreterEngine:
-    """The engine for `artifact`. Raises ModelError where LiteRT refuses it."""
+    """The engine for `artifact`. Raises ModelError if LiteRT refuses it."""
     return InterpreterEngine(Interpreter, artifact, name="litert", version=__version__, threads=threads)

@@ -1,20 +1,20 @@
-"""Run a .tflite model through the C library inside the stock ai-edge-litert wheel: no numpy, a few milliseconds.
+"""Run a .tflite model through the C library in the stock ai-edge-litert wheel: no numpy, a few milliseconds.
 
-This entry **does not verify the file**: a damaged model kills the process. Only bytes whose seal was checked, and which
-the user vouches for, may come here; everything else goes through the verifying Interpreter (`edge/engines/litert.py`).
-Answers are bit-identical with that Interpreter at one thread, because both run the XNNPACK kernels.
+This engine **does not verify the file's structure**: a damaged model kills the process. It runs only models whose seal was
+checked and that the user trusts; all others go through the verifying Interpreter (`edge/engines/litert.py`). Its answers
+equal that Interpreter's bit for bit at one thread, because both run the XNNPACK kernels.
 """
 
 import os
 import struct
 import sys
 
-# The C half of ctypes alone: what `import ctypes` does in Python takes 2 ms, longer than loading LiteRT. If these names
-# ever go, the import fails and the Interpreter takes over.
+# Only the C half of ctypes: the Python half takes 2 ms to import, longer than loading LiteRT. If these names ever
+# disappear, the import fails and the Interpreter takes over.
 from _ctypes import FUNCFLAG_CDECL, CFuncPtr, _SimpleCData, byref, dlopen, dlsym
 
 from edge.artifact import Artifact
-from edge.contract import ModelContract
+from edge.contract import TOP_BIT_FLIPPED, ModelContract
 from edge.errors import EngineUnavailable, ModelError
 from edge.silence import silence_native_output
 
@@ -23,21 +23,19 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 # The C interface is not stable between releases (until 2.1.5 LiteRtCreateModelFromBuffer took no environment), and
-# a wrong argument crashes instead of failing. So it is used only with the releases it was tested against.
+# a wrong argument crashes instead of failing. So only tested releases are used.
 TESTED_VERSIONS = ("2.1.6", "2.2.0", "2.3.0")
 
 _CPU = 1  # LiteRtHwAccelerators: a bit mask, 1 CPU, 2 GPU, 4 NPU
 _HOST_MEMORY = 1  # LiteRtTensorBufferType
 _ELEMENT_BYTES = {1: 4, 3: 1, 9: 1}  # LiteRtElementType: float32, uint8, int8
 
-# Two LiteRtEnvOption {int tag; LiteRtAny {int type; int64 value}}, 24 bytes each, as little-endian 64-bit words; 2 says
-# that the value is an integer. Tag 24: the accelerators to register. It must hold the CPU bit, or LiteRT quietly runs
+# Two LiteRtEnvOption {int tag; LiteRtAny {int type; int64 value}}, 24 bytes each, as little-endian 64-bit words; type 2 is
+# an integer. Tag 24: the accelerators to register. It must hold the CPU bit, or LiteRT quietly runs
 # its built-in kernels: other int8 answers, by a step, and slower. Tag 25: the least severity logged; 4 is silent.
 _ENVIRONMENT_OPTIONS = (24, 2, _CPU, 25, 2, 4)
 
 _loaded: tuple[int, str] | None = None  # the library's handle and version
-
-_MINUS_128 = bytes(range(128, 256)) + bytes(range(128))  # pixel → pixel - 128 as a two's-complement byte
 
 
 class _Pointer(_SimpleCData):  # type: ignore[type-arg]
@@ -66,7 +64,7 @@ class _Function(CFuncPtr):
 
 
 class LiteRtC:
-    """One model of one input and one output on one CPU thread; not for two threads at once."""
+    """One model with one input and one output on one CPU thread. Not thread-safe."""
 
     name = "litert-c"
 
@@ -98,11 +96,11 @@ class LiteRtC:
             raise
 
     def run(self, pixels: bytes) -> bytes:
-        """The raw output tensor for one picture, uint8 [H, W, C] as bytes; ModelError if it is of another size."""
+        """The raw output tensor for one image, uint8 [H, W, C] as bytes. Raises ModelError for another size."""
         if not self._owned:
             raise ValueError("the engine is closed")
         encoded = self._encode(pixels)
-        # The memory behind `_input` is LiteRT's: a wrong length must not get as far as it.
+        # The memory behind `_input` is LiteRT's: a wrong length must not reach it.
         if len(encoded) != len(self._input):
             raise ModelError(f"the model takes {len(self._input)} bytes of input and was given {len(encoded)}")
         self._input[:] = encoded
@@ -116,7 +114,7 @@ class LiteRtC:
         return self._contract
 
     def close(self) -> None:
-        """Give everything back; `run` is refused from then on."""
+        """Release everything; `run` then raises ValueError."""
         while self._owned:
             destroy, handle = self._owned.pop()
             self._function(destroy)(handle)
@@ -141,7 +139,7 @@ class LiteRtC:
             raise EngineUnavailable(f"the model gives {len(self._output)} bytes, its contract says otherwise")
         accelerated = _Char()
         self._call("LiteRtCompiledModelIsFullyAccelerated", compiled, byref(accelerated))
-        # Where XNNPACK did not take all operators, LiteRT's own kernels run the others.
+        # LiteRT's own kernels run the operators that XNNPACK did not take.
         self.kernels = "XNNPACK" if accelerated.value != b"\0" else "not all XNNPACK"
         one, first = _Size(1), _Size(0)
         self._invoke = self._function("LiteRtRunCompiledModel")
@@ -156,7 +154,7 @@ class LiteRtC:
         tensor, needs, address = _Pointer(), _Pointer(), _Pointer()
         size, kind = _Size(), _Int()
         # LiteRtRankedTensorType {int element; LiteRtLayout {unsigned rank:7, has_strides:1; int dimensions[8]; unsigned
-        # strides[8]}} is 18 words. It is only handed on, so the room beyond it costs nothing if a release adds to it.
+        # strides[8]}} is 18 words. The extra room is for releases that add to it.
         tensor_type = (_Int * 64)()
         self._call(f"LiteRtGetSubgraph{side}", graph, first, byref(tensor))
         self._call("LiteRtGetRankedTensorType", tensor, tensor_type)
@@ -166,17 +164,17 @@ class LiteRtC:
         for dimension in tensor_type[2 : 2 + min(tensor_type[1] & 0x7F, 8)]:
             expected *= dimension
         if expected != size.value or not expected:
-            raise EngineUnavailable(f"an {side.lower()} tensor of a form not known here ({list(tensor_type[:10])})")
+            raise EngineUnavailable(f"an {side.lower()} tensor of an unknown form ({list(tensor_type[:10])})")
         buffer = self._create("ManagedTensorBufferFromRequirements", environment, tensor_type, needs)
         self._call("LiteRtGetTensorBufferType", buffer, byref(kind))
         if kind.value != _HOST_MEMORY:
-            raise EngineUnavailable(f"LiteRT offers a buffer of kind {kind.value}; ordinary memory is wanted")
+            raise EngineUnavailable(f"LiteRT offers a buffer of kind {kind.value}; ordinary memory is needed")
         self._call("LiteRtGetTensorBufferHostMemory", buffer, byref(address))
         memory = (_Char * size.value).from_address(address.value or 0)
         return buffer, memoryview(memory).cast("B")
 
     def _create(self, what: str, *arguments: object) -> _Pointer:
-        """A new handle, owned by this object: `close` destroys them in the opposite order."""
+        """A new handle, owned by this object; `close` destroys handles in reverse order."""
         handle = _Pointer()
         self._call(f"LiteRtCreate{what}", *arguments, byref(handle))
         kind = "TensorBuffer" if "TensorBuffer" in what else "Model" if what == "ModelFromBuffer" else what
@@ -196,7 +194,7 @@ class LiteRtC:
 
 
 def _find() -> tuple[str, str | None]:
-    # The way `import` searches; asking importlib costs more than reading the first line.
+    # Searches as `import` does; importlib would take longer than reading the first line.
     for folder in sys.path:
         package = os.path.join(folder, "ai_edge_litert")
         try:
@@ -233,7 +231,7 @@ def _float32(pixels: bytes) -> bytes:
 
 _ENCODERS: "dict[str, Callable[[bytes], bytes]]" = {
     "uint8": bytes,
-    "int8": lambda pixels: pixels.translate(_MINUS_128),
+    "int8": lambda pixels: pixels.translate(TOP_BIT_FLIPPED),
     "float32": _float32,
 }
 
@@ -252,15 +250,15 @@ def _load_library() -> tuple[int, str]:
             raise EngineUnavailable(f"ai-edge-litert {version} was not tested with the C engine ({tested} were)")
         try:
             library = os.path.join(package, "libLiteRt.so")
-            _check_whole(library)
+            _check_complete(library)
             _loaded = dlopen(library), version
         except OSError as error:
             raise EngineUnavailable(f"libLiteRt.so of ai-edge-litert {version} does not load: {error}") from None
     return _loaded
 
 
-def _check_whole(library: str) -> None:
-    """Raise OSError where the ELF file is shorter than its header says: loading a half-copied one kills the process."""
+def _check_complete(library: str) -> None:
+    """Raise OSError if the ELF file is shorter than its header says: loading an incomplete one kills the process."""
     file = os.open(library, os.O_RDONLY)
     try:
         header, size = os.read(file, 64), os.fstat(file).st_size
@@ -268,7 +266,7 @@ def _check_whole(library: str) -> None:
         os.close(file)
     if len(header) < 64:
         raise OSError("truncated")
-    # The section headers stand last: their offset, the size of one and their number (ELF-64 header, e_shoff and on).
+    # The section headers come last: their offset, the size of one and their number (ELF-64 header, e_shoff and on).
     (start,), (each, number) = struct.unpack_from("<Q", header, 40), struct.unpack_from("<HH", header, 58)
     if size < start + each * number:
         raise OSError(f"truncated, {size} bytes of {start + each * number}")

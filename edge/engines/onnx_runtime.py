@@ -41,13 +41,13 @@ class OnnxRuntime:
         self._dtype = dtype
 
     def run(self, pixels: bytes) -> bytes:
-        """The raw output tensor for one picture, uint8 [H, W, C] as bytes."""
+        """The raw output tensor for one image, uint8 [H, W, C] as bytes."""
         picture = np.frombuffer(pixels, np.uint8).reshape(self._input.shape).astype(self._dtype, copy=False)
         (answer,) = self._session.run([self._output.name], {self._input.name: picture})
         return bytes(answer)
 
     def describe(self) -> ModelContract:
-        """The model's own account. Raises ModelError where it does not take pixels."""
+        """The contract that the model itself describes. Raises ModelError if it does not take an image."""
         try:
             if self._output.type != "tensor(float)" or not all(isinstance(n, int) for n in self._input.shape):
                 raise ValueError(f"takes {self._input.shape}, gives {self._output.type}")
@@ -76,5 +76,5 @@ def _session(model: bytes, options: onnxruntime.SessionOptions) -> onnxruntime.I
 
 
 def load(artifact: Artifact, *, threads: int) -> OnnxRuntime:
-    """The engine for `artifact`. Raises ModelError where ONNX Runtime refuses it."""
+    """The engine for `artifact`. Raises ModelError if ONNX Runtime refuses it."""
     return OnnxRuntime(artifact, threads=threads)

@@ -8,5 +8,5 @@ from edge.engines.interpreter import InterpreterEngine
 
 
 def load(artifact: Artifact, *, threads: int) -> InterpreterEngine:
-    """The engine for `artifact`. Raises ModelError where tflite-runtime refuses it."""
+    """The engine for `artifact`. Raises ModelError if tflite-runtime refuses it."""
     return InterpreterEngine(Interpreter, artifact, name="tflite-runtime", version=__version__, threads=threads)

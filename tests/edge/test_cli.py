@@ -113,7 +113,7 @@ def test_help_and_version():
     [
         ((), "name at least one picture"),
         (("--modle", "x"), "no option --modle"),
-        (("x.png", "--model"), "--model wants a value"),
+        (("x.png", "--model"), "--model needs a value"),
         (("-json",), "no option -json"),
         (("",), "a picture's name is empty"),
         (("x.png", "--top-k", "9" * 5000), "wanted a whole number from 1 to 1024"),

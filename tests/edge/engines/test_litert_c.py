@@ -25,7 +25,7 @@ SEVEN = ROOT / "examples" / "seven.png"
 SHIPPED = ROOT / "edge" / "models" / "lenet5-relu-mnist-int8.tflite"
 PACKAGES = Path(np.__file__).parents[1]
 LIBRARY = PACKAGES / "ai_edge_litert" / "libLiteRt.so"
-NO_TRUST = "litert-c does not verify a model's structure; --trust vouches for it"
+NO_TRUST = "litert-c does not verify a model's structure; --trust allows it"
 
 
 def dense(input_dtype: str, *, weights_enter: bool = False) -> artifact.Artifact:
