@@ -1,8 +1,8 @@
 """Read a picture file into the pixels a model expects.
 
-Nothing about the file is believed: its kind is read from its first bytes, its size from its header before any
-pixel is decoded, and whatever goes wrong becomes one line. A plain small PNG that needs no fitting is read here;
-everything else goes to Pillow, whose import alone costs more than that (docs/cold-start.md).
+No file is trusted: its kind is read from its first bytes, its size from its header before any pixel is decoded, and every
+failure becomes one line. A small plain PNG that needs no fitting is read here; everything else goes to Pillow, whose import
+alone takes longer than that (docs/cold-start.md).
 """
 
 import os
@@ -13,30 +13,30 @@ from edge.errors import InputError, InputMissing, StorageError, missing, one_lin
 from edge.pictures.png import read_plain_png
 
 ENDINGS = (".png", ".jpg", ".jpeg", ".bmp")  # of the picture files in a folder, in lower case
-MAX_FILE_MIB = 20  # a picture of 4 megapixels, unpacked, is 16
+MAX_FILE_MIB = 20  # an uncompressed picture of 4 megapixels has 16
 
 
 def read_pixels(path: str, contract: InputContract) -> bytes:
-    """The picture in the file `path` as `contract` expects it: uint8 [height, width, channels].
+    """The picture in the file `path` as the image that `contract` describes: uint8 [height, width, channels], as bytes.
 
-    InputMissing where there is no such file or it may not be read; InputError where it is no picture we read.
+    Raises InputMissing if there is no such file or it may not be read, and InputError if it is not a picture we can read.
     """
     try:
         content = _read(path)
-        pixels = _as_it_is(content, contract)
+        pixels = _unchanged(content, contract)
         if pixels is None:
             from edge.pictures import decode
 
             image = decode.decode(content, contract)
-            del content  # as large as the picture, perhaps, and done with
+            del content  # may be as large as the picture, and is no longer needed
             pixels = decode.fit(image, contract)
         return pixels
     except InputError as error:
         raise InputError(one_line(f"{path}: {error}")) from None
 
 
-def _as_it_is(content: bytes, contract: InputContract) -> bytes | None:
-    """The pixels of a plain PNG that is what the model takes, to the byte what Pillow would give; else None."""
+def _unchanged(content: bytes, contract: InputContract) -> bytes | None:
+    """The pixels of a plain PNG that already is what the model takes, equal to Pillow's byte for byte; else None."""
     picture = read_plain_png(content, (contract.width, contract.height, contract.channels))
     if picture is None:
         return None
@@ -45,9 +45,9 @@ def _as_it_is(content: bytes, contract: InputContract) -> bytes | None:
 
 
 def _read(path: str) -> bytes:
-    """The bytes of a regular file that begins like a picture."""
+    """The bytes of a regular file that starts like a picture."""
     try:
-        # Non-blocking, or a named pipe would make us wait for its other end; it is refused below.
+        # Non-blocking, because a named pipe would wait for its other end; it is refused below.
         file = open(path, "rb", opener=lambda name, flags: os.open(name, flags | getattr(os, "O_NONBLOCK", 0)))  # noqa: SIM115 (closed below)
     except IsADirectoryError:
         raise InputMissing(one_line(f"{path}: is a directory; name the pictures in it")) from None
@@ -62,7 +62,7 @@ def _read(path: str) -> bytes:
         if status.st_size > MAX_FILE_MIB << 20:
             raise InputError(f"{status.st_size >> 20} MiB; at most {MAX_FILE_MIB} are read: make the picture smaller")
         try:
-            # In one piece: joining two would take the file's size twice. Where it grows meanwhile, its end is missing.
+            # One read: joining two would take twice the memory. If the file grows meanwhile, its end is missing.
             content = file.read(status.st_size)
         except OSError as error:
             raise StorageError(one_line(f"{path}: {error.strerror or error}")) from None

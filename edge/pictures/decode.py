@@ -1,6 +1,6 @@
-"""Decode a picture with Pillow, and fit it to what a model expects.
+"""Decode a picture with Pillow, and fit it to a model's input.
 
-Whatever Pillow raises on a damaged file becomes one line. No numpy: this is still the device's cold path.
+Whatever Pillow raises on a damaged file becomes one line. No numpy: this is part of the device's cold start.
 """
 
 import io
@@ -12,16 +12,16 @@ from edge.contract import InputContract, is_light_on_dark
 from edge.errors import InputError
 
 MAX_MEGAPIXELS = 4
-MAX_SIDE = 65_535  # a row of pixels costs a pointer, however short
-# A JPEG can be decoded at up to 1/8 of its size, so a phone's photo costs no more than a small picture. A
-# progressive one is held whole as coefficients meanwhile, its file beside it: 3 bytes a pixel as phones save it, 8 at worst.
+MAX_SIDE = 65_535  # each row of pixels takes a pointer, however short
+# A JPEG can be decoded at up to 1/8 of its size, so a phone's photo costs no more than a small picture. Of a progressive
+# one, all coefficients and the file are in memory meanwhile: 3 bytes per pixel as phones save it, 8 at worst.
 MAX_JPEG_MEGAPIXELS = 64
-MAX_HELD_MIB = 38
-# What follows is for files that nobody saved: each costs the decoder milliseconds a megabyte or a pass over the picture.
+MAX_DECODE_MIB = 38
+# The next limits are for crafted files: each part costs the decoder time, or a pass over the picture.
 MAX_SCANS = 100
 MAX_PNG_CHUNKS = 65_536
 MAX_RUN_LENGTH_MIB = 4
-PHOTO_SIDE = 800  # the longer side of a photo is decoded at no less than this
+PHOTO_SIDE = 800  # a photo is decoded with its longer side at least this long
 
 Transpose = Image.Transpose
 _UPRIGHT = {  # EXIF orientation → what undoes it
@@ -36,11 +36,11 @@ _UPRIGHT = {  # EXIF orientation → what undoes it
 
 
 def fit(image: Image.Image, contract: InputContract) -> bytes:
-    """An open picture as `contract` expects it: uint8 [height, width, channels]. InputError where it cannot be."""
+    """A decoded picture as the image that `contract` describes: uint8 [height, width, channels]. Raises InputError."""
     size, mode = (contract.width, contract.height), "L" if contract.channels == 1 else "RGB"
     if contract.fit == "exact" and image.size != size:
-        found, wanted = f"{image.width}x{image.height}", f"{contract.width}x{contract.height}"
-        raise InputError(f"{found} pixels (width x height); this model takes exactly {wanted}: resize the picture")
+        actual, wanted = f"{image.width}x{image.height}", f"{contract.width}x{contract.height}"
+        raise InputError(f"{actual} pixels (width x height); this model takes exactly {wanted}: resize the picture")
     opaque = _opaque(image, mode)
     if contract.fit != "digit":
         return (opaque if opaque.size == size else opaque.resize(size, Image.Resampling.BICUBIC)).tobytes()
@@ -52,11 +52,10 @@ def fit(image: Image.Image, contract: InputContract) -> bytes:
 
 
 def decode(content: bytes, contract: InputContract) -> Image.Image:
-    """Decode a picture, upright, a large JPEG no larger than needed."""
+    """Decode a picture and turn it upright; a large JPEG is decoded no larger than needed."""
     kind = "PNG" if content.startswith(b"\x89") else "JPEG" if content.startswith(b"\xff") else "BMP"
     try:
-        # Pillow's warnings are about oddities in the file; what matters of them fails below.
-        # Closed at the end, or a PNG would keep the whole file.
+        # Pillow warns about oddities in the file; those that matter fail below. An open PNG would keep the whole file.
         with warnings.catch_warnings(), io.BytesIO(content) as file:
             warnings.simplefilter("ignore")
             _check_parts(kind, content)
@@ -77,7 +76,7 @@ def decode(content: bytes, contract: InputContract) -> Image.Image:
             return image.transpose(turn) if turn is not None else image
     except (InputError, MemoryError):
         raise
-    except Exception as error:  # Pillow raises a dozen kinds, struct.error and zlib.error among them
+    except Exception as error:  # Pillow raises a dozen kinds, such as struct.error and zlib.error
         reason = str(error) or type(error).__name__
         raise InputError(f"a damaged or unfinished {kind} ({reason}); copy or export the picture again") from None
 
@@ -98,7 +97,7 @@ def _opened(kind: str, file: io.BytesIO) -> ImageFile.ImageFile:
 
 
 def _check_parts(kind: str, content: bytes) -> None:
-    """Refuse a file whose parts are so many, or held at once, that decoding it takes no end of time or memory."""
+    """Refuse a file with so many parts, or so much to hold at once, that decoding it takes excessive time or memory."""
     if kind == "PNG":
         at = 8
         for _ in range(MAX_PNG_CHUNKS):
@@ -109,10 +108,10 @@ def _check_parts(kind: str, content: bytes) -> None:
     if kind == "JPEG":
         from edge.pictures.jpeg import decode_cost
 
-        n_held, n_scans = decode_cost(content)
-        if n_held and n_held + len(content) > MAX_HELD_MIB << 20:
-            needed = f"a progressive JPEG that takes {n_held + len(content) >> 20} MiB to decode"
-            raise InputError(f"{needed}; at most {MAX_HELD_MIB} are taken: make the picture smaller")
+        coefficient_bytes, n_scans = decode_cost(content)
+        if coefficient_bytes and coefficient_bytes + len(content) > MAX_DECODE_MIB << 20:
+            needed = f"a progressive JPEG that takes {coefficient_bytes + len(content) >> 20} MiB to decode"
+            raise InputError(f"{needed}; at most {MAX_DECODE_MIB} are taken: make the picture smaller")
         if n_scans > MAX_SCANS:
             raise InputError(f"a JPEG of {n_scans} scans; at most {MAX_SCANS} are read: save the picture again")
 
@@ -122,8 +121,8 @@ def _check_size(image: Image.Image, max_megapixels: int) -> None:
     if max(image.size) > MAX_SIDE:
         raise InputError(f"{image.width}x{image.height} pixels; at most {MAX_SIDE} a side are read: make the picture smaller")
     if n_pixels > max_megapixels << 20:
-        found = f"{image.width}x{image.height} is {n_pixels / 1e6:.1f} megapixels"
-        raise InputError(f"{found}; at most {max_megapixels} are read: make the picture smaller")
+        size = f"{image.width}x{image.height} is {n_pixels / 1e6:.1f} megapixels"
+        raise InputError(f"{size}; at most {max_megapixels} are read: make the picture smaller")
 
 
 def _orientation(image: Image.Image) -> int:
@@ -137,7 +136,7 @@ def _orientation(image: Image.Image) -> int:
 
 
 def _opaque(image: Image.Image, mode: str) -> Image.Image:
-    """`image` in `mode`, L or RGB; what is transparent becomes black or white."""
+    """`image` in `mode`, L or RGB; transparent parts become black or white."""
     if image.mode.startswith("I"):
         # 16 bits: 65535 becomes 255. Pillow's own conversion would clip at 255.
         image = image.point(lambda value: value * (1 / 257) + 0.5).convert("L")
@@ -147,15 +146,15 @@ def _opaque(image: Image.Image, mode: str) -> Image.Image:
 
 
 def _laid_on_ground(image: Image.Image, mode: str) -> Image.Image:
-    """`image` (LA or RGBA) in `mode` over the ground it was meant for.
+    """`image` (LA or RGBA) in `mode` on a black or white ground, whichever its transparency was meant for.
 
-    Ink on nothing needs a ground that contrasts with it; a page with holes or soft corners, one like the page.
+    Ink on transparency needs a ground that contrasts with it; a page with transparent corners, one like the page.
     """
     alpha, colours = image.getchannel("A"), image.convert(mode)
-    visible, whole = _sum(alpha), 255 * image.width * image.height
+    visible, opaque = _sum(alpha), 255 * image.width * image.height
     is_light = 255 * _sum(ImageChops.multiply(colours if mode == "L" else colours.convert("L"), alpha)) > 128 * visible
-    is_page = 2 * visible > whole
-    # Pasting the ground over what is transparent, rather than the picture over a ground, takes one picture less.
+    is_page = 2 * visible > opaque
+    # Pasting the ground over the transparent parts, rather than the picture over a ground, takes one copy less.
     colours.paste("white" if is_light == is_page else "black", mask=ImageChops.invert(alpha))
     return colours
 

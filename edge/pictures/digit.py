@@ -1,7 +1,7 @@
-"""Make a picture of one digit an MNIST digit: light on black, 20 pixels at most, centred by mass in 28x28.
+"""Turn a picture of one digit into an MNIST digit: light on black, 20 pixels at most, centred by mass in 28x28.
 
-Four steps, each a function: lift the ink off its ground, keep the strokes that belong together, cut them out,
-place them as MNIST did. The constants were chosen on MNIST training digits redrawn by `tests/redraw.py`.
+The steps: separate the ink from its ground, keep the strokes that belong together, cut them out, place them as MNIST did.
+The constants were chosen on MNIST training digits redrawn by `tests/redraw.py`.
 """
 
 from PIL import Image, ImageChops
@@ -10,24 +10,24 @@ from edge.errors import InputError
 
 SIDE = 28
 BOX = 20
-SMALLEST_PHOTO = 32  # a picture with no side this long was drawn: its ground is even
+SMALLEST_PHOTO = 32  # a picture with no side this long is a drawing: its ground is uniform
 WORKING_SIDE = 512  # a digit a tenth as wide as the picture still has 51 pixels; a photo has 0.2 million
-GROUND_SIDE = 64  # uneven light is smooth enough to be seen at this size
+GROUND_SIDE = 64  # uneven light is smooth enough to be measured at this size
 
 
 def redraw(grey: Image.Image) -> bytes:
-    """The digit in `grey` (mode L, any size, light or dark ink) as uint8 [28, 28]; InputError if there is none."""
+    """The digit in `grey` (mode L, any size, light or dark ink) as uint8 [28, 28]. Raises InputError if there is none."""
     grey = _at_most(WORKING_SIDE, grey)
-    ink, noise = _lift_ink(grey)
+    ink, noise = _separate_ink(grey)
     strokes, floor, full = _keep_strokes(ink, noise)
     stretch = [min(255, max(0, 255 * (v - floor) // (full - floor))) for v in range(256)]
     return _place(strokes.point(stretch))
 
 
-def _lift_ink(grey: Image.Image) -> tuple[Image.Image, int]:
-    """How far each pixel is from its ground towards the ink (mode L, the ground near 0), and its noise.
+def _separate_ink(grey: Image.Image) -> tuple[Image.Image, int]:
+    """The contrast of each pixel with its ground (mode L, the ground near 0), and the noise.
 
-    The noise is 0 for a drawing, whose ground is the same everywhere, and at least 1 for a photo, whose ground is not.
+    The noise is 0 for a drawing, whose ground is uniform, and at least 1 for a photo.
     """
     border = _border(grey)
     level = _median(border)
@@ -40,12 +40,12 @@ def _lift_ink(grey: Image.Image) -> tuple[Image.Image, int]:
 
     small = _at_most(GROUND_SIDE, grey)
     n_steps = max(1, min(small.size) // 6)
-    # Ink is what strays far from its surroundings: cubes tell which side the rare, large differences are on.
+    # Ink differs much from its surroundings: cubes show on which side the rare, large differences are.
     astray = ImageChops.subtract(small, small.filter(BoxBlur(2 * n_steps)), 1, 128).histogram()
     if sum(n * (v - 128) ** 3 for v, n in enumerate(astray)) > 0:
         grey, small = ImageChops.invert(grey), ImageChops.invert(small)
-    # Grey closing: dark strokes up to a third of the short side vanish. The black frame is neutral to the maximum;
-    # without it a picture that darkens towards its edge would show ink there.
+    # Grey closing: dark strokes up to a third of the short side vanish. The black frame does not change the maximum;
+    # without it, a picture that darkens towards its edge would have ink there.
     width, height = small.size
     ground = Image.new("L", (width + 2 * n_steps, height + 2 * n_steps))
     ground.paste(small, (n_steps, n_steps))
@@ -56,7 +56,7 @@ def _lift_ink(grey: Image.Image) -> tuple[Image.Image, int]:
 
 
 def _keep_strokes(ink: Image.Image, noise: int) -> tuple[Image.Image, int, int]:
-    """`ink` cut to the digit, with all else blackened; the brightest ground; the brightness of a full stroke."""
+    """`ink` cropped to the digit, with all else black; the brightest ground; the brightness of a full stroke."""
     width, height = ink.size
     strong = _otsu(ink.histogram())
     if strong < max(6, 4 * noise):
@@ -68,7 +68,7 @@ def _keep_strokes(ink: Image.Image, noise: int) -> tuple[Image.Image, int, int]:
     largest = max(brightness for brightness, _, _ in shapes)
     kept = []
     for brightness, peak, runs in shapes:
-        if peak >= strong and brightness * 20 >= largest:  # a five's bar may stand apart; a speck weighs less
+        if peak >= strong and brightness * 20 >= largest:  # a five's bar may be separate; a speck is fainter
             kept += runs
         else:
             for start, end in runs:
@@ -77,10 +77,10 @@ def _keep_strokes(ink: Image.Image, noise: int) -> tuple[Image.Image, int, int]:
     top, bottom = min(start for start, _ in kept) // width, max(start for start, _ in kept) // width + 1
     if (right - left) * (bottom - top) * 2000 < width * height:
         raise _no_digit()
-    whole = Image.frombytes("L", ink.size, bytes(pixels))
-    strokes = whole.crop((left, top, right, bottom))
+    cleaned = Image.frombytes("L", ink.size, bytes(pixels))
+    strokes = cleaned.crop((left, top, right, bottom))
     inside = strokes.histogram()
-    outside = [n_all - n for n_all, n in zip(whole.histogram(), inside, strict=True)]
+    outside = [n_all - n for n_all, n in zip(cleaned.histogram(), inside, strict=True)]
     full = _percentile([0] * strong + inside[strong:], 75)
     return strokes, min(_percentile(outside, 95), full // 2), full
 
@@ -88,7 +88,7 @@ def _keep_strokes(ink: Image.Image, noise: int) -> tuple[Image.Image, int, int]:
 def _shapes(pixels: bytearray, width: int, weak: int) -> list[tuple[int, int, list[tuple[int, int]]]]:
     """Connected shapes of pixels at or above `weak`: (summed brightness, peak, runs as start and end offsets).
 
-    Runs are found by `bytes.find`, so that the cost is in the number of strokes crossed, not of pixels.
+    `bytes.find` finds the runs, so that the cost grows with the number of strokes crossed, not of pixels.
     """
     mask = pixels.translate(bytes(v >= weak for v in range(256)))
     parents: list[int] = []
@@ -111,7 +111,7 @@ def _shapes(pixels: bytearray, width: int, weak: int) -> list[tuple[int, int, li
             index = len(runs)
             runs.append((start, end))
             parents.append(index)
-            # Touching, corners included, in the row above: two sorted lists walked together.
+            # Runs that touch in the row above, corners included: two sorted lists are traversed together.
             while candidate < above.stop and runs[candidate][1] + width < start:
                 candidate += 1
             other = candidate
@@ -132,11 +132,11 @@ def _shapes(pixels: bytearray, width: int, weak: int) -> list[tuple[int, int, li
 
 
 def _place(strokes: Image.Image) -> bytes:
-    """`strokes` scaled to fit 20x20, its centre of mass on pixel (14, 14), where MNIST's digits have theirs."""
+    """`strokes` scaled to fit 20x20, with the centre of mass on pixel (14, 14), as in MNIST."""
     scale = BOX / max(strokes.size)
     width, height = (max(1, round(n * scale)) for n in strokes.size)
     small = strokes.resize((width, height), Image.Resampling.BICUBIC)
-    # A thin pen's line would be faint at this size; an MNIST digit has white in it.
+    # A thin line would be faint at this size; an MNIST digit contains white.
     peak = max(1, max(small.tobytes()))
     small = small.point([min(255, v * 255 // peak) for v in range(256)])
     pixels = small.tobytes()
@@ -151,7 +151,7 @@ def _place(strokes: Image.Image) -> bytes:
 
 
 def _at_most(side: int, image: Image.Image) -> Image.Image:
-    """`image` reduced until neither side is longer than `side`; itself where it is small enough."""
+    """`image` reduced so that no side is longer than `side`; unchanged if it is small enough."""
     scale = side / max(image.size)
     if scale >= 1:
         return image
@@ -170,7 +170,7 @@ def _border(grey: Image.Image) -> list[int]:
 
 
 def _noise(grey: Image.Image) -> int:
-    """Half of all neighbours differ by at most this; near the noise's standard deviation, 0 in a drawn picture."""
+    """The median difference of neighbours: near the standard deviation of the noise, 0 in a drawing."""
     width, height = grey.size
     left, right = grey.crop((0, 0, width - 1, height)), grey.crop((1, 0, width, height))
     return _median(ImageChops.difference(left, right).histogram())
@@ -186,16 +186,16 @@ def _median(histogram: list[int]) -> int:
 
 def _percentile(histogram: list[int], percent: int) -> int:
     """The least value with `percent` % of the counts at or below it; 0 for none."""
-    wanted, seen = sum(histogram) * percent / 100, 0
+    wanted, n_below = sum(histogram) * percent / 100, 0
     for value, n in enumerate(histogram):
-        seen += n
-        if seen >= wanted:
+        n_below += n
+        if n_below >= wanted:
             return value
     return 0
 
 
 def _otsu(histogram: list[int]) -> int:
-    """Where Otsu's method splits `histogram` in two: the least value of the upper class, midway if a gap lies between."""
+    """Otsu's threshold: the least value of the upper class, or the middle of the gap between the classes."""
     n_all, sum_all = sum(histogram), sum(v * n for v, n in enumerate(histogram))
     best, low, high, n_low, sum_low, previous = 0.0, 0, 0, 0, 0, 0
     for value, n in enumerate(histogram):

@@ -1,23 +1,23 @@
-"""What a JPEG will cost its decoder, told by its headers (ITU-T T.81, annex B) before the decoder sees it.
+"""Estimate from its headers what a JPEG costs to decode (ITU-T T.81, annex B), before the decoder gets it.
 
-A small file can ask for much: a picture held whole as coefficients, thousands of scans through it, millions of segments.
+A small file can be expensive: all coefficients of a large picture in memory, thousands of scans, millions of segments.
 """
 
-# A colour profile takes up to 255 segments, a photo with everything some dozens more.
+# A colour profile takes up to 255 segments, other metadata of a photo some dozens more.
 MAX_SEGMENTS = 1000
-# Between segments some cameras leave a few bytes that belong to none.
+# Some cameras leave a few bytes between segments.
 MAX_STRAY_BYTES = 65_536
 
-_ALONE = frozenset((0x00, 0x01, *range(0xD0, 0xD9)))  # markers that no segment follows
+_ALONE = frozenset((0x00, 0x01, *range(0xD0, 0xD9)))  # markers without a segment
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _PROGRESSIVE = frozenset((0xC2, 0xC6, 0xCA, 0xCE))
 
 
 def decode_cost(data: bytes) -> tuple[int, int]:
-    """Bytes of coefficients that a decoder holds of the file `data`, and how often it goes through them: 0 and 1 where it
-    decodes row by row.
+    """Bytes of coefficients that a decoder of `data` keeps, and the passes it makes over them: 0 and 1 if it decodes row by
+    row.
 
-    Raises ValueError where no photo looks like this, or its end has not arrived.
+    Raises ValueError if `data` is not a plausible photo, or if its end is missing.
     """
     at, n_segments, n_stray, frame, progressive = 2, 0, 0, b"", False
     while True:
@@ -37,7 +37,7 @@ def decode_cost(data: bytes) -> tuple[int, int]:
         if kind in _FRAMES:
             frame, progressive = data[at + 2 : end], kind in _PROGRESSIVE
         at = end
-    # A card that lost power leaves zeros behind: they decode to grey without an error, but hold no end.
+    # A card that lost power leaves zeros: they decode to grey without an error, but contain no end marker.
     if data.find(b"\xff\xd9", at) < 0:
         raise ValueError("its end is missing")
     # A scan of fewer components than the picture has waits for the others, as a progressive one does.
@@ -47,7 +47,7 @@ def decode_cost(data: bytes) -> tuple[int, int]:
 
 
 def _coefficient_bytes(frame: bytes) -> int:
-    """Two bytes a sample of every component; a component has fewer samples than the picture where its factors are less."""
+    """Two bytes per sample of every component; a component with lower sampling factors has fewer samples."""
     height, width = int.from_bytes(frame[1:3], "big"), int.from_bytes(frame[3:5], "big")
     factors = [(each >> 4, each & 15) for each in frame[7::3]]
     most = max((h for h, _ in factors), default=0) * max((v for _, v in factors), default=0)

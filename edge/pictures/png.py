@@ -1,26 +1,26 @@
-"""Read a small, plain PNG with zlib alone: importing Pillow costs more than the rest of a prediction.
+"""Read a small, plain PNG with zlib alone: importing Pillow takes longer than the rest of a prediction.
 
-Plain means 8-bit grey or RGB, not interlaced, no transparency, every checksum right and nothing out of place. Whatever
-is not plain is handed over (None) and Pillow decides: no damaged file gets an answer here that it would not get there.
+Plain means 8-bit grey or RGB, not interlaced, no transparency, every checksum correct and every chunk in its place. All
+other files are left to Pillow (None): no damaged file gets an answer here that Pillow would refuse.
 """
 
 import zlib
 
-# Undoing a filter takes Python 0.08 to 0.26 µs a byte: beyond this Pillow is quicker, its import included. The
-# decompressor is held to it as well: no file can make it write more.
+# Undoing a filter in Python takes 0.08 to 0.26 µs per byte: beyond this size Pillow is faster, its import included. It also
+# limits the decompressor: no file can make it write more.
 MAX_PIXEL_BYTES = 65_536
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _CHANNELS = {0: 1, 2: 3}  # by colour type
-# Chunks that Pillow reads, or skips, without changing a pixel, and the length each must have (None: any). Not among
-# them: tRNS (transparency), eXIf (rotation), acTL (animation), PLTE, sBIT, iCCP and whatever may come.
+# Chunks that Pillow reads or skips without changing a pixel, and the length each must have (None: any). Not among them:
+# tRNS (transparency), eXIf (rotation), acTL (animation), PLTE, sBIT, iCCP and all unknown ones.
 _HARMLESS = {b"gAMA": 4, b"cHRM": 32, b"sRGB": 1, b"pHYs": 9, b"tIME": 7, b"bKGD": None, b"tEXt": None}
 
 
 def read_plain_png(data: bytes, wanted: tuple[int, int, int] | None = None) -> tuple[int, int, int, bytes] | None:
-    """Width, height, channels (1 or 3) and the pixels, row by row; None where another reader must decide.
+    """Width, height, channels (1 or 3) and the pixels, row by row; None if Pillow must decide.
 
-    None as well, and at once, where the first three are not what is `wanted`.
+    Also None, before anything is decompressed, if the first three differ from `wanted`.
     """
     if data[:8] != _SIGNATURE or data[8:16] != b"\0\0\0\x0dIHDR":
         return None
@@ -36,7 +36,7 @@ def read_plain_png(data: bytes, wanted: tuple[int, int, int] | None = None) -> t
     inflater = zlib.decompressobj()
     try:
         filtered = inflater.decompress(compressed, filtered_bytes)
-        # One byte more is asked for: the end of the stream, with its checksum, may still be waiting.
+        # One more byte is requested: the end of the stream, with its checksum, may not have been read yet.
         surplus = inflater.decompress(inflater.unconsumed_tail, 1)
     except zlib.error:
         return None
@@ -47,7 +47,7 @@ def read_plain_png(data: bytes, wanted: tuple[int, int, int] | None = None) -> t
 
 
 def _image_data(data: bytes) -> bytes | None:
-    """The joined IDAT chunks of a file in which every chunk is whole, in its place and harmless, else None."""
+    """The joined IDAT chunks of a file in which every chunk is complete, in its place and harmless; else None."""
     parts: list[bytes] = []
     position, before, size = 8, b"", len(data)
     while position + 12 <= size:
@@ -71,9 +71,9 @@ def _image_data(data: bytes) -> bytes | None:
 
 
 def _unfilter(filtered: bytes, stride: int, step: int) -> bytes | None:
-    """The pixels under PNG's row filters, each of which predicts a byte from its neighbours; None if one is unknown."""
+    """Undo PNG's row filters, each of which predicts a byte from its neighbours; None if a filter is unknown."""
     rows: list[bytearray] = []
-    margin = bytes(step)  # what lies left of a row, and above the first, counts as zero
+    margin = bytes(step)  # left of a row, and above the first, the values are zero
     above = bytearray(step + stride)
     span = range(step, step + stride)
     for start in range(0, len(filtered), 1 + stride):
