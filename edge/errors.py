@@ -12,11 +12,9 @@ if TYPE_CHECKING:
 
 # How to install the libraries that a device does not need. No message tells pip to install "edgeproof": the package index
 # has no such project, and anyone could register the name.
-_IN_A_CLONE = "in a clone of edgeproof, pip install '.[{}]'"
-INSTALL_HINTS = dict.fromkeys(("keras", "matplotlib", "sklearn", "tensorboard", "tensorflow"), _IN_A_CLONE.format("train"))
-INSTALL_HINTS |= dict.fromkeys(
-    ("flatbuffers", "litert_quantizer", "onnx", "onnxruntime", "tf2onnx"), _IN_A_CLONE.format("convert")
-)
+_CLONE = "in a clone of edgeproof, pip install "
+INSTALL_HINTS = dict.fromkeys(("keras", "matplotlib", "sklearn", "tensorboard", "tensorflow"), _CLONE + "'.[train]'")
+INSTALL_HINTS |= dict.fromkeys(("flatbuffers", "litert_quantizer", "onnx", "onnxruntime", "tf2onnx"), _CLONE + "'.[convert]'")
 # model-signing 1.1 imports pyOpenSSL without requiring it.
 INSTALL_HINTS |= dict.fromkeys(("model_signing", "OpenSSL"), "pip install 'model-signing<2' 'pyopenssl>=26'")
 INSTALL_HINTS |= {"jax": "pip install jax"}  # for KERAS_BACKEND=jax

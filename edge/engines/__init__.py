@@ -35,24 +35,15 @@ class EngineChoice:
 
     __slots__ = ("kind", "library", "module", "packages", "title", "verifies")
 
-    def __init__(self, module: str, *, title: str, library: str, kind: str, packages: str, verifies: bool = True) -> None:
-        self.module, self.title, self.library = module, title, library
-        self.kind, self.packages, self.verifies = kind, packages, verifies
+    def __init__(self, module: str, *, title: str, library: str, kind: str, packages: str = "", verifies: bool = True) -> None:
+        self.module, self.title, self.library, self.kind, self.verifies = module, title, library, kind, verifies
+        self.packages = packages or library.replace("_", "-")
 
 
 # The first permitted, installed engine of the model's kind runs it.
 ENGINES = {
-    "litert-c": EngineChoice(
-        "edge.engines.litert_c",
-        title="LiteRT",
-        library="ai_edge_litert",
-        kind="tflite",
-        packages="ai-edge-litert",
-        verifies=False,
-    ),
-    "litert": EngineChoice(
-        "edge.engines.litert", title="LiteRT", library="ai_edge_litert", kind="tflite", packages="ai-edge-litert"
-    ),
+    "litert-c": EngineChoice("edge.engines.litert_c", title="LiteRT", library="ai_edge_litert", kind="tflite", verifies=False),
+    "litert": EngineChoice("edge.engines.litert", title="LiteRT", library="ai_edge_litert", kind="tflite"),
     "tflite-runtime": EngineChoice(
         "edge.engines.tflite_runtime",
         title="tflite-runtime",
@@ -60,9 +51,7 @@ ENGINES = {
         kind="tflite",
         packages="tflite-runtime 'numpy<2'",
     ),
-    "onnxruntime": EngineChoice(
-        "edge.engines.onnx_runtime", title="ONNX Runtime", library="onnxruntime", kind="onnx", packages="onnxruntime"
-    ),
+    "onnxruntime": EngineChoice("edge.engines.onnx_runtime", title="ONNX Runtime", library="onnxruntime", kind="onnx"),
 }
 
 
