@@ -32,7 +32,7 @@ def device(wheel, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("device")
     venv.create(folder, with_pip=False)
     constraints = ROOT / "constraints" / "ci.txt"
-    done = pip(folder / "bin", "install", "--quiet", "--constraint", constraints, wheel)
+    done = pip(folder / "bin", "install", "--quiet", "--no-compile", "--constraint", constraints, wheel)
     assert done.returncode == 0, done.stderr
     return folder / "bin"
 

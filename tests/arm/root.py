@@ -103,7 +103,7 @@ def build(folder: Path) -> Device:
             shutil.rmtree(old, ignore_errors=True)
         making.mkdir()
         _unpack_debian(making)
-        for side, flags in (("aarch64", FOR_THE_DEVICE), ("x86_64", ())):
+        for side, flags in (("aarch64", FOR_THE_DEVICE), ("x86_64", ("--no-compile",))):
             # Environment markers in the wheel are read as on this machine; those of ours say the same for both sides.
             _pip("install", "--target", making / side, "--constraint", CONSTRAINTS, *flags, f"{wheel}[onnx]")
         (making / "stamp").write_text(key)
