@@ -27,10 +27,12 @@ class Replay:
 def replay(predictor: Predictor) -> Replay:
     """Run every golden of the predictor's artifact and compare the outputs with the expected ones.
 
-    Raises ModelError if an output has more or fewer bytes than the contract says.
+    Raises ModelError if the artifact has no goldens, its manifest and contract disagree, or an output has another length than
+    the contract says.
     """
     n_exact, first = 0, None
-    goldens = predictor.artifact.goldens()
+    if not (goldens := predictor.artifact.goldens()):
+        raise ModelError(f"{predictor.artifact.path}: carries no goldens to test itself with")
     int8 = predictor.contract.output_dtype == "int8"
     tolerance = predictor.artifact.golden_tolerance() or (INT8_STEPS if int8 else FLOAT_DIFFERENCE)
     unpack = struct.Struct(f"<{predictor.contract.n_classes}{'b' if int8 else 'f'}").unpack

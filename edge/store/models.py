@@ -213,13 +213,12 @@ def _replace(path: str, content: bytes) -> None:
 def _digests(store: str) -> list[str]:
     """The folders in `models` named by a digest. Nothing else there is ours, whatever $EDGEPROOF_STORE was set to, nor
     anything behind a symbolic link: we make none."""
-    models = os.path.join(store, "models")
+    folder = os.path.join(store, "models")
     try:
-        return [
-            name for name in os.listdir(models) if locate.is_digest(name) and not os.path.islink(os.path.join(models, name))
-        ]
+        names = os.listdir(folder)
     except OSError:
         return []
+    return [name for name in names if locate.is_digest(name) and not os.path.islink(os.path.join(folder, name))]
 
 
 def _remove_partials(folder: str, *, of: tuple[str, ...]) -> None:
