@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.report.row import Accuracy, LostThumbnail, Operation, ReportRow, Speed
-from edge import artifact, engines
+from edge import artifact, engines, predictor
 from edge.artifact import Artifact
 from edge.bench.percentiles import LatencySummary
 from edge.errors import EngineMissing, InputMissing, ModelError, ToolchainError, one_line
@@ -58,12 +58,12 @@ def _of_model(model: Artifact, *, short: bool, shared_machine: bool, tell: Calla
         if short and measured:
             return
         try:
-            loaded = engines.load(model, name=name, trusted=True)
+            ready = predictor.from_artifact(model, engine_name=name, trusted=True)
         except EngineMissing as error:
             tell(f"left out: {name}: {error}")
             continue
         measured += 1
-        row = described(model, manifest, Predictor(model, loaded))
+        row = described(model, manifest, ready)
         tell(f"measuring {row.name} with {name}")
         speed, unsteady = _bench(model.path, name, short=short, shared_machine=shared_machine)
         yield replace(row, speed=speed, unsteady=unsteady)
