@@ -1,7 +1,7 @@
-"""Measure every model here, and say it three times: report.json, report.md and report.html.
+"""Measure every model here and write report.json, report.md and report.html.
 
-What the protocol refuses is marked `unsteady` with the reason and is no failure. With --compare the change since another
-revision is measured too, and fails where it is worse than a limit and beyond the noise.
+A figure that the protocol refuses is marked `unsteady` with the reason; that is no failure. With --compare the change since
+another revision is measured too, and a change for the worse beyond limit and noise is a failure.
 """
 
 import argparse
@@ -26,8 +26,8 @@ def main(arguments: list[str] | None = None) -> int:
     flags = parse(arguments)
     settings = compare.settings(flags) if flags.compare else None
     left_out: list[str] = []
-    how = {"short": flags.short, "shared_machine": flags.shared_machine}
-    rows = tuple(collect.rows(collect.files(flags.models), **how, tell=lambda line: tell(line, left_out)))
+    protocol = {"short": flags.short, "shared_machine": flags.shared_machine}
+    rows = tuple(collect.rows(collect.files(flags.models), **protocol, tell=lambda line: tell(line, left_out)))
     if not flags.short:
         from benchmarks.report import limits  # brings onnx and its runtime
 
@@ -41,7 +41,7 @@ def main(arguments: list[str] | None = None) -> int:
         left_out=tuple(left_out),
         comparison=None,
     )
-    write(report, Path(flags.out))  # what was measured stays, whatever comes of the rest
+    write(report, Path(flags.out))  # these figures stay, even if a later step fails
     failures: list[ToolchainError] = []
     if flags.recheck:
         from benchmarks.report.recheck import recheck
@@ -58,38 +58,40 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks",
         description="Measure every model here and write report.json, report.md and report.html.",
-        epilog="Exit code 1: worse than --compare's base, or a manifest does not hold. Where a row could not be re-checked, "
-        "that failure's code. Unsteady rows are no failure.",
+        epilog="Exit code 1: worse than --compare's base, or --recheck did not confirm a manifest's top-1. If a row could not "
+        "be re-checked: the code of that failure. Unsteady rows are no failure.",
     )
     parser.add_argument(
         "--models", nargs="*", metavar="FILE|DIR", default=["artifacts"] if Path("artifacts").is_dir() else [],
-        help="models beside the one in the wheel (default: artifacts/, where there is one; none: that one alone)",
+        help="models to measure besides the one in the wheel (default: artifacts/ if it exists; none: only that one)",
     )  # fmt: skip
     parser.add_argument("--out", default="reports", metavar="DIR", help="where the three files go (default: reports)")
-    parser.add_argument("--short", action="store_true", help="one engine a model, fewer calls, fewer rounds")
-    parser.add_argument("--shared-machine", action="store_true", help="let the calibration loop drift by 5 %% instead of 2 %%")
-    parser.add_argument("--recheck", action="store_true", help="answer the test split again; needs the data set")
+    parser.add_argument("--short", action="store_true", help="one engine for each model, fewer calls, fewer rounds")
+    parser.add_argument(
+        "--shared-machine", action="store_true", help="allow 5 %% drift of the calibration loop instead of 2 %%"
+    )
+    parser.add_argument("--recheck", action="store_true", help="measure each top-1 again on the test split; needs the data set")
     parser.add_argument("--data-dir", metavar="DIR", help="folder with the data set (default: $EDGEPROOF_DATA)")
     compare.add_flags(parser)
     return parser.parse_args(arguments)
 
 
 def tell(line: str, left_out: list[str] | None = None) -> None:
-    """On stderr; what is left out is remembered for the report."""
+    """Print `line` on stderr; lines about models left out are also kept for the report."""
     errors.say("benchmarks", line)
     if left_out is not None and line.startswith("left out"):
         left_out.append(line)
 
 
 def write(report: Report, folder: Path) -> None:
-    """Put the three files into `folder`."""
+    """Write the three files into `folder`."""
     write_atomic(str(folder / "report.json"), json.dumps(report.as_dict(), indent=1).encode() + b"\n")
     write_atomic(str(folder / "report.md"), markdown.page(report).encode())
     write_atomic(str(folder / "report.html"), html.page(report).encode())
 
 
 def judge(report: Report, out: str, failures: Sequence[ToolchainError] = ()) -> int:
-    """A line for each thing that is wrong: then Refused's code, else that of the first row not re-checked, else 0."""
+    """Print a line for each failure. Returns Refused's code, else that of the first row not re-checked, else 0."""
     wrong = []
     if refuted := [row for row in report.rows if row.recheck and row.recheck.agrees is False]:
         from benchmarks.report.recheck import disagreement

@@ -1,4 +1,4 @@
-"""Pages under docs/ that hold a table a command writes, between two marks."""
+"""Pages under docs/ with a part that a command writes, between two marks."""
 
 from pathlib import Path
 
@@ -9,9 +9,9 @@ BEGIN, END = "<!-- written by a command, not by hand -->", "<!-- end of what the
 
 
 def write(page: Path, text: str) -> None:
-    """Put `text` between the marks on `page`. Raises InputMissing where they are not there."""
+    """Write `text` between the marks on `page`. Raises InputMissing if a mark is missing."""
     before, begin, rest = page.read_text().partition(BEGIN)
     _, end, after = rest.partition(END)
     if not begin or not end:
-        raise InputMissing(f"{page}: the marks are gone between which the table stands: {BEGIN}")
+        raise InputMissing(f"{page}: the marks for the table are missing: {BEGIN}")
     write_atomic(str(page), f"{before}{BEGIN}\n{text.rstrip()}\n{END}{after}".encode())

@@ -1,9 +1,9 @@
-"""By how much one side is slower, and how sure that is: paired rounds, ranked, with nothing assumed of the noise's shape.
+"""By how much one side is slower, with confidence bounds: paired rounds, ranked, without assumptions on the noise's shape.
 
-Each round gives the logarithm of a ratio. The estimate is Hodges and Lehmann's, the median of all averages of two rounds;
-its bounds are those averages at the ranks which Wilcoxon's signed-rank distribution names (Hollander, Wolfe and Chicken,
-Nonparametric Statistical Methods, 3rd ed., 3.2 to 3.4). They are exact for rounds that are independent and as likely to
-err upwards as downwards, heavy tails or not, and one spoilt round moves them little.
+Each round gives the logarithm of a ratio. The estimate is that of Hodges and Lehmann, the median of all averages of two rounds;
+its bounds are those averages at the ranks that Wilcoxon's signed-rank distribution gives (Hollander, Wolfe and Chicken,
+Nonparametric Statistical Methods, 3rd ed., 3.2 to 3.4). They are exact for independent rounds that err upwards as often as
+downwards, even with heavy tails, and one disturbed round hardly moves them.
 """
 
 import math
@@ -26,7 +26,7 @@ class Change:
 
 @dataclass(frozen=True)
 class Ratio:
-    """How many times as long as another, with its 95 % interval."""
+    """A ratio of two times, with its 95 % interval."""
 
     median: float
     low: float
@@ -37,15 +37,15 @@ class Ratio:
 
 
 def ratio(ours: Sequence[float], theirs: Sequence[float]) -> Ratio:
-    """theirs / ours, paired round by round, as a slow moment falls on both. Raises ValueError where rounds are too few."""
-    found = change([math.log(their / our) for our, their in zip(ours, theirs, strict=True)], alpha=0.025)
-    return Ratio(math.exp(found.estimate), math.exp(found.lower), math.exp(found.upper))
+    """theirs / ours, paired by round, because a slow moment affects both. Raises ValueError if there are too few rounds."""
+    logs = change([math.log(their / our) for our, their in zip(ours, theirs, strict=True)], alpha=0.025)
+    return Ratio(math.exp(logs.estimate), math.exp(logs.lower), math.exp(logs.upper))
 
 
 def change(logs: Sequence[float], *, alpha: float) -> Change:
-    """What `logs`, one a round, come to; each one-sided bound is missed with probability `alpha` at most.
+    """The change that `logs`, one for each round, show; a one-sided bound is wrong with a probability of at most `alpha`.
 
-    Raises ValueError where the rounds are too few for that: see `fewest_rounds`.
+    Raises ValueError if there are too few rounds for that: see `fewest_rounds`.
     """
     averages = sorted((a + b) / 2 for at, a in enumerate(logs) for b in logs[at:])
     wide, narrow = rank(len(logs), alpha), rank(len(logs), 0.025)
@@ -53,7 +53,7 @@ def change(logs: Sequence[float], *, alpha: float) -> Change:
 
 
 def rank(n: int, alpha: float) -> int:
-    """The greatest k for which the k-th least average of `n` rounds lies above the truth with probability `alpha` at most."""
+    """The greatest k for which the k-th least average of `n` rounds exceeds the truth with a probability of at most `alpha`."""
     below, counts = 0.0, _signed_rank_counts(n)
     for k, count in enumerate(counts):
         below += count / 2**n
@@ -65,13 +65,13 @@ def rank(n: int, alpha: float) -> int:
 
 
 def fewest_rounds(alpha: float) -> int:
-    """The least number of rounds that can tell anything at `alpha`: 2^-n is the rarest thing that can happen in n."""
+    """The least number of rounds that can show anything at `alpha`: in n rounds the rarest outcome has probability 2^-n."""
     return math.ceil(-math.log2(alpha))
 
 
 @lru_cache
 def _signed_rank_counts(n: int) -> list[int]:
-    """In how many of the 2^n ways of giving the ranks 1 to n a sign the positive ones add up to 0, 1, 2, ..."""
+    """How many of the 2^n sign patterns of the ranks 1 to n give the positive ranks the sum 0, 1, 2, ..."""
     counts = [1] + [0] * (n * (n + 1) // 2)
     for each in range(1, n + 1):
         for total in range(len(counts) - 1, each - 1, -1):

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from benchmarks.regression import sides
 from edge import errors
+from train import markdown
 
 PACKAGES = ("edge", "train", "convert", "benchmarks")
 HEAD = ("package", "modules", "imports", "circles", "levels", "rooms", "imports", "circles", "levels", "lines", "statements")
@@ -128,11 +129,11 @@ def _n_statements(paths: Iterable[Path]) -> int:
 def page(trees: list[Path]) -> str:
     """The figures of one tree, or of two as `before → after`, as Markdown."""
     measured = [measure(tree) for tree in trees]
-    lines = [HEAD, ("---", *("--:",) * (len(HEAD) - 1))]
+    rows = []
     for name in measured[0]:
         changes = zip(*(figures[name] for figures in measured), strict=True)
-        lines.append((name, *(" → ".join(f"{value:,}" for value in change) for change in changes)))
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+        rows.append((name, *(" → ".join(f"{value:,}" for value in change) for change in changes)))
+    return markdown.table(HEAD, rows, align="lr")
 
 
 def main() -> int:

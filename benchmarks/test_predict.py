@@ -1,6 +1,6 @@
-"""Each operation on the way from a file to an answer apart: load, first call, seal, decode, fit, inference, decision.
+"""Time each operation from a file to an answer: load, first call, seal, decode, fit, inference, decision.
 
-pytest-benchmark's own table and JSON; run by `make benchmarks`. `python -m benchmarks` puts the figures into its report.
+`make benchmarks` runs it. pytest-benchmark writes a table and JSON; `python -m benchmarks` puts the figures into its report.
 """
 
 import pytest
@@ -52,9 +52,9 @@ def test_first_call(benchmark, engine, pixels):
     def anew():
         return (predictor.load(path, engine_name=name, trusted=True), pixels), {}
 
-    # Every call is a model's first: in this process, with the library loaded.
-    found = benchmark.pedantic(lambda ready, pixels: ready.answer(pixels).label, setup=anew, rounds=50)
-    assert found == "7"
+    # Each call is the first of a newly loaded model, in a process that has the library loaded.
+    label = benchmark.pedantic(lambda ready, pixels: ready.answer(pixels).label, setup=anew, rounds=50)
+    assert label == "7"
 
 
 def test_inference(benchmark, ready, pixels):

@@ -92,8 +92,9 @@ def median_ns(call, starts, *, warm_up, calls, most_s):
 
 def main():
     if len(sys.argv) != 5:
-        print("contender.py: wanted LIBRARY MODEL IMAGES BYTES", file=sys.stderr)
-        sys.exit(2)
+        asked = sys.argv[1:] in (["--help"], ["-h"])
+        print(__doc__ if asked else "contender.py: wanted LIBRARY MODEL IMAGES BYTES", file=None if asked else sys.stderr)
+        sys.exit(0 if asked else 2)
     library, model, path, n_bytes = sys.argv[1:]
     with open(path, "rb") as file:
         data = file.read()

@@ -1,10 +1,10 @@
-"""Time whole processes, picture in, answer out: what a user waits for.
+"""Time whole processes from a picture to the answer, as a user waits for them.
 
     python -m benchmarks.processes.cold_start [--runs N] [--device BIN]
 
-BIN is the bin/ of an environment where edgeproof is installed as on a device (`make cold-start` makes one): an editable
-install, as in development, adds imports of its own. The commands take turns, so that a busy moment of the machine falls on
-all of them. This process stays small, because a child's peak memory includes what its parent held when it was started.
+BIN is the bin/ of an environment where edgeproof is installed as on a device (`make cold-start` makes one): an editable install
+adds imports of its own. The commands run in turns, so that a busy moment of the machine affects all of them. This process stays
+small, because a child's peak memory includes the memory of its parent at the start.
 """
 
 import os
@@ -15,6 +15,7 @@ import tempfile
 
 from edge import errors
 from edge.bench.process import measure
+from train import markdown
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 EXAMPLES = os.path.join(ROOT, "examples")
@@ -22,7 +23,7 @@ SHIPPED = os.path.join(ROOT, "edge", "models", "lenet5-relu-mnist-int8.tflite")
 DEEP = os.path.join(ROOT, "artifacts", "deep-mnist-mnist-int8.tflite")
 ONNX = os.path.join(ROOT, "artifacts", "lenet5-relu-mnist-int8.onnx")
 
-# What everyone writes: an interpreter, numpy and Pillow. argv: model, picture.
+# The usual script: an interpreter, numpy and Pillow. argv: model, picture.
 INTERPRETER = """
 import sys
 import numpy as np
@@ -49,7 +50,7 @@ session = onnxruntime.InferenceSession(sys.argv[1], providers=["CPUExecutionProv
 pixels = np.asarray(Image.open(sys.argv[2]).convert("L"), np.uint8)[None, ..., None]
 print(session.run(None, {"pixels": pixels})[0].argmax())
 """
-# The same page in the two forms the target names, made by Pillow in a process of its own.
+# The same page as JPEG and as RGBA, written by Pillow in another process.
 PAGES = """
 import sys
 from PIL import Image
@@ -60,10 +61,10 @@ page.convert("RGBA").save(sys.argv[2] + "/page.png")
 
 
 def commands(device: str, folder: str) -> dict[str, list[str]]:
-    """What is measured: a name and an argument vector each, an empty Python first."""
+    """The commands to measure by name, an empty Python first."""
     python, predict = os.path.join(device, "python"), os.path.join(device, "edge-predict")
     seven = os.path.join(EXAMPLES, "seven.png")
-    found = {
+    every = {
         "python -c pass": [python, "-c", "pass"],
         "edge-predict seven.png": [predict, seven],
         "edge-predict page.jpg, 300x200": [predict, os.path.join(folder, "page.jpg")],
@@ -72,35 +73,37 @@ def commands(device: str, folder: str) -> dict[str, list[str]]:
         "edge-predict --model lenet5 (Interpreter)": [predict, seven, "--model", SHIPPED],
     }
     if os.path.exists(DEEP):
-        found["edge-predict --trust deep-mnist (3.3 MB)"] = [predict, seven, "--trust", "--model", DEEP]
-    found["script: litert + numpy + Pillow"] = [python, "-c", LITERT, SHIPPED, seven]
+        every["edge-predict --trust deep-mnist (3.3 MB)"] = [predict, seven, "--trust", "--model", DEEP]
+    every["script: litert + numpy + Pillow"] = [python, "-c", LITERT, SHIPPED, seven]
     if os.path.exists(ONNX):
-        found["script: onnxruntime + numpy + Pillow"] = [sys.executable, "-c", ONNX_RUNTIME, ONNX, seven]
-    found["script: tf.lite + numpy + Pillow"] = [sys.executable, "-c", TF_LITE, SHIPPED, seven]
-    return found
+        every["script: onnxruntime + numpy + Pillow"] = [sys.executable, "-c", ONNX_RUNTIME, ONNX, seven]
+    every["script: tf.lite + numpy + Pillow"] = [sys.executable, "-c", TF_LITE, SHIPPED, seven]
+    return every
 
 
 def main(*, runs: int, device: str) -> None:
-    """Print the table: n = `runs` of each command, in turn; of tf.lite's, which takes seconds, a tenth."""
+    """Print the table of `runs` runs of each command, in turns; a tenth of them for tf.lite, which takes seconds."""
     with tempfile.TemporaryDirectory() as folder:
         subprocess.run([sys.executable, "-c", PAGES, os.path.join(EXAMPLES, "seven-page.png"), folder], check=True)
-        seen: dict[str, list[tuple[float, float]]] = {name: [] for name in commands(device, folder)}
+        measured: dict[str, list[tuple[float, float]]] = {name: [] for name in commands(device, folder)}
         for turn in range(runs):
             for name, argv in commands(device, folder).items():
                 if "tf.lite" not in name or turn % 10 == 0:
-                    seen[name].append(measure(argv))
-    empty = statistics.median(ms for ms, _ in next(iter(seen.values())))
-    print("| whole process, one thread | min ms | median ms | × empty | peak MiB | n |\n|---|--:|--:|--:|--:|--:|")
-    for name, results in seen.items():
+                    measured[name].append(measure(argv))
+    empty = statistics.median(ms for ms, _ in next(iter(measured.values())))
+    rows = []
+    for name, results in measured.items():
         times = [ms for ms, _ in results]
         median, peak = statistics.median(times), max(mib for _, mib in results)
-        print(f"| {name} | {min(times):.1f} | {median:.1f} | {median / empty:.2f} | {peak:.1f} | {len(results)} |")
+        rows.append((name, f"{min(times):.1f}", f"{median:.1f}", f"{median / empty:.2f}", f"{peak:.1f}", str(len(results))))
+    head = ("whole process, one thread", "min ms", "median ms", "× empty", "peak MiB", "n")
+    print(markdown.table(head, rows, align="lr"))
 
 
 def settings(arguments: list[str], *, text: str | None) -> dict[str, int | str]:
-    """The options in `arguments`, as `main` takes them; --help prints `text` and ends the process. Raises UsageError.
+    """The options in `arguments` for `main`; --help prints `text` and ends the process. Raises UsageError.
 
-    Not argparse: this process is small.
+    Without argparse, because this process must stay small.
     """
     if "--help" in arguments or "-h" in arguments:
         print(text, end="")

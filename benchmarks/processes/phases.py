@@ -1,8 +1,8 @@
-"""Where one cold `edge-predict` spends its time, and what each import would add to an empty Python.
+"""Where one `edge-predict` process spends its time, and what each import would add to an empty Python.
 
     python -m benchmarks.processes.phases [--runs N] [--device BIN]
 
-Both tables come from fresh processes, the least of N (50), which noise moves least; BIN as in benchmarks.processes.cold_start.
+Both tables are of new processes, the least of N (50), which noise affects least; BIN as in benchmarks.processes.cold_start.
 """
 
 import os
@@ -12,8 +12,9 @@ import sys
 from benchmarks.processes.cold_start import EXAMPLES, settings
 from edge import errors
 from edge.bench.process import measure
+from train import markdown
 
-# The stages of `edge.cli.main` for the shipped model and a plain PNG, one after the other, each timed from inside.
+# The stages of `edge.cli.main` for the shipped model and a plain PNG, one after the other, timed in the process.
 STAGES = """
 import sys, time
 stamps = [time.perf_counter()]
@@ -49,20 +50,19 @@ def main(*, runs: int, device: str) -> None:
         [float(ms) for ms in subprocess.run(argv, capture_output=True, check=True, text=True).stdout.split()]
         for _ in range(runs)
     ]
-    print(f"| stage of `edge-predict seven.png` | ms, least of {runs} |\n|---|--:|")
-    for name, column in zip(NAMES, zip(*rows, strict=True), strict=True):
-        print(f"| {name} | {min(column):.2f} |")
+    stages = [(name, f"{min(column):.2f}") for name, column in zip(NAMES, zip(*rows, strict=True), strict=True)]
+    print(markdown.table(("stage of `edge-predict seven.png`", f"ms, least of {runs}"), stages, align="lr"))
     codes = {"(empty)": "pass", "(os._exit at the end)": "import os; os._exit(0)"} | {
         name: f"import {name}" for name in IMPORTS
     }
-    seen: dict[str, list[float]] = {name: [] for name in codes}
+    measured: dict[str, list[float]] = {name: [] for name in codes}
     for _ in range(runs):
         for name, code in codes.items():
-            seen[name].append(measure([python, "-P", "-c", code])[0])
-    empty = min(seen["(empty)"])
-    print(f"\n| import | ms added to an empty Python's {empty:.1f}, least of {runs} |\n|---|--:|")
-    for name in list(codes)[1:]:
-        print(f"| {name} | {min(seen[name]) - empty:+.1f} |")
+            measured[name].append(measure([python, "-P", "-c", code])[0])
+    empty = min(measured["(empty)"])
+    added = [(name, f"{min(measured[name]) - empty:+.1f}") for name in list(codes)[1:]]
+    head = ("import", f"ms added to an empty Python's {empty:.1f}, least of {runs}")
+    print("\n" + markdown.table(head, added, align="lr"))
 
 
 if __name__ == "__main__":

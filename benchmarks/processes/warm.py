@@ -1,8 +1,8 @@
-"""What `Predictor` adds to a bare engine call, once everything is loaded.
+"""What `Predictor` adds to a bare engine call after loading.
 
     python -m benchmarks.processes.warm
 
-The shipped model, one picture's pixels, one thread. Rounds of 2,000 calls take turns; a figure is the median round.
+The shipped model, the pixels of one picture, one thread. Rounds of 2,000 calls in turns; each figure is the median round.
 """
 
 import argparse

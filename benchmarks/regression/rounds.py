@@ -1,8 +1,7 @@
-"""Two sides measured in turn: rounds of fresh processes, in each of them short slices, one side after the other.
+"""Two sides measured in turns: rounds of fresh processes, and in each round short slices of one side after the other.
 
-A slice is milliseconds long, so what the machine does falls on all sides alike. What a process keeps for its life (where
-its memory lies, its hash seed) does not, so every round starts new ones. The base runs twice: how far it differs from
-itself is the noise.
+A slice takes milliseconds, so disturbances of the machine affect all sides alike. Properties of a process (its memory layout,
+its hash seed) do not, so every round starts new processes. The base runs twice: its difference from itself is the noise.
 """
 
 import math
@@ -26,10 +25,10 @@ FIGURES = (*IN_PROCESS, "process")
 
 @dataclass(frozen=True)
 class Round:
-    """Of one figure: log(now / base); log(base again / base); ns of both.
+    """One round of one figure: log(now / base), log(base again / base), and the ns of both sides.
 
-    The change is from one turn of the base, not from the mean of both: only a difference of two of a kind errs as often up as
-    down where times are skewed, and the bounds rest on that.
+    The change is relative to one turn of the base, not to the mean of both: the bounds need a difference of two equally
+    distributed values, which errs as often up as down even if times are skewed.
     """
 
     change: float
@@ -41,15 +40,15 @@ class Round:
 def measure(
     base: Side, now: Side, *, models: tuple[str, str], picture: str, rounds: int, draw: random.Random
 ) -> dict[str, list[Round]]:
-    """`rounds` rounds of each of FIGURES; `models` are the base's and the other's, "" for the one that came along.
+    """`rounds` rounds of each of FIGURES. `models` are the paths for the base and the other side; "" is the one in the wheel.
 
-    `draw` gives the order of turns.
+    `draw` draws the order of turns.
     """
-    found: dict[str, list[Round]] = {figure: [] for figure in FIGURES}
+    measured: dict[str, list[Round]] = {figure: [] for figure in FIGURES}
     for _ in range(rounds):
         for figure, result in _round(base, now, models, picture, draw):
-            found[figure].append(result)
-    return found
+            measured[figure].append(result)
+    return measured
 
 
 def _round(base: Side, now: Side, models: tuple[str, str], picture: str, draw: random.Random) -> Iterator[tuple[str, Round]]:
@@ -66,7 +65,7 @@ def _round(base: Side, now: Side, models: tuple[str, str], picture: str, draw: r
 
 
 def _calls(workers: Sequence[WorkerProcess], figure: str) -> int:
-    """Calls in a slice, after some to warm up."""
+    """The calls in a slice, measured after a warm-up."""
     took = [float(worker.ask(f"{figure} 50")) for worker in workers for _ in range(3)]
     return max(round(SLICE_NS / min(took)), 10)
 
@@ -79,14 +78,14 @@ def _starting(command: list[str]) -> Callable[[], float]:
     def start() -> float:
         try:
             return 1e6 * process.measure(command)[0]
-        except RuntimeError as error:  # it ended otherwise than with 0
+        except RuntimeError as error:  # its exit code was not 0
             raise ToolchainError(one_line(str(error))) from None
 
     return start
 
 
 def _turns(calls: Sequence[Callable[[], float]], draw: random.Random) -> list[float]:
-    """The ns of each, called in a drawn order."""
+    """The ns of each call, called in a drawn order."""
     order = draw.sample(range(len(calls)), len(calls))
     taken = {at: calls[at]() for at in order}
     return [taken[at] for at in range(len(calls))]

@@ -1,1 +1,1 @@
-"""The report: rows are collected, then told three times, as JSON, as Markdown and as a page."""
+"""The report: rows are collected, then written as JSON, as Markdown and as HTML."""

@@ -1,4 +1,4 @@
-"""From model files to rows: what a model says of itself, and what `python -m edge bench` measures of it."""
+"""From model files to rows: what a model states about itself, and what `python -m edge bench` measures."""
 
 import hashlib
 import json
@@ -17,27 +17,27 @@ from edge.locate import shipped_model
 from edge.predictor import Predictor
 
 KINDS = (".tflite", ".onnx")
-# The chains that start processes; a machine too busy for them may still be steady enough for one process.
+# Pipelines that start processes: a machine too busy for them may be steady enough for the others.
 OF_PROCESSES = ("edge-predict:", "start:")
 
 
 def files(named: Iterable[str]) -> list[Path]:
-    """The model in the wheel, then those named, a folder standing for the models in it. Raises InputMissing."""
-    found = [Path(shipped_model())]
+    """The model in the wheel, then those named; a folder stands for the models in it. Raises InputMissing."""
+    paths = [Path(shipped_model())]
     for path in map(Path, named):
         if path.is_dir():
-            found += sorted(inside for inside in path.iterdir() if inside.suffix in KINDS)
+            paths += sorted(inside for inside in path.iterdir() if inside.suffix in KINDS)
         elif path.exists():
-            found.append(path)
+            paths.append(path)
         else:
             raise InputMissing(one_line(f"{path}: no such model or folder of models"))
-    return list(dict.fromkeys(found))
+    return list(dict.fromkeys(paths))
 
 
 def rows(paths: Iterable[Path], *, short: bool, shared_machine: bool, tell: Callable[[str], None]) -> Iterator[ReportRow]:
-    """A row for each model and engine that runs it here; `short` keeps to the engine a prediction would take.
+    """A row for each model and each engine that runs it here; with `short`, only for the engine a prediction would use.
 
-    `tell` hears of each model and engine left out, and why.
+    `tell` gets a line for each model or engine left out, with the reason.
     """
     digests: set[str] = set()
     for path in paths:
@@ -70,7 +70,7 @@ def _of_model(model: Artifact, *, short: bool, shared_machine: bool, tell: Calla
 
 
 def described(model: Artifact, manifest: dict[str, object], ready: Predictor) -> ReportRow:
-    """What a model says of itself, without a figure of speed."""
+    """The row of a model from its own manifest and contract, without latencies."""
     provenance = _mapping(manifest.get("provenance"))
     precision = str(manifest.get("precision", "unknown"))
     network = str(provenance.get("network") or ready.contract.name.removesuffix(f"-{precision}"))
@@ -91,60 +91,61 @@ def described(model: Artifact, manifest: dict[str, object], ready: Predictor) ->
     )
 
 
-def _accuracy(seen: dict[str, object]) -> Accuracy | None:
+def _accuracy(verification: dict[str, object]) -> Accuracy | None:
     try:
-        known = {name: seen[name] for name in ("top1", "float_top1", "drop_points", "lost", "gained", "n_images")}
-        lower, upper = seen["interval_points"]
+        known = {name: verification[name] for name in ("top1", "float_top1", "drop_points", "lost", "gained", "n_images")}
+        lower, upper = verification["interval_points"]
     except (KeyError, TypeError, ValueError):
         return None
-    return Accuracy(**known, interval_points=(lower, upper), limit_points=seen.get("limit_points"))
+    return Accuracy(**known, interval_points=(lower, upper), limit_points=verification.get("limit_points"))
 
 
 def _lost(model: Artifact) -> Iterator[LostThumbnail]:
-    """The pictures lost, from the report.json `convert` put beside the model, if it is of this very model."""
+    """The lost images, from the report.json that `convert` wrote beside the model, if that report is of this model."""
     beside = Path(model.path).with_name("report.json")
     assert model.contract
-    mine = hashlib.sha256(model.data[: model.contract.model_bytes]).hexdigest()
+    model_sha256 = hashlib.sha256(model.data[: model.contract.model_bytes]).hexdigest()
     try:
-        told = json.loads(beside.read_text())["rows"]
-        for row in told:
-            if row.get("model_sha256") != mine:
+        for row in json.loads(beside.read_text())["rows"]:
+            if row.get("model_sha256") != model_sha256:
                 continue
             for picture in row["lost_pictures"]:
                 label, answer = model.labels[picture["label"]], model.labels[picture["answer"]]
                 yield LostThumbnail(index=picture["index"], label=label, answer=answer)
     except (OSError, ValueError, KeyError, TypeError, IndexError, AttributeError):
-        return  # there is none, or another program's
+        return  # there is no report, or it is not convert's
 
 
 def _bench(path: str, engine_name: str, *, short: bool, shared_machine: bool) -> tuple[Speed | None, str]:
-    """What bench measures in a process of its own; or None, and why it refused."""
+    """What `edge bench` measures; or None, and why it refused."""
     argv = [sys.executable, "-m", "edge", "bench", path, "--json", "--engine", engine_name]
     argv += ["--trust"] * (not engines.ENGINES[engine_name].verifies) + ["--shared-machine"] * shared_machine
     argv += ["--calls", "662"] * short
-    answer = _asked([*argv, "--processes", "3" if short else "10"])
+    answer = _run_bench([*argv, "--processes", "3" if short else "10"])
     why = str(answer.get("refused", {}).get("why", ""))
     if why.startswith(OF_PROCESSES):
-        answer = _asked([*argv, "--processes", "0"])
+        answer = _run_bench([*argv, "--processes", "0"])
         why = "; ".join(filter(None, (why, str(answer.get("refused", {}).get("why", "")))))
     if "figures" not in answer:
         return None, why
-    figures = {chain: {name: LatencySummary(**f) for name, f in stages.items()} for chain, stages in answer["figures"].items()}
+    figures = {
+        pipeline: {name: LatencySummary(**f) for name, f in stages.items()} for pipeline, stages in answer["figures"].items()
+    }
     return Speed(figures=figures, peak_mib=answer["peak_mib"]), why
 
 
-def _asked(argv: list[str]) -> dict:
+def _run_bench(argv: list[str]) -> dict:
     done = subprocess.run(argv, capture_output=True, text=True)
     if done.returncode not in (0, 1) or not done.stdout.startswith("{"):
-        said = (done.stderr.strip().splitlines() or ["said nothing"])[-1]
-        raise ToolchainError(f"python -m edge bench ended with {done.returncode}: {one_line(said)}")
+        last_line = (done.stderr.strip().splitlines() or ["no message"])[-1]
+        raise ToolchainError(f"python -m edge bench ended with {done.returncode}: {one_line(last_line)}")
     return json.loads(done.stdout)
 
 
 def operations(path: Path) -> tuple[Operation, ...]:
-    """The per-operation suite's results from pytest-benchmark's JSON; none where there is no such file."""
+    """The results of the per-operation suite from pytest-benchmark's JSON; () without such a file."""
     try:
-        told = json.loads(path.read_text())["benchmarks"]
+        tests = json.loads(path.read_text())["benchmarks"]
     except OSError:
         return ()
     except (ValueError, KeyError, TypeError):
@@ -156,7 +157,7 @@ def operations(path: Path) -> tuple[Operation, ...]:
             iqr_us=test["stats"]["iqr"] * 1e6,
             rounds=test["stats"]["rounds"],
         )
-        for test in told
+        for test in tests
     )
 
 

@@ -1,4 +1,4 @@
-"""The report as one page that needs nothing else: style, figures and pictures are inside it, and no script runs."""
+"""The report as one self-contained HTML page: style, figures and images are inside it, and it has no scripts."""
 
 import base64
 from collections.abc import Sequence
@@ -9,14 +9,14 @@ from benchmarks.report import plots, words
 from benchmarks.report.row import Operation, Report, ReportRow
 
 STYLE = Path(__file__).with_name("style.css")
-# A browser asks the network for nothing, whatever a name in a model holds.
+# The browser loads nothing, whatever a name in a model contains.
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 HEAD = ("network", "format", "engine", "bytes", "top-1", "drop, points", "cold", "p50", "p90", "p99", "memory", "× bound")
-WORDS = 3  # columns that are words, not figures
+WORDS = 3  # the first columns are words, the others figures
 
 
 def page(report: Report) -> str:
-    """The whole file."""
+    """The HTML file."""
     parts = [
         f"<h1>edgeproof benchmarks</h1>\n<p class=soft>Version {escape(report.version)}, commit "
         f"{escape(report.commit[:12])}. Measured on {escape(report.where)}.</p>",
@@ -35,27 +35,28 @@ def page(report: Report) -> str:
     )
 
 
-def _comparison(told: dict | None) -> str:
-    if not told:
+def _comparison(compared: dict | None) -> str:
+    if not compared:
         return ""
-    kind = {"worse": "bad", "suspicious": "bad", "no worse": "good"}.get(told["verdict"], "")
+    kind = {"worse": "bad", "suspicious": "bad", "no worse": "good"}.get(compared["verdict"], "")
     head = ("figure", "base", "now", "change (95 %)", "noise", "verdict")
-    body = [[escape(cell) for cell in figure["cells"]] for figure in told["figures"]]
-    return f"<h2>Against {escape(told['base'][:12])}</h2>\n<p class='verdict {kind}'>{escape(told['why'])}</p>\n" + _grid(
-        head, body, words=1
+    body = [[escape(cell) for cell in figure["cells"]] for figure in compared["figures"]]
+    return (
+        f"<h2>Against {escape(compared['base'][:12])}</h2>\n<p class='verdict {kind}'>{escape(compared['why'])}</p>\n"
+        + _grid(head, body, words=1)
     )
 
 
 def _table(rows: Sequence[ReportRow]) -> str:
     notes = (note for row in rows for note in words.missing(row))
-    said = (
-        "Top-1 and the drop from the float model, with its paired 95 % interval, stand in each model's manifest. Cold is a "
-        "whole edge-predict; p50, p90 and p99 are the network alone, in the median window; × bound is p50 over the least time "
-        "this machine could take."
+    intro = (
+        "Top-1 and its drop from the float model, with the paired 95 % interval, are from each model's manifest. Cold is a "
+        "whole edge-predict process. p50, p90 and p99 are of the network alone, in the median window. × bound is p50 over the "
+        "least time possible on this machine."
     )
     table = _grid(HEAD, list(map(_cells, rows)), words=WORDS)
     listed = "".join(f"<p class='soft note'>{escape(note)}</p>\n" for note in notes)
-    return f"<h2>Every model, every engine</h2>\n<p>{said}</p>\n{table}{listed}"
+    return f"<h2>Every model, every engine</h2>\n<p>{intro}</p>\n{table}{listed}"
 
 
 def _cells(row: ReportRow) -> list[str]:
@@ -63,8 +64,8 @@ def _cells(row: ReportRow) -> list[str]:
     top1 = words.top1(row)
     if row.recheck:
         kind = {True: " class=good", False: " class=bad", None: ""}[row.recheck.agrees]
-        said = "re-checked" if row.recheck.agrees else f"here {words.percent(row.recheck.top1)}"
-        top1 += f"<small{kind}>{said}</small>"
+        result = "re-checked" if row.recheck.agrees else f"here {words.percent(row.recheck.top1)}"
+        top1 += f"<small{kind}>{result}</small>"
     elif row.accuracy:
         top1 += f"<small>n = {row.accuracy.n_images:,}</small>"
     value, _, interval = words.drop(row).partition(" ")
@@ -87,7 +88,7 @@ def _grid(head: Sequence[str], body: Sequence[Sequence[str]], *, words: int) -> 
         return "".join(f"<{tag}{' class=word' if at < words else ''}>{cell}</{tag}>" for at, cell in enumerate(cells))
 
     lines = "\n".join(f"<tr>{line(cells, 'td')}</tr>" for cells in body)
-    # The box scrolls by itself, so a wide table does not widen the page; tabindex lets a keyboard scroll it.
+    # The box scrolls, so that a wide table does not widen the page; tabindex lets the keyboard scroll it.
     table = f"<table>\n<thead><tr>{line(head, 'th')}</tr></thead>\n<tbody>\n{lines}\n</tbody></table>"
     return f"<div class=box tabindex=0>{table}</div>\n"
 
@@ -95,25 +96,26 @@ def _grid(head: Sequence[str], body: Sequence[Sequence[str]], *, words: int) -> 
 def _figures(rows: Sequence[ReportRow]) -> str:
     parts = []
     if pairs := plots.trade_offs(rows):
-        said = (
-            "A full dot is on the Pareto front: no other model of that data set is as good in size, time and accuracy "
-            "and better in one. The line through a dot is the paired 95 % interval of its drop from the float model's top-1."
+        intro = (
+            "A full dot is on the Pareto front: no other model for that data set is as good in size, time and accuracy and "
+            "better in one. The line through a dot is the paired 95 % interval of its drop from the float model's top-1."
         )
-        parts.append(_section("Size, accuracy, latency", said, pairs))
+        parts.append(_section("Size, accuracy, latency", intro, pairs))
     times = []
     if spread := plots.spreads(rows):
-        times.append(("Single calls of the network: dot p50, box to p90, line from the fastest to p99; logarithmic", spread))
+        times.append(("Single calls of the network, logarithmic: dot p50, bar to p90, line from the fastest to p99", spread))
     if cold := plots.cold_starts(rows):
         names = (f"<li><i class=part-{n}></i>{escape(name)}</li>" for n, name in enumerate(plots.PARTS, 1))
-        times.append(("A cold start: one whole edge-predict", f"{cold}<ul class=key>{''.join(names)}</ul>"))
+        times.append(("A cold start: one edge-predict process", f"{cold}<ul class=key>{''.join(names)}</ul>"))
     if times:
         parts.append(_section("Where the time goes", "", times))
     return "\n".join(parts)
 
 
-def _section(title: str, said: str, pairs: Sequence[tuple[str, str]]) -> str:
+def _section(title: str, intro: str, pairs: Sequence[tuple[str, str]]) -> str:
     drawn = "\n".join(f"<figure><figcaption>{escape(caption)}</figcaption>{drawing}</figure>" for caption, drawing in pairs)
-    return f"<h2>{title}</h2>\n<p>{said}</p>\n<div class=figures>{drawn}</div>\n"
+    intro = f"<p>{intro}</p>\n" if intro else ""
+    return f"<h2>{title}</h2>\n{intro}<div class=figures>{drawn}</div>\n"
 
 
 def _lost(rows: Sequence[ReportRow]) -> str:
@@ -124,8 +126,8 @@ def _lost(rows: Sequence[ReportRow]) -> str:
         parts.append(f"<p class=soft>{escape(row.name)}</p>\n<div class=lost>{''.join(shown)}</div>{more}\n")
     if not parts:
         return ""
-    intro = "<p>Right before quantization, wrong after: index in the test split, true class → answer.</p>\n"
-    return f"<h2>Lost pictures</h2>\n{intro}{''.join(parts)}"
+    intro = "<p>Right in float, wrong after quantization: index in the test split, true class → answer.</p>\n"
+    return f"<h2>Lost images</h2>\n{intro}{''.join(parts)}"
 
 
 def _picture(png: bytes, caption: str) -> str:
@@ -139,7 +141,7 @@ def _operations(operations: Sequence[Operation]) -> str:
         return ""
     body = [[escape(o.name), words.time(o.median_us), words.time(o.iqr_us), f"{o.rounds:,}"] for o in operations]
     head = ("operation", "median", "interquartile range", "rounds")
-    return "<h2>Each operation apart</h2>\n<p>From pytest-benchmark.</p>\n" + _grid(head, body, words=1)
+    return "<h2>Single operations</h2>\n<p>Measured by pytest-benchmark.</p>\n" + _grid(head, body, words=1)
 
 
 def _left_out(report: Report) -> str:

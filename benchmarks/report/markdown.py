@@ -1,38 +1,38 @@
-"""The report as a pull-request comment: the table, the comparison, and why a figure is missing."""
+"""The report as a pull-request comment: the comparison, the table, and why figures are missing."""
 
 from benchmarks.report import words
 from benchmarks.report.row import Report, ReportRow
+from train import markdown
 
 LIMIT = 65_536  # characters GitHub takes in a comment
 HEAD = ("network", "format", "engine", "bytes", "top-1", "drop (95 %), points", "cold", "p50", "p99", "memory", "× bound")
 
 
 def page(report: Report) -> str:
-    """The whole comment, shorter than LIMIT: rows that do not fit are counted."""
+    """The comment, shorter than LIMIT; rows that do not fit are counted."""
     head = f"## Benchmarks\n\nedgeproof {report.version}, commit `{report.commit[:12]}` on {report.where}.\n"
     return head + _comparison(report.comparison) + _fitted(report.rows, LIMIT - len(head) - 30_000) + _left_out(report)
 
 
-def comparison(told: dict) -> str:
-    """What `--compare` found: the verdict's sentence, then each figure."""
-    lines = [f"### Against `{told['base'][:12]}`: {told['verdict']}", "", told["why"], ""]
-    lines += ["| figure | base | now | change (95 %) | noise | verdict |", "| --- | --: | --: | --: | --: | --- |"]
-    lines += ["| " + " | ".join(figure["cells"]) + " |" for figure in told["figures"]]
-    return "\n".join(lines)
+def comparison(compared: dict) -> str:
+    """The result of `--compare`: the verdict's sentence, then each figure."""
+    head = ("figure", "base", "now", "change (95 %)", "noise", "verdict")
+    grid = markdown.table(head, (figure["cells"] for figure in compared["figures"]), align="lrrrrl")
+    return f"### Against `{compared['base'][:12]}`: {compared['verdict']}\n\n{compared['why']}\n\n{grid}"
 
 
-def _comparison(told: dict[str, object] | None) -> str:
-    if told is None:
+def _comparison(compared: dict[str, object] | None) -> str:
+    if compared is None:
         return ""
-    return f"\n{comparison(told)}\n"[: LIMIT // 4]
+    return f"\n{comparison(compared)}\n"[: LIMIT // 4]
 
 
 def _fitted(rows: tuple[ReportRow, ...], room: int) -> str:
-    lines = ["", "| " + " | ".join(HEAD) + " |", "| --- | --- | --- |" + " --: |" * 8]
-    notes = ["", "Cold: a whole `edge-predict`. p50, p99: the network alone, one thread. " + _legend(rows)]
+    lines = ["", markdown.table(HEAD, (), align="lllr")]
+    notes = ["", "Cold: a whole `edge-predict` process. p50, p99: the network alone, one thread. " + _legend(rows)]
     for shown, row in enumerate(rows):
-        line = "| " + " | ".join(_cells(row)) + " |"
-        note = [f"- {said}" for said in words.missing(row)]
+        line = f"| {' | '.join(_cells(row))} |"
+        note = [f"- {reason}" for reason in words.missing(row)]
         if sum(map(len, [*lines, line, *notes, *note])) + len(lines) + len(notes) > room:
             notes.append(f"- {len(rows) - shown:,} more rows in report.html")
             break
@@ -60,13 +60,13 @@ def _cells(row: ReportRow) -> tuple[str, ...]:
 def _rechecked(row: ReportRow) -> str:
     if not row.recheck:
         return ""
-    return " ✓" if row.recheck.agrees else f" (here {words.percent(row.recheck.top1)})"  # also where nothing was stated
+    return " ✓" if row.recheck.agrees else f" (here {words.percent(row.recheck.top1)})"  # also without a stated top-1
 
 
 def _legend(rows: tuple[ReportRow, ...]) -> str:
     n = sorted({row.accuracy.n_images for row in rows if row.accuracy})
-    pictures = f" n = {' or '.join(f'{count:,}' for count in n)} test pictures." if n else ""
-    return f"Drop: top-1 lost to the float model, paired; from each model's manifest.{pictures}"
+    images = f" n = {' or '.join(f'{count:,}' for count in n)} test images." if n else ""
+    return f"Drop: top-1 lost against the float model, paired; from each model's manifest.{images}"
 
 
 def _left_out(report: Report) -> str:

@@ -1,4 +1,4 @@
-"""The report's figures: who is best at what, how times spread, where a cold start goes."""
+"""The figures of the report: size, accuracy and latency; the spread of times; the parts of a cold start."""
 
 from collections.abc import Callable, Iterable, Sequence
 
@@ -10,9 +10,9 @@ LINE = 34  # height of a row with its name above
 
 
 def front(rows: Sequence[ReportRow]) -> set[str]:
-    """The models no other is better than: smaller, faster or more accurate in nothing less. By digest.
+    """The digests of the models on the Pareto front of size, time and accuracy.
 
-    A time nobody measured is worse than any other. Rows without a top-1 are on no front.
+    A time that was not measured counts as the worst. Rows without a top-1 are on no front.
     """
     judged = {row.digest: _merits(row, rows) for row in rows if row.accuracy}
     return {
@@ -23,30 +23,30 @@ def front(rows: Sequence[ReportRow]) -> set[str]:
 
 
 def _merits(row: ReportRow, rows: Sequence[ReportRow]) -> tuple[float, float, float]:
-    """Bytes, the least median time of any engine, and errors of a model: less is better in each."""
+    """Bytes, the least median time over all engines, and error rate of a model: less is better in each."""
     times = [r.inference_us for r in rows if r.digest == row.digest and r.inference_us is not None]
     assert row.accuracy
     return row.model_bytes, min(times, default=float("inf")), 1 - row.accuracy.top1
 
 
 def trade_offs(rows: Sequence[ReportRow]) -> list[tuple[str, str]]:
-    """Top-1 over bytes and over time, for each data set with two models or more: a caption and a figure each."""
-    found = []
+    """Captions and figures of top-1 over bytes and over time, for each data set with two models or more."""
+    figures = []
     for data in dict.fromkeys(row.data for row in rows if row.accuracy):
-        # Of each model the engine that is fastest here.
+        # Each model with the engine that is fastest here.
         slowest_first = sorted(rows, key=lambda row: -(row.inference_us or float("inf")))
         models = list({row.digest: row for row in slowest_first if row.data == data and row.accuracy}.values())
         timed = [row for row in models if row.inference_us is not None]
         if len(models) > 1:
             drawn = _scatter(models, lambda row: row.model_bytes, words.size, "bytes of the network")
-            found.append((f"{data}: accuracy and size", drawn))
+            figures.append((f"{data}: accuracy and size", drawn))
         if len(timed) > 1:
             drawn = _scatter(timed, lambda row: row.inference_us, words.time, "time of the network, p50")
-            found.append((f"{data}: accuracy and time", drawn))
-    return found
+            figures.append((f"{data}: accuracy and time", drawn))
+    return figures
 
 
-def _scatter(rows: Sequence[ReportRow], of: Callable[[ReportRow], float], said: Callable, axis: str) -> str:
+def _scatter(rows: Sequence[ReportRow], of: Callable[[ReportRow], float], show: Callable, axis: str) -> str:
     top, bottom, left, right = 16, 212, 52, RIGHT - 8
     x, x_ticks = svg.log_scale([of(row) for row in rows], left, right)
     ends = [limit for row in rows for limit in _top1_ends(row)]
@@ -54,43 +54,43 @@ def _scatter(rows: Sequence[ReportRow], of: Callable[[ReportRow], float], said: 
     y, y_ticks = svg.linear_scale(min(ends) - room, min(max(ends) + room, 100.0), bottom, top)
     marks = [svg.line(left, y(tick), right, y(tick), kind="grid") for tick in y_ticks]
     marks += [svg.text(left - 6, y(tick) + 4, f"{tick:.4g} %", anchor="end") for tick in y_ticks]
-    marks += [svg.text(x(tick), bottom + 18, words.tick(said, tick), anchor="middle") for tick in x_ticks]
+    marks += [svg.text(x(tick), bottom + 18, words.tick(show, tick), anchor="middle") for tick in x_ticks]
     best = front(rows)
     stairs = sorted({(of(row), row.accuracy.top1) for row in rows if row.digest in best})
     if len(stairs) > 1:
         marks.append(svg.path([(x(value), y(100 * top1)) for value, top1 in stairs], kind="front"))
     placed: list[tuple[float, float]] = []
     for row in sorted(rows, key=of):
-        here = (x(of(row)), y(100 * row.accuracy.top1))
+        point = (x(of(row)), y(100 * row.accuracy.top1))
         low, high = _top1_ends(row)
-        name = f"{row.name}, {row.engine}: {words.percent(row.accuracy.top1)}, {said(of(row))}"
-        marks.append(svg.line(here[0], y(low), here[0], y(high), kind="interval"))
-        marks.append(svg.dot(*here, 4.5, kind="best" if row.digest in best else "other", title=name))
-        marks += _label(here, row, placed, right)
+        name = f"{row.name}, {row.engine}: {words.percent(row.accuracy.top1)}, {show(of(row))}"
+        marks.append(svg.line(point[0], y(low), point[0], y(high), kind="interval"))
+        marks.append(svg.dot(*point, 4.5, kind="best" if row.digest in best else "other", title=name))
+        marks += _label(point, row, placed, right)
     marks.append(svg.text((left + right) / 2, bottom + 36, axis, anchor="middle", kind="axis"))
     return svg.figure(marks, height=bottom + 44, title=f"top-1 against {axis}")
 
 
 def _top1_ends(row: ReportRow) -> tuple[float, float]:
-    """The paired interval around the float model's top-1, in per cent."""
+    """The ends of the paired interval around the float model's top-1, in percent."""
     assert row.accuracy
     lower, upper = row.accuracy.interval_points
     return 100 * row.accuracy.float_top1 - upper, min(100 * row.accuracy.float_top1 - lower, 100.0)
 
 
-def _label(here: tuple[float, float], row: ReportRow, placed: list[tuple[float, float]], right: float) -> list[str]:
-    # A name where no other stands within a line's height and a name's width; crowded points keep their tooltip.
-    x, y = here
+def _label(point: tuple[float, float], row: ReportRow, placed: list[tuple[float, float]], right: float) -> list[str]:
+    # No name within a line's height and a name's width of another; crowded points have only their tooltip.
+    x, y = point
     if any(abs(x - other_x) < 110 and abs(y - other_y) < 13 for other_x, other_y in placed):
         return []
-    placed.append(here)
+    placed.append(point)
     anchor, shift = ("end", -8) if x > right - 110 else ("start", 8)
     return [svg.text(x + shift, y - 7, f"{row.network} {row.precision}", anchor=anchor, kind="name")]
 
 
 def spreads(rows: Sequence[ReportRow]) -> str:
-    """A line a row for the network's calls, logarithmic: from the least to p99, thick from p50 to p90, a dot at p50."""
-    shown = [(row, found) for row in rows if row.speed and (found := row.speed.figure("pixels", "inference"))]
+    """A line for each row's calls of the network, logarithmic: least to p99, thick from p50 to p90, a dot at p50."""
+    shown = [(row, calls) for row in rows if row.speed and (calls := row.speed.figure("pixels", "inference"))]
     if not shown:
         return ""
     everything = [t for _, f in shown for t in (f.least_us, f.p50_us, f.p90_us, f.p99_us, f.p99_bound_us) if t]
@@ -98,22 +98,22 @@ def spreads(rows: Sequence[ReportRow]) -> str:
     bottom = LINE * len(shown) + 6
     marks = [svg.line(x(t), 4, x(t), bottom, kind="grid") for t in ticks]
     marks += [svg.text(x(t), bottom + 14, words.tick(words.time, t), anchor="middle") for t in ticks]
-    for number, (row, found) in enumerate(shown):
+    for number, (row, calls) in enumerate(shown):
         y = LINE * number + 26
-        last = found.p99_us or found.p90_us or found.p50_us
+        last = calls.p99_us or calls.p90_us or calls.p50_us
         marks.append(svg.text(LEFT, y - 9, _title(row), kind="name"))
-        marks.append(svg.line(x(found.least_us), y, x(last), y, kind="whisker"))
-        if found.p90_us:
-            marks.append(svg.bar(x(found.p50_us), y - 3, x(found.p90_us) - x(found.p50_us), 6, kind="part-1"))
-        told = f"least {words.time(found.least_us)}, p50 {words.time(found.p50_us)}, p90 {words.time(found.p90_us)}, "
-        marks.append(svg.dot(x(found.p50_us), y, 4, kind="best", title=f"{told}p99 {words.time(found.p99_us)}"))
-        if found.p99_us:
+        marks.append(svg.line(x(calls.least_us), y, x(last), y, kind="whisker"))
+        if calls.p90_us:
+            marks.append(svg.bar(x(calls.p50_us), y - 3, x(calls.p90_us) - x(calls.p50_us), 6, kind="part-1"))
+        summary = f"least {words.time(calls.least_us)}, p50 {words.time(calls.p50_us)}, p90 {words.time(calls.p90_us)}, "
+        marks.append(svg.dot(x(calls.p50_us), y, 4, kind="best", title=f"{summary}p99 {words.time(calls.p99_us)}"))
+        if calls.p99_us:
             marks.append(svg.line(x(last), y - 4, x(last), y + 4, kind="whisker"))
     return svg.figure(marks, height=bottom + 20, title="how the times of single calls spread")
 
 
 def cold_starts(rows: Sequence[ReportRow]) -> str:
-    """A bar a row: Python and its imports, loading the model, the first answer, as parts of a whole edge-predict."""
+    """A bar for each row: the PARTS of one edge-predict process."""
     shown = [(row, parts) for row in rows if (parts := cold_parts(row))]
     if not shown:
         return ""
@@ -134,20 +134,20 @@ def cold_starts(rows: Sequence[ReportRow]) -> str:
     return svg.figure(marks, height=bottom + 20, title="where a cold start goes")
 
 
-PARTS = ("Python's start and the rest", "load the engine and the model", "first answer")
+PARTS = ("start of Python, imports and the rest", "load the engine and the model", "first answer")
 
 
 def cold_parts(row: ReportRow) -> tuple[float, float, float] | None:
-    """µs of each of PARTS, medians; None where a part was not measured."""
-    whole, load, first = _medians(row, (("edge-predict", "whole"), ("start", "load"), ("start", "first call")))
-    if whole is None or load is None or first is None:
+    """The median µs of each of PARTS; None if one was not measured."""
+    process, load, first = _medians(row, (("edge-predict", "whole"), ("start", "load"), ("start", "first call")))
+    if process is None or load is None or first is None:
         return None
-    return max(whole - load - first, 0.0), load, first
+    return max(process - load - first, 0.0), load, first
 
 
 def _medians(row: ReportRow, wanted: Iterable[tuple[str, str]]) -> list[float | None]:
-    found = [row.speed.figure(*name) if row.speed else None for name in wanted]
-    return [figure.p50_us if figure else None for figure in found]
+    figures = [row.speed.figure(*name) if row.speed else None for name in wanted]
+    return [figure.p50_us if figure else None for figure in figures]
 
 
 def _title(row: ReportRow) -> str:

@@ -1,4 +1,4 @@
-"""What the report knows of one model run by one engine, and how report.json holds it."""
+"""One model run by one engine, as the report knows it and report.json stores it."""
 
 from dataclasses import asdict, dataclass, field
 
@@ -9,13 +9,13 @@ SCHEMA = 1
 
 @dataclass(frozen=True, kw_only=True)
 class Accuracy:
-    """What the gate found when the model was published, from its manifest. Top-1 from 0 to 1, drops in points."""
+    """What the gate measured when the model was published, from its manifest. Top-1 from 0 to 1, drops in percentage points."""
 
     top1: float
     float_top1: float
     drop_points: float
     interval_points: tuple[float, float]
-    limit_points: float | None  # None where the manifest does not say
+    limit_points: float | None  # None if the manifest does not state it
     lost: int
     gained: int
     n_images: int
@@ -23,18 +23,18 @@ class Accuracy:
 
 @dataclass(frozen=True, kw_only=True)
 class Recheck:
-    """The same test split answered again, here, by the row's engine."""
+    """The same test split measured again on this machine by the row's engine."""
 
     top1: float
     n_images: int
-    lost_again: int | None  # of the lost pictures report.json lists; None where there is no list
-    exact: bool  # by the engine and version that the manifest names
-    agrees: bool | None  # exact: as many are right; else top-1 is within the gate's limit. None where the manifest states none
+    lost_again: int | None  # of the lost images that report.json lists; None without such a list
+    exact: bool  # the engine and version are those of the manifest
+    agrees: bool | None  # exact: as many are right; else top-1 is within the gate's limit. None if no top-1 is stated
 
 
 @dataclass(frozen=True, kw_only=True)
 class LostThumbnail:
-    """A test picture the float model answers right and this one wrong; `png` is empty without the data set."""
+    """A test image that the float model classifies right and this model wrong, as a PNG (empty without the data set)."""
 
     index: int
     label: str
@@ -44,21 +44,21 @@ class LostThumbnail:
 
 @dataclass(frozen=True, kw_only=True)
 class Speed:
-    """What `python -m edge bench` measured: chain by chain, stage by stage."""
+    """What `python -m edge bench` measured, by pipeline and stage."""
 
     figures: dict[str, dict[str, LatencySummary]]
     peak_mib: float | None
 
-    def figure(self, chain: str, stage: str = "whole") -> LatencySummary | None:
-        return self.figures.get(chain, {}).get(stage)
+    def figure(self, pipeline: str, stage: str = "whole") -> LatencySummary | None:
+        return self.figures.get(pipeline, {}).get(stage)
 
 
 @dataclass(frozen=True, kw_only=True)
 class ReportRow:
     """One model and one engine.
 
-    `unsteady` says why figures of `speed` are missing, `not_rechecked` why there is no `recheck` that was asked for; both are
-    empty where nothing is missing.
+    `unsteady` says why figures of `speed` are missing, and `not_rechecked` why a requested `recheck` is; both are "" if nothing
+    is missing.
     """
 
     network: str
@@ -87,8 +87,8 @@ class ReportRow:
     @property
     def inference_us(self) -> float | None:
         """Median time of the network alone."""
-        found = self.speed.figure("pixels", "inference") if self.speed else None
-        return found.p50_us if found else None
+        latency = self.speed.figure("pixels", "inference") if self.speed else None
+        return latency.p50_us if latency else None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,7 +103,7 @@ class Operation:
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """Everything the three files tell. `comparison` is what `--compare` found, as JSON takes it."""
+    """The content of the three files. `comparison` is the result of `--compare`, ready for JSON."""
 
     version: str
     commit: str
@@ -116,16 +116,16 @@ class Report:
 
     @property
     def where(self) -> str:
-        """The machine in a line; what is unknown is said."""
+        """The machine in a line; unknown parts are called unknown."""
         cpu, cores = self.machine.get("cpu_model"), self.machine.get("n_cpus")
         governor = self.machine.get("governor") or "unknown"
         board = self.machine.get("board") or self.machine.get("machine") or "unknown machine"
         return f"{board}, {cpu or 'unknown processor'}, {cores or '?'} cores, governor {governor}, one thread"
 
     def as_dict(self) -> dict[str, object]:
-        """As JSON takes it; pictures stay out, null is unknown."""
-        told = asdict(self)
-        for row in told["rows"]:
-            for picture in row["lost"]:
-                del picture["png"]
-        return told
+        """The report for JSON, without the PNGs; null means unknown."""
+        report = asdict(self)
+        for row in report["rows"]:
+            for thumbnail in row["lost"]:
+                del thumbnail["png"]
+        return report

@@ -1,10 +1,10 @@
-"""SVG drawn by hand: a figure is a list of marks; colours come from the page's style sheet, so both themes fit."""
+"""SVG figures as lists of marks. Colours come from the page's style sheet, so that figures fit its light and dark theme."""
 
 import math
 from collections.abc import Callable, Sequence
 from html import escape
 
-WIDTH = 360  # a phone's, in user units: a figure shrinks little there, and text stays readable
+WIDTH = 360  # user units: the width of a phone, so that text stays readable there
 
 
 def figure(marks: Sequence[str], *, height: float, title: str) -> str:
@@ -38,7 +38,7 @@ def _title(words: str) -> str:
 
 
 def log_scale(values: Sequence[float], start: float, end: float) -> tuple[Callable[[float], float], list[float]]:
-    """Where a value stands between `start` and `end` on a logarithmic axis around `values` (> 0), and its ticks."""
+    """A logarithmic axis around `values` (> 0): the position of a value between `start` and `end`, and the ticks."""
     low, high = min(values) / 1.25, max(values) * 1.25
     span = math.log(high / low)
     decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
@@ -48,7 +48,7 @@ def log_scale(values: Sequence[float], start: float, end: float) -> tuple[Callab
 
 
 def linear_scale(low: float, high: float, start: float, end: float) -> tuple[Callable[[float], float], list[float]]:
-    """The same on an even axis from `low` to `high`, at about four round ticks."""
+    """The same of a linear axis from `low` to `high`, with about four round ticks."""
     rough = (high - low) / 4
     power = 10.0 ** math.floor(math.log10(rough))
     step = next(m * power for m in (1, 2, 5, 10) if m * power >= rough)

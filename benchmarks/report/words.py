@@ -1,4 +1,4 @@
-"""Figures as people read them: three digits that mean something, a unit, and a dash for what is not known."""
+"""Figures for people: three significant digits, a unit, and a dash for what is unknown."""
 
 from collections.abc import Callable
 
@@ -21,9 +21,9 @@ def size(n_bytes: int) -> str:
     return f"{value:.{2 if value < 10 else 1 if value < 100 else 0}f} {unit}"
 
 
-def tick(said: Callable[[float], str], value: float) -> str:
-    """The round value of an axis: 10 µs, not 10.0 µs."""
-    figure, _, unit = said(value).partition(" ")
+def tick(show: Callable[[float], str], value: float) -> str:
+    """A round value on an axis: 10 µs, not 10.0 µs."""
+    figure, _, unit = show(value).partition(" ")
     return f"{float(figure):g} {unit}" if value else "0"
 
 
@@ -32,18 +32,18 @@ def percent(share: float) -> str:
 
 
 def top1(row: ReportRow) -> str:
-    """What the manifest states."""
+    """The top-1 that the manifest states."""
     return percent(row.accuracy.top1) if row.accuracy else "not stated"
 
 
 def missing(row: ReportRow) -> list[str]:
-    """A line for each thing that was asked for and could not be had."""
-    named = {"unsteady": row.unsteady, "not re-checked": row.not_rechecked}
-    return [f"{what}, {row.name} ({row.engine}): {why}" for what, why in named.items() if why]
+    """A line for each requested figure that is missing, with the reason."""
+    reasons = {"unsteady": row.unsteady, "not re-checked": row.not_rechecked}
+    return [f"{what}, {row.name} ({row.engine}): {why}" for what, why in reasons.items() if why]
 
 
 def drop(row: ReportRow) -> str:
-    """Points of top-1 lost with the paired 95 % interval."""
+    """Percentage points of top-1 lost, with the paired 95 % interval."""
     if not row.accuracy:
         return DASH
     lower, upper = row.accuracy.interval_points
@@ -58,12 +58,12 @@ def ratio(value: float | None) -> str:
     return DASH if value is None else f"{value:.1f}×"
 
 
-def stage(row: ReportRow, chain: str, percentile: int = 50, *, stage: str = "whole") -> str:
-    """One figure of a row's, `unsteady` where it was refused."""
-    found = row.speed.figure(chain, stage) if row.speed else None
-    if not found:
+def stage(row: ReportRow, pipeline: str, percentile: int = 50, *, stage: str = "whole") -> str:
+    """A latency of the row; `unsteady` if it was refused."""
+    latency = row.speed.figure(pipeline, stage) if row.speed else None
+    if not latency:
         return "unsteady" if row.unsteady else DASH
-    return time({50: found.p50_us, 90: found.p90_us, 99: found.p99_us}[percentile])
+    return time({50: latency.p50_us, 90: latency.p90_us, 99: latency.p99_us}[percentile])
 
 
 def _signed(points: float) -> str:

@@ -17,6 +17,6 @@ def test_the_page_keeps_what_stands_around_the_table(tmp_path):
 def test_a_page_without_its_marks_is_left_alone(tmp_path):
     page = tmp_path / "results.md"
     page.write_text(f"no marks but {END}")
-    with pytest.raises(InputMissing, match="the marks are gone"):
+    with pytest.raises(InputMissing, match="the marks for the table are missing"):
         pages.write(page, "new")
     assert page.read_text() == f"no marks but {END}"

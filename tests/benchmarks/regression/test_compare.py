@@ -77,7 +77,7 @@ def test_bytes_may_grow_by_one_per_cent(now, wanted):
     ],
 )
 def test_more_rounds_are_measured_while_a_time_is_undecided(noises, wanted, looks, monkeypatch):
-    told = []
+    lines = []
     batches = iter(noises)
 
     def measured(*_, rounds, draw, **__):
@@ -85,35 +85,33 @@ def test_more_rounds_are_measured_while_a_time_is_undecided(noises, wanted, look
         return {figure: made_up(1.15, noise=noise, n=rounds) for figure in FIGURES}
 
     monkeypatch.setattr(compare.rounds, "measure", measured)
-    found = compare.hold(DEVELOPMENT, DEVELOPMENT, Settings(base="0123456789abcdef"), tell=told.append)
-    assert (found.verdict, len(told)) == (wanted, looks)
-    assert told[:2] == ["model in the wheel: 15 rounds", "model in the wheel: 15 more rounds"][:looks]
+    result = compare.compare_sides(DEVELOPMENT, DEVELOPMENT, Settings(base="0123456789abcdef"), tell=lines.append)
+    assert (result.verdict, len(lines)) == (wanted, looks)
+    assert lines[:2] == ["model in the wheel: 15 rounds", "model in the wheel: 15 more rounds"][:looks]
 
 
 def test_the_worst_figure_decides_and_is_named():
     figures = [judge_time("pixels", made_up(1.2), 0.10, alpha=ALPHA), judge_bytes("model: bytes", 100, 100)]
-    found = conclude(figures, commit="0123456789abcdef")
-    assert found.verdict == "worse"
-    assert found.why == "Worse than 0123456789ab beyond limit and noise: pixels +20.0 % (+19.9 % to +20.1 %)."
+    result = conclude(figures, commit="0123456789abcdef")
+    assert result.verdict == "worse"
+    assert result.why == "Worse than 0123456789ab beyond limit and noise: pixels +20.0 % (+19.9 % to +20.1 %)."
 
 
 def test_no_worse_is_said_plainly():
-    found = conclude([judge_bytes("model: bytes", 100, 100)], commit="0123456789abcdef")
-    assert (found.verdict, found.why) == ("no worse", "No worse than 0123456789ab.")
+    result = conclude([judge_bytes("model: bytes", 100, 100)], commit="0123456789abcdef")
+    assert (result.verdict, result.why) == ("no worse", "No worse than 0123456789ab.")
 
 
 def test_better_beyond_belief_is_flagged():
-    found = conclude([judge_time("pixels", made_up(0.3), 0.10, alpha=ALPHA)], commit="0123456789abcdef")
-    assert found.verdict == "suspicious"
-    assert found.why.startswith(
-        "Better than 0123456789ab beyond belief, so look whether it still measures the same: pixels −70.0 %"
-    )
+    result = conclude([judge_time("pixels", made_up(0.3), 0.10, alpha=ALPHA)], commit="0123456789abcdef")
+    assert result.verdict == "suspicious"
+    assert result.why.startswith("Implausibly better than 0123456789ab; check that it still measures the same: pixels −70.0 %")
 
 
 def test_a_noisy_machine_says_what_it_cannot_tell():
-    found = conclude([judge_time("pixels", made_up(1.0, noise=0.5), 0.10, alpha=ALPHA)], commit="0123456789abcdef")
-    assert found.verdict == "undecided"
-    assert found.why.startswith("No worse than 0123456789ab that this machine can tell; too noisy here for: pixels")
+    result = conclude([judge_time("pixels", made_up(1.0, noise=0.5), 0.10, alpha=ALPHA)], commit="0123456789abcdef")
+    assert result.verdict == "undecided"
+    assert result.why.startswith("No worse than 0123456789ab, as far as this machine shows; too noisy for: pixels")
 
 
 def model(folder: Path, *, labels: str = "0123456789", fit: str = "digit", network: str | None = "lenet5-relu") -> Artifact:
@@ -137,13 +135,13 @@ def model(folder: Path, *, labels: str = "0123456789", fit: str = "digit", netwo
         ),
         (
             {"network": "deep-mnist"},
-            "another network: lenet5-relu-mnist there, deep-mnist-mnist here; name the test pictures' folder with --data-dir",
+            "another network: lenet5-relu-mnist there, deep-mnist-mnist here; name the test images' folder with --data-dir",
         ),
         ({}, ""),
         ({"network": None}, ""),  # no manifest of ours: the name says lenet5-relu-mnist too
     ],
 )
-def test_answers_to_another_question_are_not_compared_and_the_reason_is_said(tmp_path, changed, why):
+def test_answers_to_another_question_are_not_compared_and_the_reason_is_given(tmp_path, changed, why):
     assert answers.not_comparable(model(tmp_path), model(tmp_path, **changed), judged=False) == why
 
 
@@ -152,22 +150,22 @@ def test_a_test_split_judges_another_network_of_the_same_task(tmp_path):
     assert answers.not_comparable(model(tmp_path), other, judged=True) == ""
 
 
-def test_what_cannot_be_compared_is_said_instead_of_undecided():
+def test_what_cannot_be_compared_is_stated_instead_of_undecided():
     other = compare.FigureVerdict(
         name="answers", verdict="not comparable", cells=("answers", "a", "b", "another task: …", "none", "")
     )
-    found = conclude([judge_bytes("model: bytes", 100, 100), other], commit="0123456789abcdef")
-    assert (found.verdict, found.why) == (
+    result = conclude([judge_bytes("model: bytes", 100, 100), other], commit="0123456789abcdef")
+    assert (result.verdict, result.why) == (
         "not comparable",
-        "Not comparable with 0123456789ab, where the model is another: answers another task: ….",
+        "Not comparable with 0123456789ab, which has another model: answers another task: ….",
     )
 
 
 def test_answers_without_a_truth_may_not_differ():
     base = np.arange(10)
     assert answers.judge(base, base, truth=None, data="mnist").verdict == "same"
-    found = answers.judge(base, np.where(base == 3, 5, base), truth=None, data="mnist")
-    assert (found.verdict, found.change) == ("worse", "1 of 10 carried pictures differ")
+    result = answers.judge(base, np.where(base == 3, 5, base), truth=None, data="mnist")
+    assert (result.verdict, result.change) == ("worse", "1 of 10 goldens differ")
 
 
 def test_answers_with_a_truth_go_through_the_gate():
@@ -175,8 +173,13 @@ def test_answers_with_a_truth_go_through_the_gate():
     base = np.where(np.arange(10_000) < 50, 1, 0)  # 99.50 %
     three_lost = np.where(np.arange(10_000) < 53, 1, 0)
     hundred_lost = np.where(np.arange(10_000) < 150, 1, 0)
-    found = answers.judge(base, three_lost, truth=truth, data="mnist")
-    assert (found.verdict, found.base, found.now, found.change) == ("same", "99.50 %", "99.47 %", "3 lost, 0 gained of 10,000")
+    result = answers.judge(base, three_lost, truth=truth, data="mnist")
+    assert (result.verdict, result.base, result.now, result.change) == (
+        "same",
+        "99.50 %",
+        "99.47 %",
+        "3 lost, 0 gained of 10,000",
+    )
     assert answers.judge(base, hundred_lost, truth=truth, data="mnist").verdict == "worse"
 
 
@@ -186,27 +189,27 @@ def after_losing(lost: int, n: int = 10_000) -> tuple[np.ndarray, np.ndarray, np
     return np.where(np.arange(n) < 50, 1, truth), np.where(np.arange(n) < 50 + lost, 1, truth), truth
 
 
-def told(found: answers.AnswersVerdict) -> compare.RevisionComparison:
-    cells = ("answers", found.base, found.now, found.change, "none", found.verdict)
-    figure = compare.FigureVerdict(name="answers", verdict=found.verdict, cells=cells)
+def concluded(result: answers.AnswersVerdict) -> compare.RevisionComparison:
+    cells = ("answers", result.base, result.now, result.change, "none", result.verdict)
+    figure = compare.FigureVerdict(name="answers", verdict=result.verdict, cells=cells)
     return conclude([judge_bytes("model: bytes", 100, 100), figure], commit="0123456789abcdef")
 
 
 def test_a_loss_that_may_be_over_the_limit_is_not_called_noise():
     base, now, truth = after_losing(40)
-    found = answers.judge(base, now, truth=truth, data="mnist")
-    shown = "40 lost, 0 gained of 10,000: that this is within the limit of 0.5 points is not shown"
-    assert (found.verdict, found.change) == ("not shown", shown)
-    why = f"No worse than 0123456789ab, as far as the test pictures show: answers {shown}."
-    assert (told(found).verdict, told(found).why) == ("not shown", why)
+    result = answers.judge(base, now, truth=truth, data="mnist")
+    shown = "40 lost, 0 gained of 10,000: too few images to show that this is within the limit of 0.5 points"
+    assert (result.verdict, result.change) == ("not shown", shown)
+    why = f"No worse than 0123456789ab, as far as the test images show: answers {shown}."
+    assert (concluded(result).verdict, concluded(result).why) == ("not shown", why)
 
 
 def test_a_loss_beyond_chance_and_within_the_limit_is_named_and_passes():
     base, now, truth = after_losing(20)
-    found = answers.judge(base, now, truth=truth, data="mnist")
-    assert (found.verdict, found.change) == ("fewer right", "20 lost, 0 gained of 10,000")
+    result = answers.judge(base, now, truth=truth, data="mnist")
+    assert (result.verdict, result.change) == ("fewer right", "20 lost, 0 gained of 10,000")
     why = "No worse than 0123456789ab beyond the limits; within them: answers 20 lost, 0 gained of 10,000."
-    assert (told(found).verdict, told(found).why) == ("no worse", why)
+    assert (concluded(result).verdict, concluded(result).why) == ("no worse", why)
     assert answers.judge(now, base, truth=truth, data="mnist").verdict == "better"
 
 
@@ -217,9 +220,9 @@ def test_equal_answers_are_the_same_however_few():
 
 
 def test_a_slowdown_within_the_limit_is_named_and_passes():
-    found = conclude([judge_time("pixels", made_up(1.05), 0.10, alpha=ALPHA)], commit="0123456789abcdef")
-    assert found.verdict == "no worse"
-    assert found.why.startswith("No worse than 0123456789ab beyond the limits; within them: pixels +5.0 %")
+    result = conclude([judge_time("pixels", made_up(1.05), 0.10, alpha=ALPHA)], commit="0123456789abcdef")
+    assert result.verdict == "no worse"
+    assert result.why.startswith("No worse than 0123456789ab beyond the limits; within them: pixels +5.0 %")
 
 
 def flags(*arguments: str) -> argparse.Namespace:
@@ -229,14 +232,14 @@ def flags(*arguments: str) -> argparse.Namespace:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
-        (["--max-slower", "0"], "--max-slower 0: wanted per cent over 0"),
-        (["--rounds", "9"], "--rounds 9: 3 times take at least 10 rounds to tell anything"),
+        (["--max-slower", "0"], "--max-slower 0: wanted a percentage above 0"),
+        (["--rounds", "9"], "--rounds 9: 3 times need at least 10 rounds to show anything"),
     ],
 )
-def test_settings_that_could_tell_nothing_are_usage_errors(arguments, said):
-    with pytest.raises(UsageError, match=said):
+def test_settings_that_could_tell_nothing_are_usage_errors(arguments, message):
+    with pytest.raises(UsageError, match=message):
         compare.settings(flags("--compare", "HEAD", *arguments))
 
 
@@ -249,7 +252,7 @@ def test_where_there_are_many_models_there_are_rounds_enough(tmp_path, monkeypat
     asked.models = [str(tmp_path)]
     assert compare.settings(asked).rounds == 16
     asked.rounds = 15
-    with pytest.raises(UsageError, match="--rounds 15: 123 times take at least 16 rounds to tell anything"):
+    with pytest.raises(UsageError, match="--rounds 15: 123 times need at least 16 rounds to show anything"):
         compare.settings(asked)
 
 
@@ -267,16 +270,16 @@ def test_a_side_that_fails_says_why():
 
 
 def test_one_round_gives_every_figure():
-    found = measure(DEVELOPMENT, DEVELOPMENT, models=("", ""), picture=compare.PICTURE, rounds=1, draw=random.Random(0))
-    assert list(found) == list(FIGURES)
-    assert all(each.base_ns > 0 and math.isfinite(each.change) for (each,) in found.values())
+    result = measure(DEVELOPMENT, DEVELOPMENT, models=("", ""), picture=compare.PICTURE, rounds=1, draw=random.Random(0))
+    assert list(result) == list(FIGURES)
+    assert all(each.base_ns > 0 and math.isfinite(each.change) for (each,) in result.values())
 
 
 def test_both_sides_are_asked_about_the_pictures_they_carry(monkeypatch):
     monkeypatch.delenv("EDGEPROOF_DATA", raising=False)
-    found = answers.compare(DEVELOPMENT, DEVELOPMENT, model="", picture=compare.PICTURE, data_dir=None)
-    assert found.verdict == "same"
-    assert found.change.startswith("0 of ") and found.change.endswith("carried pictures differ")
+    result = answers.compare(DEVELOPMENT, DEVELOPMENT, model="", picture=compare.PICTURE, data_dir=None)
+    assert result.verdict == "same"
+    assert result.change.startswith("0 of ") and result.change.endswith("goldens differ")
 
 
 def test_the_working_tree_is_exported_and_a_slower_predictor_answers_the_same(tmp_path):
@@ -322,7 +325,7 @@ def test_a_planted_slowdown_lasts_that_share_of_a_usual_answer_whatever_its_own_
 def test_the_experiment_counts_alarms_and_what_was_noticed():
     def trial(planted: float, ratio: float) -> false_alarms.PlantedComparison:
         return false_alarms.PlantedComparison(
-            planted=planted, found=conclude([judge_time("pixels", made_up(ratio), 0.10, alpha=ALPHA)], commit="itself")
+            planted=planted, comparison=conclude([judge_time("pixels", made_up(ratio), 0.10, alpha=ALPHA)], commit="itself")
         )
 
     text = false_alarms.page([trial(0.0, 1.0), trial(0.15, 1.15), trial(0.05, 1.05)], command="made up", rounds=15)

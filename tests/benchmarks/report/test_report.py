@@ -29,8 +29,8 @@ def quick(monkeypatch):
 
 
 def collected(*paths: Path, short: bool = True) -> tuple[list, list[str]]:
-    said: list[str] = []
-    return list(collect.rows(paths, short=short, shared_machine=True, tell=said.append)), said
+    lines: list[str] = []
+    return list(collect.rows(paths, short=short, shared_machine=True, tell=lines.append)), lines
 
 
 def test_the_model_in_the_wheel_comes_first_and_a_folder_stands_for_its_models(tmp_path):
@@ -39,7 +39,7 @@ def test_the_model_in_the_wheel_comes_first_and_a_folder_stands_for_its_models(t
     assert [path.name for path in collect.files([str(tmp_path)])] == [Path(shipped_model()).name, "a.tflite", "b.onnx"]
 
 
-def test_a_model_that_is_not_there_is_said():
+def test_a_model_that_is_not_there_is_named():
     with pytest.raises(InputMissing, match=r"nowhere\.tflite: no such model or folder of models"):
         collect.files(["nowhere.tflite"])
 
@@ -64,9 +64,9 @@ def test_a_damaged_model_is_left_out_with_the_reason(quick, tmp_path):
     data = bytearray(Path(shipped_model()).read_bytes())
     data[1000] ^= 1
     (tmp_path / "damaged.tflite").write_bytes(data)
-    rows, said = collected(tmp_path / "damaged.tflite")
+    rows, lines = collected(tmp_path / "damaged.tflite")
     assert rows == []
-    assert said[0].startswith(f"left out: {tmp_path / 'damaged.tflite'}: damaged: the seal reads")
+    assert lines[0].startswith(f"left out: {tmp_path / 'damaged.tflite'}: damaged: the seal reads")
 
 
 def with_other_weights(model: artifact.Artifact) -> bytes:
@@ -113,7 +113,7 @@ def test_bench_that_fails_is_an_error_of_one_line():
 
 
 def test_bench_that_refuses_gives_no_figure_and_the_reason(tmp_path):
-    answer = collect._asked([sys.executable, "-m", "edge", "bench", shipped_model(), "--json", "--calls", "50"])
+    answer = collect._run_bench([sys.executable, "-m", "edge", "bench", shipped_model(), "--json", "--calls", "50"])
     assert answer["refused"]["why"].startswith("50 calls cannot support a p99")
 
 
@@ -219,7 +219,7 @@ def test_a_row_that_cannot_be_rechecked_says_why_and_the_others_go_on(tmp_path, 
     failures: list[ToolchainError] = []
     found = list(recheck(rows, None, failures.append))
     assert [bool(each.recheck) for each in found] == [False, True, False, False]
-    assert found[0].not_rechecked == f"{silent}: its manifest does not say which pictures judged it"
+    assert found[0].not_rechecked == f"{silent}: its manifest does not name its test images"
     assert found[2].not_rechecked.endswith("the network was trained on 000000000000; name their folder with --data-dir")
     assert [error.exit_code for error in failures] == [65, 65, 66]
     made = report(*found)
@@ -243,8 +243,8 @@ def test_a_recheck_below_the_manifest_by_the_limit_is_said_and_fails(capsys):
     found = judged(row(), test, answers, exact=False)
     assert not found.recheck.agrees
     line = (
-        "artifacts/lenet5-relu-mnist-int8.tflite: top-1 is 95.00 % through litert-c here (n = 100), its manifest says 99.36 % "
-        "by another engine or version: wanted within 0.50 points, either way"
+        "artifacts/lenet5-relu-mnist-int8.tflite: top-1 is 95.00 % with litert-c here (n = 100), its manifest says 99.36 % "
+        "by another engine or version; wanted within 0.50 points in either direction"
     )
     assert disagreement(found) == line
     assert command.judge(report(found), "reports") == 1
@@ -261,8 +261,8 @@ def test_the_engine_the_manifest_names_may_not_answer_one_picture_otherwise(righ
     found = judged(stated, test, answers, exact=True)
     assert found.recheck.agrees is False
     line = (
-        f"artifacts/lenet5-relu-mnist-int8.tflite: {right} of 400 are right through litert-c here, its manifest says 399 "
-        "of 400 by the same engine and version: wanted equal"
+        f"artifacts/lenet5-relu-mnist-int8.tflite: {right} of 400 are right with litert-c here, its manifest says 399 "
+        "of 400 by the same engine and version; wanted the same"
     )
     assert disagreement(found) == line
     assert command.judge(report(found), "reports") == 1
