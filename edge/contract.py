@@ -15,7 +15,7 @@ class InputContract:
 
     def __init__(self, *, height: int, width: int, channels: int, fit: str, polarity: str = "any") -> None:
         if min(height, width) < 1 or channels not in (1, 3):
-            raise ValueError(f"no picture is {height}x{width}x{channels}; channels are 1 or 3")
+            raise ValueError(f"no image is {height}x{width}x{channels}; channels are 1 or 3")
         if fit not in FITS or polarity not in POLARITIES:
             raise ValueError(f"fit {fit!r} with polarity {polarity!r}; known are {FITS} and {POLARITIES}")
         if fit == "digit" and (height, width, channels, polarity) != (28, 28, 1, "light-on-dark"):

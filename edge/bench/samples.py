@@ -33,9 +33,9 @@ def write(model: Artifact, folder: str) -> Samples:
     except ImportError as error:
         raise EngineMissing(f"Pillow is needed to write pictures ({error}): pip install 'pillow>=10.3'") from None
     takes = model.contract.input
-    pixels, files, pages = [picture for picture, _ in goldens], [], []
-    for number, picture in enumerate(pixels):
-        image = Image.frombytes("L" if takes.channels == 1 else "RGB", (takes.width, takes.height), picture)
+    pixels, files, pages = [image for image, _ in goldens], [], []
+    for number, raw in enumerate(pixels):
+        image = Image.frombytes("L" if takes.channels == 1 else "RGB", (takes.width, takes.height), raw)
         files.append(os.path.join(folder, f"{number}.png"))
         image.save(files[-1])
         if takes.fit != "exact":

@@ -48,12 +48,10 @@ class InterpreterEngine:
 
     def run(self, pixels: bytes) -> bytes:
         """The raw output tensor for one image, uint8 [H, W, C] as bytes."""
-        picture = np.frombuffer(pixels, np.uint8)
-        if picture.size != self._n_values:
-            raise ModelError(f"{self._path}: takes {self._n_values} values and was given {picture.size}")
-        self._interpreter.set_tensor(
-            self._input["index"], as_input(picture.reshape(self._input["shape"]), self._input["dtype"])
-        )
+        image = np.frombuffer(pixels, np.uint8)
+        if image.size != self._n_values:
+            raise ModelError(f"{self._path}: takes {self._n_values} values and was given {image.size}")
+        self._interpreter.set_tensor(self._input["index"], as_input(image.reshape(self._input["shape"]), self._input["dtype"]))
         self._interpreter.invoke()
         return bytes(self._interpreter.get_tensor(self._output["index"]))
 

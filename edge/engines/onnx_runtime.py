@@ -42,8 +42,8 @@ class OnnxRuntime:
 
     def run(self, pixels: bytes) -> bytes:
         """The raw output tensor for one image, uint8 [H, W, C] as bytes."""
-        picture = np.frombuffer(pixels, np.uint8).reshape(self._input.shape).astype(self._dtype, copy=False)
-        (answer,) = self._session.run([self._output.name], {self._input.name: picture})
+        image = np.frombuffer(pixels, np.uint8).reshape(self._input.shape).astype(self._dtype, copy=False)
+        (answer,) = self._session.run([self._output.name], {self._input.name: image})
         return bytes(answer)
 
     def describe(self) -> ModelContract:
