@@ -66,7 +66,7 @@ matrix: $(VENV)/installed
 gate-errors: $(VENV)/installed
 	$(RUN) -m benchmarks.studies.gate_errors --write docs/gate.md
 
-# Draw the pictures of README and docs/ again (seconds).
+# Draw the pictures of README and docs/ again (minutes; after `make results` and `make benchmarks`; needs Chromium).
 pictures: $(VENV)/installed
 	$(RUN) -m benchmarks.pictures
 

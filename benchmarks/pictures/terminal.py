@@ -17,7 +17,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 COLUMNS = 84
 CHAR, LINE, MARGIN, BAR = 8.43, 20, 18, 30  # pixels: a character's width at 14 px, a line, the frame, its title bar
-COMMAND_S, OUTPUT_S = 1.2, 0.4  # seconds before a command appears, and before each line that it prints
+COMMAND_S, OUTPUT_S = 1.0, 0.2  # seconds before a command appears, and before each line that it prints
 
 # What a device does with a good model and with a damaged one.
 MODEL = "lenet5-relu-mnist-int8.tflite"
@@ -26,7 +26,6 @@ SESSION = (
     f"python -m edge install {MODEL}",
     f"printf X | dd of={MODEL} bs=1 seek=4711 conv=notrunc status=none   # one wrong byte",
     f"python -m edge install {MODEL}; echo exit code $?",
-    f"edge-predict --model {MODEL} examples/seven.png; echo exit code $?",
     "edge-predict examples/seven.png                # the installed one still answers",
 )
 
@@ -74,8 +73,8 @@ def draw(lines: Sequence[TerminalLine]) -> str:
                    for at, fill in enumerate(("#ff5f57", "#febc2e", "#28c840")))  # fmt: skip
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:.0f} {height}" role="img" aria-label="terminal">\n'
-        "<style>text{font:14px ui-monospace,Menlo,Consolas,'DejaVu Sans Mono',monospace;white-space:pre;"
-        "animation-name:hidden;animation-timing-function:step-end}"
+        "<style>text{font:14px ui-monospace,Menlo,Consolas,'DejaVu Sans Mono',monospace;white-space:pre}"
+        "@media(prefers-reduced-motion:no-preference){text{animation-name:hidden;animation-timing-function:step-end}}"
         ".command{fill:#7ee787}.output{fill:#e6edf3}.error{fill:#ffa657}"
         "@keyframes hidden{from{visibility:hidden}to{visibility:hidden}}</style>\n"
         f'<rect width="100%" height="100%" rx="10" fill="#0d1117"/>{dots}\n' + "\n".join(marks) + "\n</svg>\n"
