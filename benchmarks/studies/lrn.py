@@ -37,7 +37,7 @@ MOST_TIMES = 1.25
 HEAD = ("engine", "LRN", "precision", "µs", "× without", "bytes", "top-1, %", "drop, points (95 %)", "largest logit difference")
 N_ROUNDS, N_CALLS = 40, 50
 OURS, WITHOUT = "ours: roots and products in float", "without the layers, same weights"
-NATIVE, ALL = "the format's own operator", "ours, everything in int8"
+NATIVE, ALL = "the format's own operator", "ours, every operator that can be int8"
 
 
 class NativeNormalization(keras.layers.Layer):
