@@ -8,7 +8,7 @@ import pytest
 
 from conftest import ROOT, run
 from convert import __main__ as command
-from convert import signing
+from convert import publish, signing
 from edge import files
 from edge.errors import InputError, InputMissing, StorageError
 from edge.store import signature
@@ -17,29 +17,19 @@ from tests.edge.store.test_signature import pair
 pytest.importorskip("model_signing", reason="model-signing is not installed: pip install '.[signing]'", exc_type=ImportError)
 
 
-def test_a_signature_lies_beside_the_file_and_nothing_else_does(tmp_path):
-    private, _ = pair(tmp_path, "owner")
-    (tmp_path / "out").mkdir()
-    model = tmp_path / "out" / "m.tflite"
-    model.write_bytes(b"model")
-    assert signing.sign(str(model), str(private)) == f"{model}.sig"
-    assert sorted(os.listdir(tmp_path / "out")) == ["m.tflite", "m.tflite.sig"]
-    assert model.read_bytes() == b"model"
-
-
 def test_what_is_published_signed_is_never_there_without_its_signature(tmp_path, monkeypatch):
     private, public = pair(tmp_path, "owner")
     out = tmp_path / "out"
     model, written = out / "m.tflite", []
-    whole = files.write_atomic
+    write_atomic = files.write_atomic
 
     def watched(path, data):
-        whole(path, data)
-        written.append(os.path.basename(path) if os.path.dirname(path) == str(out) else "elsewhere")
+        write_atomic(path, data)
+        written.append(os.path.basename(path))
 
     monkeypatch.setattr(files, "write_atomic", watched)
     signing.write_signed(str(model), b"model", str(private))
-    assert written[-2:] == ["m.tflite.sig", "m.tflite"] and set(written[:-2]) == {"elsewhere"}
+    assert written == ["m.tflite.sig", "m.tflite"]
     assert sorted(os.listdir(out)) == ["m.tflite", "m.tflite.sig"]
     signature.verify(str(model), model.read_bytes(), key=str(public))
 
@@ -62,14 +52,14 @@ def test_where_signing_fails_nothing_is_published_and_what_was_stays(tmp_path, m
 
 def test_a_later_model_that_cannot_be_signed_leaves_the_rows_before_it(workshop, tmp_path, monkeypatch, capsys):
     private, _ = pair(tmp_path, "owner")
-    out, sign = tmp_path / "out", signing.sign
+    out, write_signed = tmp_path / "out", publish.write_signed
 
-    def once(path, key):
+    def once(path, data, key):
         if (out / "lenet5-relu-digits-int8.tflite").exists():
             raise StorageError("m.sig: cannot be written: No space left on device")
-        return sign(path, key)
+        write_signed(path, data, key)
 
-    monkeypatch.setattr(signing, "sign", once)
+    monkeypatch.setattr(publish, "write_signed", once)
     run_folder = str(workshop / "runs" / "lenet5-relu-digits-modern")
     monkeypatch.setattr(
         sys, "argv", ["convert", "--int8", "--checkpoint", run_folder, "--out", str(out), "--sign", str(private)]
@@ -84,18 +74,7 @@ def test_a_later_model_that_cannot_be_signed_leaves_the_rows_before_it(workshop,
     assert capsys.readouterr().err.endswith("convert: m.sig: cannot be written: No space left on device\n")
 
 
-def test_what_cannot_sign_or_be_signed_is_named(tmp_path):
-    private, public = pair(tmp_path, "owner")
-    with pytest.raises(InputMissing, match=r"gone\.tflite: not a file to sign"):
-        signing.sign(str(tmp_path / "gone.tflite"), str(private))
-    with pytest.raises(InputMissing, match=r"gone\.pem: No such file"):
-        signing.sign(str(private), str(tmp_path / "gone.pem"))
-    for key in (public, pair(tmp_path, "rsa", curve="RSA")[0]):
-        with pytest.raises(InputError, match="not an elliptic-curve private key in PEM without a password"):
-            signing.sign(str(private), str(key))
-
-
-def test_a_key_is_refused_before_there_is_anything_to_sign(tmp_path):
+def test_a_key_that_cannot_sign_is_refused_before_there_is_anything_to_sign(tmp_path):
     private, public = pair(tmp_path, "owner")
     signing.check_key(str(private))
     for key in (public, pair(tmp_path, "rsa", curve="RSA")[0], pair(tmp_path, "other", curve="SECP256K1")[0]):
@@ -103,6 +82,8 @@ def test_a_key_is_refused_before_there_is_anything_to_sign(tmp_path):
             signing.check_key(str(key))
     with pytest.raises(InputError, match=r"rsa\.pem: not an elliptic-curve private key .* \(another kind\)$"):
         signing.check_key(str(tmp_path / "rsa.pem"))
+    with pytest.raises(InputMissing, match=r"gone\.pem: No such file"):
+        signing.check_key(str(tmp_path / "gone.pem"))
     with pytest.raises(InputMissing, match="Is a directory"):
         signing.check_key(str(tmp_path))
 
