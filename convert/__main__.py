@@ -15,7 +15,7 @@ from convert.interfaces import make_converter
 from convert.plan import Plan
 from convert.publish import publish, seal
 from convert.report import tables
-from convert.results import Finding, NetworkOutcomes, Outcome, Trial
+from convert.results import NetworkOutcomes, Outcome, Trial
 from convert.signing import check_key
 from edge import errors
 from edge.errors import Refused, ToolchainError
@@ -54,9 +54,7 @@ def main() -> int:
 
 
 def convert_all(trial: Trial, settings: Namespace, outcomes: list[Outcome]) -> None:
-    """Convert the network at every precision in every format. `outcomes` gets each one, once its file is published if it
-    passed.
-    """
+    """Convert the network at every precision in every format; append each to `outcomes` once its file, if any, is published."""
     with silence_native_output():  # TensorFlow announces itself
         from convert.repair.diagnose import diagnose
         from convert.repair.search import repair, repairable
@@ -65,22 +63,19 @@ def convert_all(trial: Trial, settings: Namespace, outcomes: list[Outcome]) -> N
     for kind in settings.formats:
         converter = make_converter(kind, trial.network, trial.calibration)
         for precision in settings.precisions:
-            first = final = convert_and_judge(trial, converter, Plan(precision, settings.method))
-            findings: tuple[Finding, ...] = ()
-            repaired = None
-            if first.evaluation:
-                can_repair = repairable(trial, first)
-                if settings.diagnose or can_repair or first.verdict.decision == "failed":
-                    findings = diagnose(trial, converter, first.plan)
-                if can_repair and not settings.no_repair:
-                    print(f"{first.file_name}: {first.verdict.decision}, trying to repair it", file=sys.stderr)
-                    repaired = repair(trial, converter, first.plan, verification=first.evaluation.verification)
-                    if repaired.passed:
-                        final = convert_and_judge(trial, repaired.converter, repaired.plan, repaired=True)
-            outcome = Outcome(first, final, findings, repaired)
-            if final.verdict.passed:
+            first = convert_and_judge(trial, converter, Plan(precision, settings.method))
+            can_repair = repairable(trial, first)
+            explain = settings.diagnose or can_repair or first.verdict.decision == "failed"
+            findings = diagnose(trial, converter, first.plan) if explain and first.evaluation else ()
+            outcome = Outcome(first, first, findings)
+            if can_repair and first.evaluation and not settings.no_repair:
+                print(f"{first.file_name}: {first.verdict.decision}, trying to repair it", file=sys.stderr)
+                best = repair(trial, converter, first.plan, verification=first.evaluation.verification)
+                final = convert_and_judge(trial, best.converter, best.plan, repaired=True) if best.passed else first
+                outcome = Outcome(first, final, findings, best)
+            if outcome.final.verdict.passed:
                 sealed = seal(outcome, trial, goldens=goldens, report=tables.proof(outcome))
-                publish(settings.out / final.file_name, sealed, key=settings.sign)
+                publish(settings.out / outcome.final.file_name, sealed, key=settings.sign)
             outcomes.append(outcome)
 
 
