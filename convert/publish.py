@@ -17,9 +17,9 @@ from edge.files import write_atomic
 from edge.predictor import Predictor
 from edge.store.signature import ENDING
 
-# How far float logits may lie from the goldens elsewhere, as a share of the largest of them: sums in another order moved
-# logits by 1.1e-5 on an emulated Cortex-A72, and what rounding moves grows with them. Where activations are rounded on the way
-# one may fall to either side: two steps of an int8 output, had it one.
+# How far outputs may differ from the goldens on another processor. Float models: a share of the largest logit, as rounding
+# errors grow with it; summation in another order moved logits by 1.1e-5 on an emulated Cortex-A72. Models that round
+# activations: a value may round to either side, which is worth two steps of an int8 output, if it had one.
 FLOAT_TOLERANCE = 1e-4
 ROUNDED_STEPS = 2
 _TOOLS = ("tensorflow", "keras", "numpy", "ai-edge-litert", "litert-quantizer", "onnx", "onnxruntime", "tf2onnx")
@@ -81,10 +81,10 @@ def publish(path: Path, sealed: bytes, *, key: Path | None) -> None:
 
 
 def _tolerance(candidate: Candidate, predictor: Predictor, goldens: list[bytes]) -> float:
-    """How far an output may lie from a golden on another processor, in the unit of the output tensor.
+    """How far an output may differ from a golden on another processor, in the unit of the output tensor.
 
-    One step of an int8 output, whatever type it is given in; FLOAT_TOLERANCE of the goldens' largest logit, by magnitude,
-    where all is computed in float; ROUNDED_STEPS of 255 of the range of their logits where activations are rounded on the way.
+    One step of an int8 output, also where the file decodes it to float; FLOAT_TOLERANCE times the goldens' largest logit by
+    magnitude for float models; ROUNDED_STEPS of 255 steps over the range of their logits where activations are rounded.
     """
     if predictor.contract.output_dtype == "int8":
         return 1.0  # one step
