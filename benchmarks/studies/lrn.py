@@ -51,7 +51,7 @@ class NativeNormalization(keras.layers.Layer):
 class AllInIntegersTflite(to_tflite.Converter):
     """Without the rule that what surrounds a root stays in float."""
 
-    def _around_a_root(self, operator: to_tflite.Operator) -> bool:
+    def _stays_in_float(self, operator: to_tflite.LayerOperator) -> bool:
         return False
 
 
