@@ -78,6 +78,7 @@ check-full: $(VENV)/installed
 	$(RUN) -m tests.convert.test_repeatable
 	$(RUN) -m tests.convert.repair.planted
 	$(RUN) -m tests.promises
+	$(RUN) -m tests.train.distributed.two_hosts
 
 # Check style, form and types.
 lint: $(VENV)/installed

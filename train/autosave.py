@@ -18,7 +18,7 @@ from edge.errors import Interrupted, note
 from edge.files import write_atomic
 from train import training_state
 from train.distributed import training
-from train.distributed.training import ALONE, Share
+from train.distributed.training import ALONE, Rank
 from train.progress import Progress, as_csv
 from train.training_state import TrainingState
 
@@ -26,24 +26,24 @@ from train.training_state import TrainingState
 class Autosave(keras.callbacks.Callback):
     """Saves the state in `folder` every `every_s` seconds and at Ctrl-C; `run` identifies network, recipe and data.
 
-    Of several processes only the one that leads reads and writes the folder; the others hear from it where the run stands.
+    Of several processes the coordinator alone reads and writes the folder; it tells the workers where the run stands.
     """
 
-    def __init__(self, folder: Path, run: dict[str, Any], *, every_s: float, share: Share = ALONE) -> None:
+    def __init__(self, folder: Path, run: dict[str, Any], *, every_s: float, rank: Rank = ALONE) -> None:
         super().__init__()
-        self.folder, self.run, self.every_s, self.share = folder, run, every_s, share
+        self.folder, self.run, self.every_s, self.rank = folder, run, every_s, rank
         self._interrupted = False
 
     def restore(self, model: keras.Model) -> TrainingState:
         """The saved state, or a new one; restores the variables of `model`, which must be compiled."""
         variables = _variables(model)
-        state, values = self._load(variables) if self.share.leads else (TrainingState(), [])
-        state.step, values = training.from_the_first(self.share, state.step, values, like=variables)
+        state, values = self._load(variables) if self.rank.is_coordinator else (TrainingState(), [])
+        state.step, values = training.broadcast(self.rank, state.step, values, like=variables)
         if not state.step:
             return state
         for variable, value in zip(variables, values, strict=True):
             variable.assign(value)
-        if self.share.leads:
+        if self.rank.is_coordinator:
             note(f"going on at step {state.step:,}")
         return state
 
@@ -56,7 +56,7 @@ class Autosave(keras.callbacks.Callback):
         self._saved = time.monotonic()
 
     def on_train_batch_end(self, batch, logs=None) -> None:
-        if not self.share.leads:
+        if not self.rank.is_coordinator:
             return
         step, n_steps = self.progress.state.step, self.progress.n_steps
         if self._interrupted or step == n_steps or time.monotonic() - self._saved >= self.every_s:
@@ -69,7 +69,7 @@ class Autosave(keras.callbacks.Callback):
     def handle_interrupts(self) -> Iterator[None]:
         """Meanwhile Ctrl-C takes effect after the step and a save; a second Ctrl-C at once.
 
-        The first one at a process that does not lead is left to the one that does: a terminal sends it to both.
+        A worker leaves the first one to the coordinator: a terminal sends it to both.
         """
         if threading.current_thread() is not threading.main_thread():  # Python handles signals only there
             yield

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 
 from train.datasets import Split
-from train.distributed.training import ALONE, Share
+from train.distributed.training import ALONE, Rank
 from train.recipes import Recipe
 
 _AHEAD = 8  # batches
@@ -18,12 +18,12 @@ class Batches(keras.utils.PyDataset):
 
     A thread augments the next few batches, in numpy, while the backend trains. Keras's own queue would not do: on JAX it
     loses the batch that the model is built with, so that the order varies from run to run.
-    One of several processes gets its `share` of the rows.
+    One of several processes gets the rows of its `rank`.
     """
 
-    def __init__(self, split: Split, recipe: Recipe, *, first: int = 0, share: Share = ALONE) -> None:
+    def __init__(self, split: Split, recipe: Recipe, *, first: int = 0, rank: Rank = ALONE) -> None:
         super().__init__()
-        self.split, self.recipe, self.first, self.share = split, recipe, first, share
+        self.split, self.recipe, self.first, self.rank = split, recipe, first, rank
         self._maker = ThreadPoolExecutor(max_workers=1)
         self._coming: dict[int, Future[tuple[np.ndarray, np.ndarray]]] = {}
 
@@ -40,7 +40,7 @@ class Batches(keras.utils.PyDataset):
         which = self._drawn(step) if self.recipe.sampling == "replacement" else self._next(step)
         rng = np.random.default_rng([self.recipe.seed, 1, step])
         # The whole batch is augmented before it is shared out: together the processes see just what one alone would see.
-        mine = self.share.rows(len(which))
+        mine = self.rank.rows(len(which))
         return augment(self.split.images[which], self.recipe, rng)[mine], self.split.labels[which][mine]
 
     def _drawn(self, step: int) -> np.ndarray:

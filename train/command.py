@@ -1,4 +1,4 @@
-"""The flags that the training commands share, and the way from them to a finished run."""
+"""The flags that the training commands rank, and the way from them to a finished run."""
 
 import argparse
 import os
@@ -37,32 +37,32 @@ def chosen(flags: argparse.Namespace, *, data: str) -> Recipe:
         raise UsageError(f"--save-every {flags.save_every} is out of range")
     recipe = recipes.from_flags(recipe_book.recipe(flags.arch, flags.recipe, data=data), flags)
     architecture(flags.arch).check(recipe)
-    _share(flags, recipe)
+    _rank(flags, recipe)
     return recipe
 
 
 def train(flags: argparse.Namespace, dataset: Dataset) -> None:
-    """Train on `dataset` as the flags say, and print the figures, unless another process leads."""
+    """Train on `dataset` as the flags say, and print the figures, at a worker nothing."""
     recipe = chosen(flags, data=dataset.name)
     out = Path(flags.out or f"runs/{flags.arch}-{dataset.name}-{recipe.name}")
     if flags.deterministic:
         _be_deterministic()
-    share = _share(flags, recipe)
-    if not share.leads:
-        run.follow(flags.arch, dataset, recipe, out, deterministic=flags.deterministic, share=share)
+    rank = _rank(flags, recipe)
+    if not rank.is_coordinator:
+        run.follow(flags.arch, dataset, recipe, out, deterministic=flags.deterministic, rank=rank)
         return
-    with training.leading(share):
+    with training.coordinator_scope(rank) as rank:
         if flags.resume and not run.begun(out):
             raise InputMissing(f"{out}: no interrupted run to go on with; leave out --resume to begin one")
         note(one_line(f"{flags.arch} on {dataset.name} ({len(dataset.train):,} images), {recipe.name} recipe -> {out}"))
         figures = run.train(
-            flags.arch, dataset, recipe, out, save_every_s=flags.save_every, deterministic=flags.deterministic, share=share
+            flags.arch, dataset, recipe, out, save_every_s=flags.save_every, deterministic=flags.deterministic, rank=rank
         )
     print(run.sentence(figures))
 
 
-def _share(flags: argparse.Namespace, recipe: Recipe) -> training.Share:
-    return training.share(flags.coordinator, flags.processes, flags.index, batch=recipe.batch)
+def _rank(flags: argparse.Namespace, recipe: Recipe) -> training.Rank:
+    return training.rank_from_flags(flags.coordinator, flags.processes, flags.index, batch=recipe.batch)
 
 
 def _be_deterministic() -> None:

@@ -10,7 +10,7 @@ from train import evaluate
 from train.autosave import Autosave
 from train.batches import Batches
 from train.datasets import Split
-from train.distributed.training import ALONE, Share
+from train.distributed.training import ALONE, Rank
 from train.progress import Progress
 from train.recipes import Recipe
 from train.training_state import TrainingState
@@ -19,13 +19,13 @@ _WARM_UP = 0.2  # fraction of the steps
 
 
 def fit(
-    model: keras.Model, split: Split, recipe: Recipe, autosave: Autosave | None = None, *, share: Share = ALONE
+    model: keras.Model, split: Split, recipe: Recipe, autosave: Autosave | None = None, *, rank: Rank = ALONE
 ) -> TrainingState:
     """Train `model` in place on `split` less what the recipe holds out, and return the final state.
 
     `autosave` saves the state periodically; the training resumes from a saved one. Raises Interrupted, and Diverged at the
     first row of the history after the loss or a weight stopped being finite.
-    One of several processes trains on its `share` of every batch, as the others do at the same time on theirs.
+    One of several processes trains on the rows of its `rank` in every batch, as the others do at the same time on theirs.
     With `recipe.averaging`, the final weights are their moving average.
     """
     n_train = recipe.n_training(len(split))
@@ -40,10 +40,10 @@ def fit(
     model.optimizer.build(model.trainable_variables)
     state = autosave.restore(model) if autosave else TrainingState()
     validate = validation_accuracy if len(held_out) else None
-    progress = Progress(recipe, state, n_train=n_train, validate=validate, shown=share.leads)
+    progress = Progress(recipe, state, n_train=n_train, validate=validate, shown=rank.is_coordinator)
     if state.step < n_steps:
         callbacks = [progress, autosave.attach(progress)] if autosave else [progress]
-        batches = Batches(training, recipe, first=state.step, share=share)
+        batches = Batches(training, recipe, first=state.step, rank=rank)
         with autosave.handle_interrupts() if autosave else nullcontext():
             # The whole run is one Keras epoch: batches are numbered by step, and a recipe's epochs may be fractional.
             model.fit(batches, epochs=1, shuffle=False, verbose=0, callbacks=callbacks)

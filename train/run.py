@@ -21,7 +21,7 @@ from train import checkpoint, training_state
 from train.architectures import architecture
 from train.datasets import Dataset
 from train.distributed import training
-from train.distributed.training import ALONE, Share
+from train.distributed.training import ALONE, Rank
 from train.recipes import Recipe
 
 if TYPE_CHECKING:
@@ -32,13 +32,13 @@ RESULT = "result.json"
 
 def train(
     network: str, dataset: Dataset, recipe: Recipe, out: Path, *,
-    save_every_s: float = 30.0, deterministic: bool = False, share: Share = ALONE,
+    save_every_s: float = 30.0, deterministic: bool = False, rank: Rank = ALONE,
 ) -> dict[str, Any]:  # fmt: skip
     """Train `network` on `dataset`, fill the run folder `out`, and return the figures in its result.json.
 
     If `out` holds the finished run, its figures are returned; if it holds the unfinished run, that resumes; UsageError if
     it holds another run. Raises Diverged, Refused if the processes' weights differ, and Interrupted at Ctrl-C.
-    `deterministic` says that the backend was told to be; of several processes the one that leads calls identity, the others
+    `deterministic` says that the backend was told to be; of several processes the coordinator calls this, the workers
     `follow`.
     """
     if not recipe.n_training(len(dataset.train)):
@@ -49,13 +49,13 @@ def train(
             return finished
         if half_done := training_state.saved_run(out):
             _refuse_another(half_done, identity, out)
-        return _train_and_write(out, network, dataset, recipe, identity=identity, save_every_s=save_every_s, share=share)
+        return _train_and_write(out, network, dataset, recipe, identity=identity, save_every_s=save_every_s, rank=rank)
 
 
-def follow(network: str, dataset: Dataset, recipe: Recipe, out: Path, *, deterministic: bool = False, share: Share) -> None:
-    """Train along with the process that leads, which alone touches `out`. Raises what `train` does."""
+def follow(network: str, dataset: Dataset, recipe: Recipe, out: Path, *, deterministic: bool = False, rank: Rank) -> None:
+    """Train along with the coordinator, which alone touches `out`. Raises what `train` does."""
     identity = _identity(network, dataset, recipe, deterministic)
-    _train_network(out, network, dataset, recipe, identity=identity, save_every_s=math.inf, share=share)
+    _train_network(out, network, dataset, recipe, identity=identity, save_every_s=math.inf, rank=rank)
 
 
 def _identity(network: str, dataset: Dataset, recipe: Recipe, deterministic: bool) -> dict[str, Any]:
@@ -70,20 +70,20 @@ def _identity(network: str, dataset: Dataset, recipe: Recipe, deterministic: boo
 
 
 def _train_network(
-    out: Path, network: str, dataset: Dataset, recipe: Recipe, *, identity: dict[str, Any], save_every_s: float, share: Share
+    out: Path, network: str, dataset: Dataset, recipe: Recipe, *, identity: dict[str, Any], save_every_s: float, rank: Rank
 ) -> tuple["keras.Model", training_state.TrainingState]:
     """The trained network, usable without the other processes, and its final state."""
-    with training.joined(share, identity, batch=recipe.batch):
+    with training.training_group(rank, identity, batch=recipe.batch):
         model = architecture(network).build(recipe)
         # Imported late: they import Keras, whose noise the line above suppresses.
         from train.autosave import Autosave
         from train.fit import fit
 
-        autosave = Autosave(out, identity, every_s=save_every_s, share=share)
-        state = fit(model, dataset.train, recipe, autosave, share=share)
-        training.check_same(share, model)
+        autosave = Autosave(out, identity, every_s=save_every_s, rank=rank)
+        state = fit(model, dataset.train, recipe, autosave, rank=rank)
+        training.check_same(rank, model)
         weights = model.get_weights()
-    if not share.alone:
+    if not rank.alone:
         # A network built among several processes cannot predict in one.
         model = architecture(network).build(recipe)
         model.set_weights(weights)
@@ -91,10 +91,10 @@ def _train_network(
 
 
 def _train_and_write(
-    out: Path, network: str, dataset: Dataset, recipe: Recipe, *, identity: dict[str, Any], save_every_s: float, share: Share
+    out: Path, network: str, dataset: Dataset, recipe: Recipe, *, identity: dict[str, Any], save_every_s: float, rank: Rank
 ) -> dict[str, Any]:
     try:
-        model, state = _train_network(out, network, dataset, recipe, identity=identity, save_every_s=save_every_s, share=share)
+        model, state = _train_network(out, network, dataset, recipe, identity=identity, save_every_s=save_every_s, rank=rank)
     except Refused:
         training_state.remove(out)
         raise
@@ -102,14 +102,14 @@ def _train_and_write(
         how = "the same command goes on from the last save" if begun(out) else "nothing is lost: no step was saved yet"
         raise Interrupted(f"interrupted; {how}") from None
     try:
-        return _write_results(out, dataset, recipe, model, state, identity=identity, share=share)
+        return _write_results(out, dataset, recipe, model, state, identity=identity, rank=rank)
     except KeyboardInterrupt:
         raise Interrupted("interrupted after the last step, which is saved; the same command goes on") from None
 
 
 def _write_results(
     out: Path, dataset: Dataset, recipe: Recipe, model: "keras.Model", state: training_state.TrainingState, *,
-    identity: dict[str, Any], share: Share,
+    identity: dict[str, Any], rank: Rank,
 ) -> dict[str, Any]:  # fmt: skip
     """Score the trained `model` on the test split, write the run folder, and return its figures."""
     from train import evaluate, plots, progress
@@ -132,7 +132,7 @@ def _write_results(
         "examples_per_second": round(state.step * recipe.batch / state.seconds),
         "peak_rss_mib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
         "machine": f"{machine.machine}, {machine.cpu_model}, {machine.n_cpus} cores{_accelerators()}",
-        "processes": share.n_processes,
+        "processes": rank.world_size,
         "backend": identity["backend"],
         "deterministic": identity["deterministic"],
         "versions": _versions(),
