@@ -59,7 +59,7 @@ def counted(call):
         return call(*arguments, **keywords)
     return last
 
-sandbox.hold, left = lambda model: "tried", int(sys.argv[1])  # the trial comes before all that is written
+sandbox.run_in_child, left = lambda model: "tried", int(sys.argv[1])  # the trial comes before all that is written
 for name in ("mkdir", "open", "fsync", "replace", "unlink", "rmdir"):
     setattr(os, name, counted(getattr(os, name)))
 lifecycle.install(sys.argv[2], store=sys.argv[3])
@@ -67,7 +67,7 @@ lifecycle.install(sys.argv[2], store=sys.argv[3])
 
 
 def test_an_install_killed_before_any_step_leaves_the_old_or_the_new_model(model_files, store, monkeypatch):
-    monkeypatch.setattr(sandbox, "hold", lambda model: "tried")
+    monkeypatch.setattr(sandbox, "run_in_child", lambda model: "tried")
     left = []
     for step in itertools.count(1):
         shutil.rmtree(store, ignore_errors=True)
@@ -89,7 +89,7 @@ def test_an_install_killed_before_any_step_leaves_the_old_or_the_new_model(model
 @pytest.mark.parametrize("call", ["open", "fsync", "replace", "makedirs"])
 def test_a_full_disk_at_any_step_keeps_the_old_model(call, model_files, store, monkeypatch):
     # The trial comes before all that is written; a real one each time would take minutes.
-    monkeypatch.setattr(sandbox, "hold", lambda model: "tried")
+    monkeypatch.setattr(sandbox, "run_in_child", lambda model: "tried")
     real, number = getattr(os, call), 0
 
     def fails_once(*arguments, **keywords):
