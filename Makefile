@@ -16,7 +16,7 @@ LANES ?= 1
 # Of the operations that `make benchmarks` times, such as --benchmark-max-time=0.2 (seconds each; default: 1).
 TIMING_FLAGS ?=
 
-.PHONY: help demo test test-arm benchmarks cold-start results matrix gate-errors pictures check-full lint shipped-model examples constraints clean
+.PHONY: help demo test test-arm test-pythons benchmarks cold-start results matrix gate-errors pictures check-full lint shipped-model examples constraints clean
 
 # List the targets.
 help:
@@ -33,11 +33,15 @@ demo: $(VENV)/installed
 
 # Run the tests; what they need is installed first.
 test: $(VENV)/installed
-	$(RUN) -m pytest -m "not arm and not long" --numprocesses auto --dist loadfile
+	$(RUN) -m pytest -m "not arm and not pythons and not long" --numprocesses auto --dist loadfile
 
 # Run the installed wheel on emulated Raspberry Pi cores; its answers must equal x86-64's (.arm holds the device, 0.5 GB).
 test-arm: $(VENV)/installed
 	$(RUN) -m pytest -m "not long" tests/arm
+
+# Run the installed wheel on the Pythons of Debian's newer releases, 3.13 and 3.14 (.pythons holds them, 0.5 GB).
+test-pythons: $(VENV)/installed
+	$(RUN) -m pytest tests/test_pythons.py
 
 # Time each operation, then every model here, and write reports/report.html (minutes; BENCHMARK_FLAGS="--short --compare main").
 benchmarks: $(VENV)/installed
@@ -105,7 +109,7 @@ constraints:
 
 # Remove the environment and everything made, but not the data.
 clean:
-	rm -rf $(VENV) .venv-device .arm demo runs artifacts reports build dist *.egg-info
+	rm -rf $(VENV) .venv-device .arm .pythons demo runs artifacts reports build dist *.egg-info
 
 # The environment is made again when what it holds changes. Debian splits venv from Python: where it is missing and
 # we may install it, we do; else the line says what to do.

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from conftest import ROOT, run
-from tests.test_wheel import tracked
+from tests.wheel import tracked
 
 # The demo at small settings; everything else as it stands.
 SMALL_DEMO = {"ARCH": "lenet5-relu", "DEMO_FLAGS": "--data digits"}

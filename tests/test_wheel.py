@@ -1,6 +1,5 @@
 """What is installed: exactly the packages and the model, and a device that works without training's libraries."""
 
-import shutil
 import subprocess
 import sys
 import venv
@@ -10,20 +9,14 @@ from pathlib import Path
 import pytest
 
 from conftest import ROOT, run
+from tests.wheel import make_wheel, tracked
 
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory) -> Path:
-    """A wheel built from a clean copy of the sources: a stale build/ would bring deleted modules back."""
-    source, out = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("wheel")
-    for name in tracked():
-        (source / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(ROOT / name, source / name)
-    done = run(sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", out, source)
-    assert done.returncode == 0, done.stderr
-    return next(out.glob("*.whl"))
+    return make_wheel(tmp_path_factory.mktemp("wheel"))
 
 
 @pytest.fixture(scope="module")
@@ -40,13 +33,6 @@ def device(wheel, tmp_path_factory) -> Path:
 def pip(device: Path, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
     """This environment's pip, at work in another."""
     return run(sys.executable, "-m", "pip", "--python", device / "python", *arguments)
-
-
-def tracked() -> list[str]:
-    """The files git knows or would add, as they are now."""
-    command = ["git", "-c", f"safe.directory={ROOT}", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    listed = subprocess.run(command, cwd=ROOT, capture_output=True, check=True)
-    return [name for name in listed.stdout.decode().split("\0") if name and (ROOT / name).exists()]
 
 
 def test_the_wheel_holds_the_three_packages_and_the_shipped_model_only(wheel):

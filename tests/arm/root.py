@@ -18,29 +18,17 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.test_wheel import tracked
+from conftest import ROOT
+from tests import debian
+from tests.debian import Unavailable
+from tests.wheel import make_wheel, pip
 
-REPOSITORY = Path(__file__).parents[2]
-CONSTRAINTS = REPOSITORY / "constraints" / "arm64.txt"
-KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
+CONSTRAINTS = ROOT / "constraints" / "arm64.txt"
 
-# Python 3.11 is what Raspberry Pi OS "Bookworm" has. QEMU comes from the next release: ai-edge-litert 2.2 and 2.3 and
-# onnxruntime 1.31 crash under bookworm's 7.2 and run under 10.0, which is one static file.
+# QEMU comes from the release after the device's: ai-edge-litert 2.2 and 2.3 and onnxruntime 1.31 crash under bookworm's 7.2
+# and run under 10.0, which is one static file.
 QEMU_PACKAGE = "qemu-user:amd64/trixie"
-DEVICE_PACKAGES = tuple(
-    f"{name}:arm64/bookworm"
-    for name in (
-        "python3.11-minimal", "libpython3.11-minimal", "libpython3.11-stdlib", "libc6", "libgcc-s1", "libstdc++6", "zlib1g",
-        "libexpat1", "libssl3", "libffi8", "libbz2-1.0", "liblzma5", "libsqlite3-0", "libuuid1",
-    )
-)  # fmt: skip
-SOURCES = """\
-Types: deb
-URIs: {archive}
-Suites: bookworm trixie
-Components: main
-Signed-By: {keyring}
-"""
+DEVICE_PACKAGES = debian.python_packages("3.11", "libssl3", where="arm64/bookworm")  # as Raspberry Pi OS "Bookworm"
 
 # pip does not derive the older of these from the newest.
 AARCH64 = tuple(
@@ -49,10 +37,6 @@ AARCH64 = tuple(
     for part in ("--platform", f"{tag}_aarch64")
 )
 FOR_THE_DEVICE = ("--only-binary=:all:", "--implementation", "cp", "--python-version", "3.11", "--no-compile", *AARCH64)
-
-
-class NoEmulation(Exception):
-    """This machine cannot emulate the device; the message says why and what to do."""
 
 
 @dataclass(frozen=True)
@@ -91,10 +75,10 @@ class Device:
 
 
 def build(folder: Path) -> Device:
-    """The device in `folder`, built if it is not there, with edgeproof as it is now. Raises NoEmulation."""
+    """The device in `folder`, built if it is not there, with edgeproof as it is now. Raises Unavailable."""
     _check_machine()
     folder = folder.resolve()
-    wheel = _make_wheel(folder / "wheel")
+    wheel = make_wheel(folder / "wheel")
     device, key = Device(folder / "device"), _key(wheel)
     stamp = device.folder / "stamp"
     if not stamp.exists() or stamp.read_text() != key:
@@ -105,34 +89,18 @@ def build(folder: Path) -> Device:
         _unpack_debian(making)
         for side, flags in (("aarch64", FOR_THE_DEVICE), ("x86_64", ("--no-compile",))):
             # Environment markers in the wheel are read as on this machine; those of ours say the same for both sides.
-            _pip("install", "--target", making / side, "--constraint", CONSTRAINTS, *flags, f"{wheel}[onnx]")
+            pip("install", "--target", making / side, "--constraint", CONSTRAINTS, *flags, f"{wheel}[onnx]")
         (making / "stamp").write_text(key)
         making.rename(device.folder)
     for side in ("aarch64", "x86_64"):
-        _pip("install", "--target", device.folder / side, "--no-deps", "--no-compile", "--upgrade", wheel)
+        pip("install", "--target", device.folder / side, "--no-deps", "--no-compile", "--upgrade", wheel)
     return device
 
 
 def _check_machine() -> None:
-    found = f"{platform.system()} on {platform.machine()}"
-    if found != "Linux on x86_64":
-        raise NoEmulation(f"answers are compared with x86-64's, and this is {found}; run on x86-64 Linux")
-    for tool in ("apt-get", "dpkg-deb"):
-        if shutil.which(tool) is None:
-            raise NoEmulation(f"{tool} is missing, and the device is made of Debian's packages: run on Debian")
-    if not KEYRING.exists():
-        raise NoEmulation(f"{KEYRING} is missing, without which packages cannot be checked: apt install debian-archive-keyring")
-
-
-def _make_wheel(out: Path) -> Path:
-    """A wheel built from a clean copy of the sources: a stale build/ would bring deleted modules back."""
-    shutil.rmtree(out, ignore_errors=True)
-    for name in tracked():
-        (out / "source" / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(REPOSITORY / name, out / "source" / name)
-    _pip("wheel", "--no-deps", "--wheel-dir", out, out / "source")
-    shutil.rmtree(out / "source")
-    return next(out.glob("*.whl"))
+    machine = f"{platform.system()} on {platform.machine()}"
+    if machine != "Linux on x86_64":
+        raise Unavailable(f"answers are compared with x86-64's, and this is {machine}; run on x86-64 Linux")
 
 
 def _key(wheel: Path) -> str:
@@ -140,73 +108,34 @@ def _key(wheel: Path) -> str:
     with zipfile.ZipFile(wheel) as archive:
         metadata = next(name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
         requires = [line for line in archive.read(metadata).splitlines() if line.startswith(b"Requires-Dist:")]
-    parts = (Path(__file__).read_bytes(), CONSTRAINTS.read_bytes(), sys.version.encode(), *requires)
+    parts = (
+        Path(__file__).read_bytes(),
+        Path(debian.__file__).read_bytes(),
+        CONSTRAINTS.read_bytes(),
+        sys.version.encode(),
+        *requires,
+    )
     return hashlib.sha256(b"\n".join(parts)).hexdigest()
-
-
-def _debian_archive() -> str:
-    """The Debian archive that this machine's own apt reads."""
-    command = ["apt-get", "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages"]
-    listed = subprocess.run(command, capture_output=True, text=True, check=False).stdout.split()
-    plain = [uri for uri in listed if uri.rstrip("/").endswith("/debian")]
-    if not plain:
-        raise NoEmulation("this machine's apt reads no Debian archive: run on Debian")
-    return plain[0]
 
 
 def _unpack_debian(folder: Path) -> None:
     """`root/` with Python and its libraries, and the file `qemu-aarch64`, in `folder`."""
-    apt = folder / "apt"
-    for name in ("lists/partial", "archives/partial"):
-        (apt / name).mkdir(parents=True)
-    (apt / "debian.sources").write_text(SOURCES.format(archive=_debian_archive(), keyring=KEYRING))
-    (apt / "status").touch()
-    settings = {
-        "Dir::State": apt,
-        "Dir::State::status": apt / "status",
-        "Dir::Cache": apt,
-        "Dir::Etc::sourcelist": apt / "debian.sources",
-        "Dir::Etc::sourceparts": "/dev/null",
-        "Dir::Etc::preferencesparts": "/dev/null",
-        "APT::Architecture": "arm64",
-        "APT::Architectures": "arm64,amd64",
-        "APT::Sandbox::User": "root",  # or root's apt hands over to a user who may not write here
-        "APT::Update::Error-Mode": "any",
-        "Acquire::Languages": "none",
-        "Acquire::Retries": "2",
-        "Acquire::http::Timeout": "20",
-    }
-    command = ["apt-get", "-qq", *(part for name, value in settings.items() for part in ("-o", f"{name}={value}"))]
-    for step in (["update"], ["download", QEMU_PACKAGE, *DEVICE_PACKAGES]):
-        done = subprocess.run([*command, *step], cwd=apt, capture_output=True, text=True, check=False)
-        if done.returncode:
-            reason = (done.stderr.strip().splitlines() or [f"apt-get {step[0]} failed"])[0]
-            raise NoEmulation(f"Debian's packages cannot be had: {reason}")
-    packages = sorted(apt.glob("*.deb"))
-    (qemu,) = apt.glob("qemu-user_*.deb")
+    packages = debian.download([QEMU_PACKAGE, *DEVICE_PACKAGES], folder / "apt")
+    (qemu,) = (folder / "apt").glob("qemu-user_*.deb")
     for package in packages:
         if package != qemu:
-            _run(["dpkg-deb", "--extract", package, folder / "root"])
+            debian.extract(package, folder / "root")
     # Of its sixty emulators, one.
-    _run(["sh", "-c", 'dpkg-deb --fsys-tarfile "$0" | tar -x -C "$1" ./usr/bin/qemu-aarch64', qemu, apt])
-    (apt / "usr/bin/qemu-aarch64").rename(folder / "qemu-aarch64")
+    unpack = 'dpkg-deb --fsys-tarfile "$0" | tar -x -C "$1" ./usr/bin/qemu-aarch64'
+    subprocess.run(["sh", "-c", unpack, qemu, folder / "apt"], check=True)
+    (folder / "apt/usr/bin/qemu-aarch64").rename(folder / "qemu-aarch64")
     (folder / "packages.txt").write_text("".join(f"{package.stem}\n" for package in packages))
-    shutil.rmtree(apt)
-
-
-def _pip(*arguments: str | Path) -> None:
-    _run([sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check", *arguments])
-
-
-def _run(command: list[str | Path], cwd: Path | None = None) -> None:
-    done = subprocess.run([str(part) for part in command], cwd=cwd, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise RuntimeError(f"{' '.join(map(str, command))}: exit {done.returncode}\n{done.stdout}{done.stderr}")
+    shutil.rmtree(folder / "apt")
 
 
 if __name__ == "__main__":
     try:
         print(build(Path(sys.argv[1] if len(sys.argv) > 1 else ".arm")).folder)
-    except NoEmulation as error:
+    except Unavailable as error:
         print(f"no emulated Arm: {error}", file=sys.stderr)
         sys.exit(69)

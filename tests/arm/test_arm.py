@@ -16,7 +16,8 @@ from edge import artifact
 from edge.contract import DIGIT
 from edge.locate import shipped_model
 from tests.arm.conftest import REPORT
-from tests.arm.root import Device, NoEmulation, build
+from tests.arm.root import Device, build
+from tests.debian import Unavailable
 from train import datasets
 
 pytestmark = [pytest.mark.arm, pytest.mark.slow]
@@ -38,7 +39,7 @@ DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight"
 def device() -> Device:
     try:
         return build(ROOT / ".arm")
-    except NoEmulation as error:
+    except Unavailable as error:
         pytest.skip(f"no emulated Arm: {error}")
 
 
@@ -169,6 +170,6 @@ def test_so_do_those_of_what_make_demo_makes(answers, report, pictures, artifact
 def test_a_machine_that_cannot_emulate_says_why(tmp_path, monkeypatch):
     monkeypatch.setattr("platform.machine", lambda: "riscv64")
     with pytest.raises(
-        NoEmulation, match="answers are compared with x86-64's, and this is Linux on riscv64; run on x86-64 Linux"
+        Unavailable, match="answers are compared with x86-64's, and this is Linux on riscv64; run on x86-64 Linux"
     ):
         build(tmp_path)
