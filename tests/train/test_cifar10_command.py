@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from conftest import ROOT, run
+from conftest import call, run
 from train.datasets import cifar10
 
 
@@ -32,11 +32,11 @@ def pictures(tmp_path_factory):
 
 def test_a_cifar_network_trains_converts_and_answers_about_a_picture_of_any_size(pictures, tmp_path):
     flags = ("--arch", "resnet8", "--epochs", "5", "--batch", "16", "--flip", "0", "--shift", "0", "--data-dir", str(pictures))
-    done = command("train.cifar10", *flags, cwd=tmp_path)
+    done = call("train.cifar10", *flags, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert re.match(r"resnet8 on custom: top-1 (9\d|100)\.\d\d % \(n = 600\), 78,666 parameters", done.stdout)
     assert "not the published CIFAR-10" in done.stderr
-    converted = command("convert", "--int8", "--data-dir", str(pictures), cwd=tmp_path)
+    converted = call("convert", "--int8", "--data-dir", str(pictures), cwd=tmp_path)
     assert converted.returncode == 0, converted.stdout + converted.stderr
     image = np.full((48, 64, 3), 30, np.uint8)
     image[:, 2 * (4 + 7 * 24 // 10) : 2 * (7 + 7 * 24 // 10)] = 180
@@ -49,19 +49,19 @@ def test_a_cifar_network_trains_converts_and_answers_about_a_picture_of_any_size
 
 
 def test_a_folder_without_cifar10_is_one_line(tmp_path):
-    done = command("train.cifar10", "--data-dir", str(tmp_path), cwd=tmp_path)
+    done = call("train.cifar10", "--data-dir", str(tmp_path), cwd=tmp_path)
     assert done.returncode == 66 and done.stdout == ""
     assert re.fullmatch(r"train\.cifar10: .*\n", done.stderr)
 
 
 def test_a_network_without_a_documented_recipe_says_so(tmp_path):
-    done = command("train.cifar10", "--arch", "resnet8", "--recipe", "documented", cwd=tmp_path)
+    done = call("train.cifar10", "--arch", "resnet8", "--recipe", "documented", cwd=tmp_path)
     assert done.returncode == 2
     assert done.stderr == "train.cifar10: resnet8 has no documented recipe: no document gives one; it has modern\n"
 
 
 def test_what_a_network_does_not_leave_open_is_a_usage_error_before_the_data_is_looked_for(tmp_path):
-    done = command("train.cifar10", "--arch", "resnet8", "--dropout", "0.5", "--data-dir", "gone", cwd=tmp_path)
+    done = call("train.cifar10", "--arch", "resnet8", "--dropout", "0.5", "--data-dir", "gone", cwd=tmp_path)
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
     assert done.stderr.startswith("train.cifar10: --dropout 0.5: resnet8 has a fixed dropout")
 
@@ -69,13 +69,9 @@ def test_what_a_network_does_not_leave_open_is_a_usage_error_before_the_data_is_
 def test_the_list_names_every_network_with_its_parameters_and_figures(tmp_path):
     from train.architectures import ARCHITECTURES
 
-    done = command("train", cwd=tmp_path)
+    done = call("train", cwd=tmp_path)
     assert done.returncode == 0 and done.stderr == ""
     rows = done.stdout.splitlines()[1:-2]  # two lines say what the figures are
     assert [row.split()[0] for row in rows] == list(ARCHITECTURES)
     deep = next(row for row in rows if row.startswith("deep-mnist "))
     assert re.split(r"  +", deep)[1:5] == ["python -m train.mnist --arch deep-mnist", "3,274,634", "99.23", "99.24"]
-
-
-def command(module: str, *flags: str, cwd):
-    return run(sys.executable, "-m", module, *flags, cwd=cwd, PYTHONPATH=str(ROOT))

@@ -6,13 +6,12 @@ import json
 import math
 import re
 import shutil
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from conftest import ROOT, run
+from conftest import call
 from edge.errors import InputError, InputMissing
 from train.architectures import architecture
 from train.compare.__main__ import COMPARISONS, table
@@ -208,4 +207,4 @@ def made(folder: Path, comparison: str, *flags: str):
 
 
 def compare(*flags: str, cwd: Path):
-    return run(sys.executable, "-m", "train.compare", *flags, cwd=cwd, PYTHONPATH=str(ROOT))
+    return call("train.compare", *flags, cwd=cwd)
