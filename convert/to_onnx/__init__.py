@@ -13,7 +13,6 @@ from pathlib import Path
 import keras
 import numpy as np
 import onnx
-import onnxruntime
 import tensorflow as tf
 import tf2onnx
 from onnx import helper, numpy_helper, version_converter
@@ -32,6 +31,7 @@ from convert.to_onnx.fold_scaling import MOVES, fold_scaling, with_uint8_input
 from convert.to_onnx.tanh_as_sigmoid import RANGE as TANH_RANGE
 from convert.to_onnx.tanh_as_sigmoid import tanh_as_sigmoid
 from convert.to_onnx.weight_only import PRODUCTS, as_float16, as_int4, store_weights
+from edge.engines.onnx_runtime import exact_session
 from edge.errors import Refused
 
 OPSET = 17  # ONNX Runtime 1.13 and later run it, old enough for any Pi
@@ -181,9 +181,7 @@ def _values(model: onnx.ModelProto, images: np.ndarray, tensors: list[str]) -> I
     watched.CopyFrom(model)
     del watched.graph.output[:]
     watched.graph.output.extend(helper.make_empty_tensor_value_info(name) for name in tensors)
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(watched.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    session = exact_session(watched.SerializeToString())
     for image in images:
         yield dict(zip(tensors, session.run(tensors, {INPUT: image[None].astype(np.float32)}), strict=True))
 

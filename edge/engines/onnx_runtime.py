@@ -19,15 +19,9 @@ class OnnxRuntime:
     kernels = "MLAS"
 
     def __init__(self, artifact: Artifact, *, threads: int) -> None:
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.inter_op_num_threads = 1
-        options.log_severity_level = 4  # what goes wrong comes back as an exception
-        # Without VNNI, x86-64 adds products of bytes in 16 bits, where they saturate: this takes an exact kernel there.
-        options.add_session_config_entry("session.x64quantprecision", "1")
         try:
             # From bytes there is no folder in which external data could be looked for: such a model is refused.
-            self._session = _session(artifact.data, options)
+            self._session = exact_session(artifact.data, threads=threads)
         except Exception as error:  # ONNX Runtime's exceptions have no base class of their own
             raise ModelError(f"{artifact.path}: ONNX Runtime refuses the model ({str(error).splitlines()[0]})") from None
         self._path, self._n_bytes = artifact.path, len(artifact.data)
@@ -65,7 +59,17 @@ class OnnxRuntime:
             raise ModelError(f"{self._path}: not an image classifier we can feed ({error})") from None
 
 
-def _session(model: bytes, options: onnxruntime.SessionOptions) -> onnxruntime.InferenceSession:
+def exact_session(model: bytes, *, threads: int = 0) -> onnxruntime.InferenceSession:
+    """A session that gives the same integers on every processor; `threads` 0: as many as there are cores.
+
+    What is wrong with `model` comes as one of ONNX Runtime's exceptions, which have no base class of their own.
+    """
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 4  # what goes wrong comes back as an exception
+    # Without VNNI, x86-64 adds products of bytes in 16 bits, where they saturate: this takes an exact kernel there.
+    options.add_session_config_entry("session.x64quantprecision", "1")
     try:
         return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     except Exception:

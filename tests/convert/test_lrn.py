@@ -13,6 +13,7 @@ from convert.calibration.images import CalibrationSet
 from convert.operators import inventory
 from convert.plan import Plan
 from edge.engines.interpreter import as_input
+from edge.engines.onnx_runtime import exact_session
 from train.architectures import architecture
 from train.architectures.cifar_lrn import LocalResponseNormalization
 
@@ -100,8 +101,7 @@ def test_the_int8_network_answers_as_the_float_one_up_to_a_few_steps(converters,
 def answer(model: bytes, kind: str, picture: np.ndarray) -> np.ndarray:
     """The logits, decoded."""
     if kind == "onnx":
-        session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
-        return session.run(None, {"pixels": picture[None]})[0][0]
+        return exact_session(model).run(None, {"pixels": picture[None]})[0][0]
     interpreter = Interpreter(model_content=model)
     interpreter.allocate_tensors()
     (entry,), (end,) = interpreter.get_input_details(), interpreter.get_output_details()
