@@ -25,8 +25,8 @@ from conftest import ROOT
 PORT = 4711
 # Without batch norms: a bias before one has a gradient that is rounding alone, which Adam would blow up to its rate.
 NETWORK = ("--data", "digits", "--held-out", "0.1", "--arch", "lenet5-relu")
-FEW, MANY = (*NETWORK, "--steps", "40"), (*NETWORK, "--steps", "100000", "--save-every", "0.1")
-# Only the order of float32 sums differs between one process and two; 1.8e-7 was found on one machine.
+FEW, MANY = (*NETWORK, "--steps", "6"), (*NETWORK, "--steps", "100000", "--save-every", "0.1")
+# Only the order of float32 sums differs between one process and two. Adam magnifies that: 4e-4 was found after 40 steps.
 TOLERANCE = 1e-5
 LIMIT_S = 600
 # The training command, which also writes the weights this process ends with to the file named last.
@@ -208,7 +208,7 @@ def check_worker_killed(folder: Path) -> list[Ending]:
     print("  listening:", "; ".join(f"{host.name} {' '.join(map(str, p))}" for host, p in zip(HOSTS, ports, strict=True)))
     HOSTS[1].kill()
     first, second = end(processes)
-    _expect(first, 74, r"train\.mnist: lost .*; the same commands go on from the last save.*")
+    _expect(first, 74, r"train(\.mnist)?: lost .*; the same commands go on from the last save.*")
     processes = begin(folder, *MANY)
     for line in processes[0].stderr:  # type: ignore[union-attr]
         if re.fullmatch(r"going on at step [\d,]+\n", line):
@@ -226,7 +226,7 @@ def check_coordinator_killed(folder: Path) -> list[Ending]:
     processes = begin_and_save(folder)
     HOSTS[0].kill()
     first, second = end(processes)
-    _expect(second, 74, r"train\.mnist: lost process 0 at host-a:4711; the same commands go on from the last save")
+    _expect(second, 74, r"train(\.mnist)?: lost process 0 at host-a:4711; the same commands go on from the last save")
     assert second.stderr.count("\n") == 1, second.stderr
     return [first, second]
 
@@ -240,7 +240,7 @@ def check_unplugged(folder: Path) -> list[Ending]:
     finally:
         HOSTS[1].plug()
     for ending in endings:
-        _expect(ending, 74, r"train\.mnist: lost .*; the same commands go on from the last save.*")
+        _expect(ending, 74, r"train(\.mnist)?: lost .*; the same commands go on from the last save.*")
     assert endings[1].stderr.count("\n") == 1, endings[1].stderr
     return endings
 
