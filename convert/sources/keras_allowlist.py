@@ -54,7 +54,7 @@ _RECURRENT = frozenset({"Bidirectional", "ConvLSTM2D", "GRU", "LSTM", "RNN", "Si
 _ATTENTION = frozenset({"AdditiveAttention", "Attention", "GroupQueryAttention", "MultiHeadAttention"})
 
 
-class Check:
+class ConfigCheck:
     """One walk over a config that lists what is refused, by layer, and removes what conversion does not need."""
 
     def __init__(self) -> None:

@@ -18,7 +18,7 @@ import h5py
 import keras
 import numpy as np
 
-from convert.sources.keras_allowlist import Check
+from convert.sources.keras_allowlist import ConfigCheck
 from edge.errors import InputMissing, ModelError, missing, one_line
 from edge.silence import silence_native_output
 
@@ -42,7 +42,7 @@ def read(path: Path) -> KerasFile:
     members = _members(path)
     config, metadata = _json(path, members, "config.json"), _json(path, members, "metadata.json")
     try:
-        refused = Check().refused(config)
+        refused = ConfigCheck().refused(config)
     except RecursionError:
         refused = ["it is nested too deeply"]
     if refused:
@@ -116,7 +116,7 @@ def _bounded(path: Path, archive: zipfile.ZipFile, name: str) -> bytes:
 
 def _json(path: Path, members: dict[str, bytes], name: str) -> dict[str, Any]:
     try:
-        value = json.loads(members[name], parse_constant=lambda word: Check.no_number(word))
+        value = json.loads(members[name], parse_constant=lambda word: ConfigCheck.no_number(word))
         if not isinstance(value, dict):
             raise ValueError(f"a {type(value).__name__}")
         return value
