@@ -19,15 +19,24 @@ from edge import errors
 ROOT = Path(__file__).parent
 
 
-def run(*arguments: str | Path, cwd: Path = ROOT, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run a command and keep its output; the result's `returncode` is the test's to judge."""
+def run(*arguments: str | Path, cwd: Path = ROOT, as_root: bool = True, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run a command and keep its output; the result's `returncode` is the test's to judge.
+
+    Not `as_root`: permissions stop it, though root runs the tests, as in CI.
+    """
     # As a user's shell has it: output buffered, none of our own settings but the data folder, no model installed.
     kept = {name: value for name, value in os.environ.items() if name not in ("PYTHONUNBUFFERED", "EDGEPROOF_MODEL")}
     kept.pop("EDGEPROOF_STORE", None)
     kept["XDG_DATA_HOME"] = str(ROOT / "nothing-installed")
     return subprocess.run(
-        [str(a) for a in arguments], cwd=cwd, env=kept | environment, capture_output=True, text=True, check=False
-    )
+        [str(a) for a in arguments], cwd=cwd, env=kept | environment, capture_output=True, text=True, check=False,
+        preexec_fn=None if as_root else _without_roots_privilege,
+    )  # fmt: skip
+
+
+def _without_roots_privilege() -> None:
+    for capability in (1, 2):  # CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH
+        ctypes.CDLL(None).prctl(24, capability, 0, 0, 0)
 
 
 def call(program: str, *flags: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
@@ -81,9 +90,3 @@ def tflite(workshop: Path) -> Path:
 def onnx(workshop: Path) -> Path:
     """A sealed int8 .onnx of the same network."""
     return workshop / "artifacts" / "lenet5-relu-digits-int8.onnx"
-
-
-def without_roots_privilege() -> None:
-    """Root, whom permissions do not stop, as others are; a `preexec_fn`, as CI runs as root."""
-    for capability in (1, 2):  # CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH
-        ctypes.CDLL(None).prctl(24, capability, 0, 0, 0)

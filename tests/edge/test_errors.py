@@ -1,6 +1,8 @@
-"""What ends a program that cannot even load its own parts."""
+"""What ends a program, whatever is raised in it."""
 
 import sys
+
+import pytest
 
 from conftest import ROOT, run
 
@@ -8,6 +10,7 @@ PROGRAM = """
 import sys
 from edge import errors
 def main():
+    print('7')
     {body}
 sys.exit(errors.run(main, "p"))
 """
@@ -17,14 +20,30 @@ def ended(body: str):
     return run(sys.executable, "-c", PROGRAM.format(body=body), PYTHONPATH=str(ROOT))
 
 
+@pytest.mark.parametrize(
+    ("body", "code", "says"),
+    [
+        ("raise KeyError('x')", 70, "a defect of edgeproof; please report it with the lines above\n"),
+        ("from edge.errors import no_such_name", 70, "a defect of edgeproof"),
+        ("raise MemoryError", 71, "out of memory\n"),
+        ("raise OSError(5, 'Input/output error')", 74, "[Errno 5] Input/output error\n"),
+        ("raise KeyboardInterrupt", 130, "interrupted\n"),
+        (
+            "raise ModuleNotFoundError(name='keras.layers')",
+            69,
+            "keras is not installed: in a clone of edgeproof, pip install '",
+        ),
+    ],
+)
+def test_every_exit_code_is_the_promised_one_and_answers_before_it_are_kept(body, code, says):
+    done = ended(body)
+    assert (done.returncode, done.stdout) == (code, "7\n")
+    assert f"p: {says}" in done.stderr and ("Traceback" in done.stderr) == (code == 70)
+
+
 def test_a_compiled_module_that_cannot_be_mapped_is_one_line_and_74(tmp_path):
     (tmp_path / "half.so").write_bytes(b"\x7fELF half copied")
     done = ended(f"sys.path.insert(0, {str(tmp_path)!r}); import half")
-    assert (done.returncode, done.stdout) == (74, "")
-    assert done.stderr.startswith(f"p: {tmp_path}/half.so: ") and done.stderr.count("\n") == 1
+    assert (done.returncode, done.stderr.count("\n")) == (74, 1)
+    assert done.stderr.startswith(f"p: {tmp_path}/half.so: ")
     assert done.stderr.endswith("; check the disk, or install edgeproof and Python again\n")
-
-
-def test_a_name_that_a_module_does_not_have_is_a_defect_of_ours():
-    done = ended("from edge.errors import no_such_name")
-    assert done.returncode == 70 and "Traceback" in done.stderr

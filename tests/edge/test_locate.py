@@ -23,7 +23,16 @@ def test_where_nothing_is_installed_current_names_nothing(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "line", ["", "\0" * 100, f"{'a' * 63} m.tflite 0", f"{'a' * 64} ../m.tflite 0", f"{'G' * 64} m.tflite 0"]
+    "line",
+    [
+        "",
+        "\0" * 100,
+        "\xff" * 600,
+        "../../etc x y",
+        f"{'a' * 63} m.tflite 0",
+        f"{'a' * 64} ../m.tflite 0",
+        f"{'G' * 64} m.tflite 0",
+    ],
 )
 def test_a_first_line_that_names_no_model_of_the_store_is_refused_with_the_way_out(tmp_path, line):
     with pytest.raises(ModelError, match=f"current: names no model .*; {locate.RECOVERY_HINT}"):
@@ -45,3 +54,20 @@ def test_a_named_model_comes_before_the_installed_and_the_installed_before_the_s
     model, verified = locate.load_model(None)
     assert (model.path, verified) == (locate.shipped_model(), False)
     assert locate.load_model(str(path))[0].path == str(path)
+
+
+@pytest.mark.parametrize("home", [None, "", "/dev/null"])
+def test_a_user_without_a_home_or_with_a_file_for_one_gets_the_shipped_model(home, monkeypatch):
+    for name in ("EDGEPROOF_MODEL", "EDGEPROOF_STORE", "XDG_DATA_HOME", "HOME"):
+        monkeypatch.delenv(name, raising=False)
+    if home is not None:
+        monkeypatch.setenv("HOME", home)
+    assert locate.load_model(None)[0].path == locate.shipped_model()
+
+
+@pytest.mark.parametrize(("data", "store"), [("/data", "/data/edgeproof"), ("data", "/home/me/.local/share/edgeproof")])
+def test_the_store_lies_in_the_users_data_folder_and_a_relative_one_is_none(data, store, monkeypatch):
+    monkeypatch.delenv("EDGEPROOF_STORE", raising=False)
+    monkeypatch.setenv("XDG_DATA_HOME", data)
+    monkeypatch.setenv("HOME", "/home/me")
+    assert locate.store_folder() == store

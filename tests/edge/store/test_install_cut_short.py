@@ -9,10 +9,10 @@ import sys
 
 import pytest
 
-from conftest import run, without_roots_privilege
+from conftest import run
 from edge import errors
 from edge.store import lifecycle, models, sandbox
-from tests.edge.on_device import COMMAND, SEVEN, current, done, file_of, place, predict, tree
+from tests.edge.on_device import current, done, edge, file_of, place, predict, tree
 
 
 def test_leftovers_of_a_killed_install_are_cleared_and_strangers_files_are_not(model_files, store):
@@ -144,15 +144,10 @@ def test_a_store_that_cannot_be_written_still_answers_and_is_verified(model_file
     place(model_files["first"], store=store)
     (store / "lock").chmod(0o444)
     store.chmod(0o555)
-    ended = {}
-    for command in (("start",), ("install", model_files["second"]), ("rollback",), ("list",)):
-        ended[command[0]] = subprocess.run(
-            [sys.executable, "-m", "edge", *command, "--store", store],
-            capture_output=True,
-            text=True,
-            check=False,
-            preexec_fn=without_roots_privilege,
-        )
+    ended = {
+        words[0]: edge(*words, store=store, as_root=False)
+        for words in (("start",), ("install", model_files["second"]), ("rollback",), ("list",))
+    }
     store.chmod(0o755)
     assert ended["start"].returncode == 0 and "first.tflite (" in ended["start"].stdout
     assert ended["start"].stderr == f"edge: {store}: cannot be written: Permission denied; failures are not counted\n"
@@ -165,14 +160,6 @@ def test_a_store_that_cannot_be_written_still_answers_and_is_verified(model_file
 def test_a_store_that_may_not_be_read_is_no_reason_to_answer_with_another_model(model_files, store):
     place(model_files["first"], store=store)
     store.chmod(0)
-    done = subprocess.run(
-        [COMMAND, SEVEN],
-        capture_output=True,
-        text=True,
-        check=False,
-        env=os.environ | {"EDGEPROOF_STORE": str(store)},
-        preexec_fn=without_roots_privilege,
-    )
+    done = predict(store, as_root=False)
     store.chmod(0o755)
-    assert (done.returncode, done.stdout) == (66, "")
-    assert done.stderr == f"edge-predict: {store}/current: Permission denied\n"
+    assert (done.returncode, done.stdout, done.stderr) == (66, "", f"edge-predict: {store}/current: Permission denied\n")

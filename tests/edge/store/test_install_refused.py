@@ -11,63 +11,28 @@ from edge.store import sandbox
 from tests.edge.on_device import SHIPPED, current, done, file_of, flip, in_the_trial, place, refused, resealed
 
 
-def damaged(folder: Path) -> Path:
-    path = folder / "new.tflite"
+def damaged(path: Path) -> None:
     path.write_bytes(SHIPPED.read_bytes())
     flip(path)
-    return path
 
 
-def wrong_answers(folder: Path) -> Path:
-    def alter(goldens):
-        return [(picture, bytes(256 - 128 & 255 for _ in output)) for picture, output in goldens]
-
-    return resealed(folder / "new.tflite", name="wrong", alter=alter)
+def wrong_answers(path: Path) -> None:
+    resealed(path, name="wrong", alter=lambda goldens: [(picture, bytes(len(output))) for picture, output in goldens])
 
 
-def broken_structure(folder: Path) -> Path:
+def broken_structure(path: Path) -> None:
     shipped = artifact.read(str(SHIPPED))
     model = bytearray(shipped.data[: shipped.contract.model_bytes])
     for at in range(len(model) * 3 // 4, len(model) - 4, 4):  # where the tables of the flatbuffer lie
         model[at : at + 4] = b"\xff\xff\xff\x7f"
-    return resealed(folder / "new.tflite", name="broken", model=bytes(model))
+    resealed(path, name="broken", model=bytes(model))
 
 
-def other_contract(folder: Path) -> Path:
-    return resealed(folder / "new.tflite", name="untrue", output_scale=1.5)
-
-
-def no_goldens(folder: Path) -> Path:
-    return resealed(folder / "new.tflite", name="silent", alter=lambda goldens: [])
-
-
-def foreign(folder: Path) -> Path:
-    path = folder / "new.tflite"
+def foreign(path: Path) -> None:
     path.write_bytes(SHIPPED.read_bytes()[:100_000].replace(b"edgeproof", b"otherwise"))
-    return path
 
 
-def a_folder(folder: Path) -> Path:
-    return folder
-
-
-def a_fifo(folder: Path) -> Path:
-    os.mkfifo(folder / "new.tflite")
-    return folder / "new.tflite"
-
-
-def a_link_to_a_device(folder: Path) -> Path:
-    (folder / "new.tflite").symlink_to("/dev/zero")
-    return folder / "new.tflite"
-
-
-def a_link_to_itself(folder: Path) -> Path:
-    (folder / "new.tflite").symlink_to("new.tflite")
-    return folder / "new.tflite"
-
-
-def two_lines(folder: Path) -> Path:
-    return folder / "no\nsuch.tflite"
+NO_FILE = "new.tflite: not a file; name a .tflite or .onnx model"
 
 
 @pytest.mark.parametrize(
@@ -76,19 +41,25 @@ def two_lines(folder: Path) -> Path:
         (damaged, 78, "new.tflite: damaged: the seal reads"),
         (wrong_answers, 1, "new.tflite: picture 0: expected ("),
         (broken_structure, 78, "new.tflite: litert refuses the model"),
-        (other_contract, 78, "new.tflite: the contract says output-scale 1.5, the model 0.238"),
-        (no_goldens, 78, "new.tflite: carries no goldens to test itself with"),
+        (
+            lambda path: resealed(path, name="untrue", output_scale=1.5),
+            78,
+            "contract says output-scale 1.5, the model 0.238",
+        ),
+        (lambda path: resealed(path, name="silent", alter=lambda _: []), 78, "carries no goldens to test itself with"),
         (foreign, 78, "new.tflite: not sealed by edgeproof"),
-        (a_folder, 66, "not a file; name a .tflite or .onnx model"),
-        (a_fifo, 66, "not a file; name a .tflite or .onnx model"),
-        (a_link_to_a_device, 66, "not a file; name a .tflite or .onnx model"),
-        (a_link_to_itself, 66, "new.tflite: Too many levels of symbolic links"),
-        (two_lines, 66, "no\\nsuch.tflite: No such file or directory"),
+        (lambda path: path.mkdir(), 66, NO_FILE),
+        (os.mkfifo, 66, NO_FILE),
+        (lambda path: path.symlink_to("/dev/zero"), 66, NO_FILE),
+        (lambda path: path.symlink_to(path), 66, "new.tflite: Too many levels of symbolic links"),
+        (lambda path: None, 66, "new.tflite: No such file or directory"),
     ],
 )
 def test_a_model_that_does_not_prove_itself_changes_nothing(make, code, says, model_files, tmp_path, store):
     place(model_files["first"], store=store)
-    refused("install", make(tmp_path), store=store, code=code, says=says)
+    (tmp_path / "two\nlines").mkdir()
+    make(tmp_path / "two\nlines" / "new.tflite")
+    refused("install", tmp_path / "two\nlines" / "new.tflite", store=store, code=code, says=says)
     assert current(store) == "first"
 
 

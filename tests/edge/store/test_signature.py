@@ -1,15 +1,13 @@
 """Signed models, with the real model-signing package where it is installed; keys are made here."""
 
-import sys
 from pathlib import Path
 
 import pytest
 
-from conftest import ROOT, run
-from edge.store import models
-from tests.edge.on_device import resealed
-
-SHIPPED = ROOT / "edge" / "models" / "lenet5-relu-mnist-int8.tflite"
+from conftest import ROOT
+from edge.errors import InputError, InputMissing, ModelError, ToolchainError
+from edge.store import lifecycle
+from tests.edge.on_device import SHIPPED, current, done, refused, resealed
 
 
 def pair(folder: Path, name: str, *, curve: str = "SECP256R1") -> tuple[Path, Path]:
@@ -38,64 +36,55 @@ def signed(tmp_path) -> tuple[Path, Path]:
     return model, public
 
 
-def install(model: Path, key: Path, store: Path):
-    return run(sys.executable, "-m", "edge", "install", model, "--require-signature", key, "--store", store)
-
-
-def refused(model: Path, key: Path, *, code: int, says: str) -> None:
-    store = model.parent / "store"
-    done = install(model, key, store)
-    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (code, "", 1), done
-    assert says in done.stderr
-    assert not store.exists()
-
-
-def test_a_signed_model_is_installed_under_whatever_name_it_arrives(signed, tmp_path):
+def test_a_signed_model_is_installed_under_whatever_name_it_arrives(signed, tmp_path, store):
     model, key = signed
     for ending in ("", ".sig"):
         Path(f"{model}{ending}").rename(tmp_path / f"arrived{ending}")
-    done = install(tmp_path / "arrived", key, tmp_path / "store")
-    assert (done.returncode, done.stderr) == (0, "")
-    assert len(models.history(str(tmp_path / "store"))) == 1
+    done("install", tmp_path / "arrived", "--require-signature", key, store=store, says="installed, and current")
+    assert current(store) == SHIPPED.stem
 
 
-def test_a_model_without_a_signature_is_refused(signed):
+def refuses(model: Path, key: Path, store: Path, *, kind: type[ToolchainError], says: str) -> None:
+    with pytest.raises(kind, match=says):
+        lifecycle.install(str(model), store=str(store), key=str(key))
+    assert not store.exists()
+
+
+def test_a_model_without_a_signature_is_refused(signed, store):
     model, key = signed
     Path(f"{model}.sig").unlink()
-    refused(model, key, code=78, says="model.tflite: not signed: there is no model.tflite.sig beside it")
+    refuses(model, key, store, kind=ModelError, says=r"model\.tflite: not signed: there is no model\.tflite\.sig beside it")
 
 
-def test_a_model_sealed_anew_after_it_was_signed_is_refused(signed):
+def test_a_model_sealed_anew_after_it_was_signed_is_refused(signed, store):
     model, key = signed
     resealed(model, name="other")
-    refused(model, key, code=78, says="model.tflite: its signature does not verify with ")
+    refuses(model, key, store, kind=ModelError, says=r"model\.tflite: its signature does not verify with ")
 
 
 @pytest.mark.parametrize("content", [b"", b"garbage", b"{}", b'{"mediaType": "x"}'])
-def test_a_signature_that_is_none_is_refused(content, signed):
+def test_a_signature_that_is_none_is_refused(content, signed, store):
     model, key = signed
     Path(f"{model}.sig").write_bytes(content)
-    refused(model, key, code=78, says="model.tflite: its signature does not verify with ")
+    refuses(model, key, store, kind=ModelError, says=r"model\.tflite: its signature does not verify with ")
 
 
-def test_a_signature_by_somebody_else_is_refused(signed, tmp_path):
-    refused(signed[0], pair(tmp_path, "other")[1], code=78, says="its signature does not verify with ")
+def test_a_signature_by_somebody_else_is_refused(signed, tmp_path, store):
+    refuses(signed[0], pair(tmp_path, "other")[1], store, kind=ModelError, says="its signature does not verify with ")
 
 
-def test_a_key_of_another_kind_or_none_at_all(signed, tmp_path):
-    model, _ = signed
-    refused(model, pair(tmp_path, "rsa", curve="RSA")[1], code=65, says="rsa.pub: not an elliptic-curve public key in PEM (")
-    refused(model, pair(tmp_path, "k1", curve="SECP256K1")[1], code=65, says="k1.pub: not an elliptic-curve public key")
-    refused(model, tmp_path / "owner.pem", code=65, says="owner.pem: not an elliptic-curve public key")
-    refused(model, tmp_path / "gone.pub", code=66, says="gone.pub: No such file")
+def test_a_key_of_another_kind_or_none_at_all(signed, tmp_path, store):
+    pair(tmp_path, "rsa", curve="RSA")
+    pair(tmp_path, "k1", curve="SECP256K1")
+    for name in ("rsa.pub", "k1.pub", "owner.pem"):
+        refuses(signed[0], tmp_path / name, store, kind=InputError, says=f"{name}: not an elliptic-curve public key in PEM")
+    refuses(signed[0], tmp_path / "gone.pub", store, kind=InputMissing, says=r"gone\.pub: No such file")
 
 
-def test_without_the_package_the_line_says_what_to_install(tmp_path):
+def test_without_the_package_the_line_says_what_to_install(tmp_path, store):
     (tmp_path / "model_signing").mkdir()
     (tmp_path / "model_signing" / "__init__.py").write_text("raise ModuleNotFoundError(name='model_signing')")
-    done = run(
-        sys.executable, "-m", "edge", "install", SHIPPED, "--require-signature", "x", "--store", tmp_path / "store",
-        PYTHONPATH=f"{tmp_path}:{ROOT}",
+    refused(
+        "install", SHIPPED, "--require-signature", "x", store=store, code=69, PYTHONPATH=f"{tmp_path}:{ROOT}",
+        says="model_signing is not installed: pip install 'model-signing<2' ",
     )  # fmt: skip
-    assert done.returncode == 69
-    assert done.stderr.startswith("edge: model_signing is not installed: pip install 'model-signing<2' ")
