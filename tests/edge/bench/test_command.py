@@ -9,21 +9,31 @@ from pathlib import Path
 
 import pytest
 
-from conftest import ROOT, run
+from conftest import ROOT, call
 from edge import artifact, errors, predictor
 from edge.bench import command, footprint, pipelines, process, samples
 from edge.bench.percentiles import LatencySummary
 from edge.bench.protocol import LatencyReport, Machine, TimingPlan
-from edge.contract import ModelContract
 from edge.device import host
 from edge.errors import ModelError, UsageError
 from edge.locate import shipped_model
 from edge.pictures import read_pixels
+from tests.edge.on_device import resealed
 
 
 @pytest.fixture(scope="module")
 def shipped():
     return predictor.load(shipped_model(), trusted=True)
+
+
+@pytest.fixture(scope="module")
+def pictures(shipped, tmp_path_factory):
+    return samples.write(shipped.artifact, str(tmp_path_factory.mktemp("pictures")))
+
+
+def whole_processes(model: str, pictures, peaks_mib: list[float]):
+    """The two pipelines of cold processes: `edge-predict`, and a start that loads the model and answers once."""
+    return pipelines.whole_processes(model, pictures, calls=1, engine=None, threads=1, trusted=True, peaks_mib=peaks_mib)
 
 
 def flags(*arguments: object) -> argparse.Namespace:
@@ -37,20 +47,12 @@ def ticking() -> Machine:
     return Machine(clock=count(0, 1000).__next__, spin=lambda: None)
 
 
-def edge_bench(*arguments: object):
-    return run(sys.executable, "-m", "edge", "bench", shipped_model(), *map(str, arguments))
-
-
-def test_fifty_calls_are_refused_a_p99_with_exit_code_1():
-    done = edge_bench("--calls", 50)
+def test_fifty_calls_are_refused_a_p99_with_exit_code_1_and_the_refusal_is_an_object_too(tmp_path):
+    done = call("edge", "bench", shipped_model(), "--calls", "50", cwd=tmp_path)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith("edge: refused: 50 calls cannot support a p99: at least 662 ")
-
-
-def test_a_refusal_is_an_object_too():
-    done = edge_bench("--calls", 50, "--json")
-    assert done.returncode == 1
-    assert json.loads(done.stdout)["refused"]["kind"] == "too few calls"
+    done = call("edge", "bench", shipped_model(), "--calls", "50", "--json", cwd=tmp_path)
+    assert (done.returncode, json.loads(done.stdout)["refused"]["kind"]) == (1, "too few calls")
 
 
 @pytest.mark.parametrize(
@@ -128,16 +130,14 @@ def test_only_the_rows_that_keep_the_cadence_are_said_to(every_ns, paced, said):
     assert said in "\n".join(command._table(report))
 
 
-def test_the_pictures_are_the_models_own(shipped, tmp_path):
-    pictures = samples.write(shipped.artifact, str(tmp_path))
+def test_the_pictures_are_the_models_own(shipped, pictures):
     assert len(pictures.files) == len(pictures.pages) == len(pictures.pixels) == len(shipped.artifact.goldens())
     for pixels, file in zip(pictures.pixels, pictures.files, strict=True):
         assert read_pixels(file, shipped.contract.input) == pixels
         assert any(pixels)
 
 
-def test_a_page_must_be_fitted_and_then_shows_the_same(shipped, tmp_path):
-    pictures = samples.write(shipped.artifact, str(tmp_path))
+def test_a_page_must_be_fitted_and_then_shows_the_same(shipped, pictures):
     pairs = [
         (shipped.answer(p).label, shipped.predict(page).label) for p, page in zip(pictures.pixels, pictures.pages, strict=True)
     ]
@@ -159,11 +159,9 @@ def test_a_pipeline_hands_on_what_each_stage_gives():
     assert seen == [2, 20, 2]
 
 
-def test_whole_processes_answer_and_tell_their_memory(shipped, tmp_path):
+def test_whole_processes_answer_and_tell_their_memory(pictures):
     peaks: list[float] = []
-    pictures = samples.write(shipped.artifact, str(tmp_path))
-    made = pipelines.whole_processes(shipped_model(), pictures, calls=1, engine=None, threads=1, trusted=True, peaks_mib=peaks)
-    (whole,), (load, first) = (pipeline.call(0) for pipeline in made)
+    (whole,), (load, first) = (pipeline.call(0) for pipeline in whole_processes(shipped_model(), pictures, peaks))
     assert min(whole, load, first) > 0
     assert 5 < peaks[0] < 100
 
@@ -196,43 +194,35 @@ def test_a_cold_process_that_fails_ends_json_with_its_code_one_line_and_no_answe
     assert (printed.out, printed.err) == ("", f"edge: {said}\n")
 
 
-def test_a_cold_process_that_fails_once_only_is_no_figure_either(shipped, tmp_path, monkeypatch):
+def test_a_cold_process_that_fails_once_only_is_no_figure_either(pictures, tmp_path, monkeypatch):
     stand_in(tmp_path, f"rm '{tmp_path}/once' || exit 0; exit 78", monkeypatch)
     (tmp_path / "once").touch()
-    pictures = samples.write(shipped.artifact, str(tmp_path))
-    whole, _ = pipelines.whole_processes("a.tflite", pictures, calls=1, engine=None, threads=1, trusted=True, peaks_mib=[])
+    whole, _ = whole_processes("a.tflite", pictures, [])
     with pytest.raises(errors.Refused, match="edge-predict failed, and did not when it was started again; no figure"):
         whole.call(0)
 
 
-def test_a_process_that_cannot_load_the_model_says_why(shipped, tmp_path):
-    pictures = samples.write(shipped.artifact, str(tmp_path))
+def test_a_process_that_cannot_load_the_model_says_why(pictures, tmp_path):
     gone = str(tmp_path / "gone.tflite")
-    _, start = pipelines.whole_processes(gone, pictures, calls=1, engine=None, threads=1, trusted=True, peaks_mib=[])
-    with pytest.raises(errors.ToolchainError) as caught:
+    _, start = whole_processes(gone, pictures, [])
+    with pytest.raises(
+        errors.ToolchainError, match=f"a process that loads the model fails .* 66.*: {gone}: No such file"
+    ) as caught:
         start.call(0)
-    assert str(caught.value) == f"a process that loads the model fails (exit code 66): {gone}: No such file or directory"
     assert caught.value.exit_code == 66
 
 
-def test_the_peak_of_a_child_does_not_hold_what_we_hold():
+def test_the_peak_of_a_child_holds_its_own_memory_and_not_ours():
     ballast = bytes(range(256)) * (1 << 19)  # 128 MiB, touched
-    _, peak_mib = process.measure_from_small([sys.executable, "-c", "pass"])
-    assert peak_mib < len(ballast) >> 20
+    _, peak_mib = process.measure_from_small([sys.executable, "-c", "b'x' * (64 << 20)"])
+    assert 64 < peak_mib < len(ballast) >> 20
 
 
-def test_a_childs_own_peak_is_seen():
-    assert process.measure_from_small([sys.executable, "-c", "b'x' * (64 << 20)"])[1] > 64
-
-
-def test_the_install_is_what_a_device_needs():
+def test_the_install_is_what_a_device_needs_and_what_is_not_installed_has_no_size():
     sizes = footprint.installed_bytes()
     assert {"edgeproof", "numpy", "pillow"} <= sizes.keys()
     assert not {"tensorflow", "keras", "pytest"} & sizes.keys()
     assert sizes["edgeproof"] > (ROOT / "edge" / "models" / "lenet5-relu-mnist-int8.tflite").stat().st_size
-
-
-def test_a_package_that_is_not_installed_has_no_size():
     assert footprint.installed_bytes("no-such-package-anywhere") is None
 
 
@@ -243,43 +233,25 @@ def figure(p50_us: float, spread_us: float) -> LatencySummary:
     )  # fmt: skip
 
 
-def test_the_advice_names_the_fastest():
+def test_the_advice_names_the_fastest_and_none_where_windows_overlap():
     best, advice = command.choose({"float32 tflite": figure(20.0, 1.0), "int8 tflite": figure(8.0, 0.5)})
     assert (best, advice) == ("int8 tflite", "int8 tflite is the fastest here: 2.50 times as fast as float32 tflite")
-
-
-def test_the_advice_names_none_where_windows_overlap():
     best, advice = command.choose({"int8 onnx": figure(10.0, 0.6), "int8 tflite": figure(11.0, 0.5)})
     assert best is None
     assert advice.startswith("int8 onnx and int8 tflite are equally fast here: their windows overlap")
 
 
-def renamed(shipped: predictor.Predictor, name: str, folder: Path) -> Path:
-    """The shipped model sealed again under another name, as another precision or network would be."""
-    old = shipped.artifact
-    contract = ModelContract.from_text(old.contract.to_text().replace(old.contract.name, name))
-    model = old.data[: contract.model_bytes]
-    path = folder / f"{name}.tflite"
-    path.write_bytes(
-        artifact.seal(model, contract, labels=old.labels, goldens=old.goldens(), manifest=old.manifest(), report="")
-    )
-    return path
-
-
-def test_precisions_of_one_network_take_turns_and_equal_ones_are_called_so(shipped, tmp_path, capsys):
-    other = renamed(shipped, "lenet5-relu-mnist-float16", tmp_path)
+def test_precisions_of_one_network_take_turns_and_equal_ones_are_called_so(tmp_path, capsys):
+    other = resealed(tmp_path / "other.tflite", name="lenet5-relu-mnist-float16")
     assert command.main(flags(shipped_model(), other, "--advise", "--calls", 64, "--percentile", 90), ticking()) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line.split(":")[0] for line in lines if ": inference" in line] == ["int8 tflite", "float16 tflite"]
     assert lines[-1].startswith("int8 tflite and float16 tflite are equally fast here")
 
 
-def test_two_networks_are_not_two_precisions(shipped, tmp_path):
-    other = renamed(shipped, "deep-mnist-mnist-int8", tmp_path)
+def test_neither_two_networks_nor_one_model_twice_are_a_choice_of_precision(tmp_path):
+    other = resealed(tmp_path / "other.tflite", name="deep-mnist-mnist-int8")
     with pytest.raises(UsageError, match="deep-mnist-mnist and lenet5-relu-mnist are not one network"):
         command.main(flags(shipped_model(), other, "--advise"), ticking())
-
-
-def test_one_model_twice_is_no_choice():
     with pytest.raises(UsageError, match="two of the models have the same precision and format"):
         command.main(flags(shipped_model(), shipped_model(), "--advise"), ticking())
