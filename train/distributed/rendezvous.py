@@ -45,10 +45,39 @@ def ending(error: BaseException) -> tuple[int, str]:
     return 74 if isinstance(error, OSError) else 70, str(error) or type(error).__name__
 
 
-class WorkerLinks:
-    """At the coordinator: the port that workers come to, and a connection to each that came."""
+class _Watch:
+    """A thread that ends this process in one line when a connection breaks, unless the process ends by itself.
+
+    The main thread may hang in a sum meanwhile: where a host is gone without a word, it would until JAX aborts.
+    """
+
+    def __init__(self) -> None:
+        self._speaking = threading.Lock()
+        self._thread = threading.Thread(target=self._listen, daemon=True)
+
+    def silence(self) -> None:
+        """This process ends, or goes on, by itself. Where the thread was first, it ends the process meanwhile."""
+        self._speaking.acquire()  # never released
+
+    def _start(self) -> None:
+        self._stderr = os.dup(2)  # edge.silence redirects descriptor 2 at times
+        self._thread.start()
+
+    def _listen(self) -> None:
+        raise NotImplementedError
+
+    def _exit(self, error: ToolchainError) -> None:
+        self._speaking.acquire()
+        with suppress(OSError):
+            os.write(self._stderr, f"{_program()}: {error}\n".encode())
+        os._exit(error.exit_code)
+
+
+class WorkerLinks(_Watch):
+    """At the coordinator: the port that workers come to, a connection to each that came, and a watch over them."""
 
     def __init__(self, coordinator: str, *, n_workers: int) -> None:
+        super().__init__()
         self._coordinator, self._n_workers = coordinator, n_workers
         self._port = _listen(coordinator)
         self._links: dict[socket.socket, str] = {}  # with the worker's index
@@ -74,6 +103,7 @@ class WorkerLinks:
             missing.remove(index)
         self._port.close()
         self._send(_BEGIN)
+        self._start()
 
     def lost(self) -> str:
         """The indices of the workers whose connection is broken, or breaks within a moment; "" where none is."""
@@ -83,6 +113,7 @@ class WorkerLinks:
 
     def done(self) -> None:
         """Say that the training is over, after which either side may end."""
+        self.silence()
         self._send(_DONE)
         self._hang_up()
 
@@ -95,6 +126,12 @@ class WorkerLinks:
         self._port.close()
         self._send(f"{code} {one_line(reason)[:400]}")
         self._hang_up()
+
+    def _listen(self) -> None:
+        links = self._links
+        broken, _, _ = select.select(links, [], [])
+        time.sleep(2 * _GRACE_S)  # JAX may notice as well, and say more
+        self._exit(PeerLost(f"lost process {', '.join(links[link] for link in broken)}; {GO_ON}"))
 
     def _accept(self, deadline: float) -> tuple[str, str]:
         """The index and the digest of the next worker. Raises TimeoutError where none comes."""
@@ -122,13 +159,12 @@ class WorkerLinks:
         self._links = {}
 
 
-class CoordinatorLink:
-    """At a worker: the connection to the coordinator, and a thread that ends this process in one line when that ends."""
+class CoordinatorLink(_Watch):
+    """At a worker: the connection to the coordinator, and a watch over it, which ends this process when that ends."""
 
     def __init__(self, coordinator: str, *, index: int) -> None:
+        super().__init__()
         self._coordinator, self._index = coordinator, index
-        self._speaking = threading.Lock()
-        self._watch = threading.Thread(target=self._listen, daemon=True)
 
     def open(self, digest: str, *, wait_s: float) -> None:
         """Find the coordinator within `wait_s`, and wait until it lets the run of this `digest` begin.
@@ -145,32 +181,22 @@ class CoordinatorLink:
         if message != _BEGIN:
             raise self._error(message)
         link.settimeout(None)
-        self._stderr = os.dup(2)  # edge.silence redirects descriptor 2 at times
-        self._watch.start()
+        self._start()
 
     def lost(self) -> str:
         """ "" after a moment, in which the thread ends this process if the coordinator has ended."""
-        self._watch.join(_GRACE_S)
+        self._thread.join(_GRACE_S)
         return ""
 
     def done(self) -> None:
         """Wait until the coordinator says that the training is over."""
-        self._watch.join()
-
-    def silence(self) -> None:
-        """Keep the thread from speaking: this process ends by itself. Where the thread was first, it ends it meanwhile."""
-        self._speaking.acquire()
+        self._thread.join()
 
     def _listen(self) -> None:
         message = _line(self._messages)
         self._messages.close()
-        if message == _DONE:
-            return
-        error = self._error(message)
-        self._speaking.acquire()
-        with suppress(OSError):
-            os.write(self._stderr, f"{_program()}: {error}\n".encode())
-        os._exit(error.exit_code)
+        if message != _DONE:
+            self._exit(self._error(message))
 
     def _error(self, message: str) -> ToolchainError:
         code, _, reason = message.partition(" ")

@@ -114,8 +114,7 @@ def training_group(rank: Rank, run: dict[str, Any], *, batch: int, wait_s: float
             final = _explained(error, link)
             # At its end JAX would wait for the others to end as well, and abort where they do not.
             atexit.register(os._exit, rendezvous.ending(final)[0])
-            if isinstance(link, CoordinatorLink):
-                link.silence()
+            link.silence()
             if final is error:
                 raise
             raise final from error

@@ -4,6 +4,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 
 import pytest
 
@@ -27,6 +28,16 @@ def free_port() -> int:
         return listening.getsockname()[1]
 
 
+COORDINATOR = """
+import sys, time
+from train.distributed.rendezvous import WorkerLinks
+
+links = WorkerLinks(sys.argv[1], n_workers=1)
+links.open("digest", wait_s=60)
+time.sleep(60)
+"""
+
+
 @pytest.fixture
 def links():
     """A coordinator's end, and its address, with a worker in a process of its own that has begun."""
@@ -35,6 +46,7 @@ def links():
     command = (sys.executable, "-c", WORKER, address)
     worker = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     links.open("digest", wait_s=60)
+    links.silence()  # or its watch would end this process
     yield links, address, worker
     worker.kill()
     worker.communicate()
@@ -49,7 +61,8 @@ def test_a_killed_worker_is_named(links):
 
 def test_a_worker_ends_in_one_line_when_its_connection_breaks(links):
     coordinator, address, worker = links
-    coordinator._hang_up()  # as the kernel does when the coordinator is killed
+    for link in coordinator._links:
+        link.shutdown(socket.SHUT_RDWR)  # as the kernel does when the coordinator is killed
     _, err = worker.communicate(timeout=60)
     assert (worker.returncode, err) == (
         74,
@@ -66,8 +79,21 @@ def test_a_worker_ends_with_the_coordinators_exit_code_and_reason(links):
 
 def test_a_worker_goes_on_when_the_training_is_over(links):
     coordinator, _, worker = links
-    coordinator.done()
+    coordinator._send("done")
+    coordinator._hang_up()
     assert worker.communicate(timeout=60) == ("done\n", "")
+
+
+def test_a_coordinator_that_hangs_ends_in_one_line_when_a_worker_is_gone():
+    address = f"127.0.0.1:{free_port()}"
+    commands = ((sys.executable, "-c", script, address) for script in (COORDINATOR, WORKER))
+    coordinator, worker = (subprocess.Popen(c, cwd=ROOT, stderr=subprocess.PIPE, text=True) for c in commands)
+    assert coordinator.stderr.readline() == f"waiting at {address} for 1 of 2 processes\n"
+    time.sleep(3)  # the worker has come
+    worker.kill()
+    worker.communicate()
+    _, err = coordinator.communicate(timeout=60)
+    assert (coordinator.returncode, err) == (74, "train: lost process 1; the same commands go on from the last save\n")
 
 
 def test_a_worker_that_ends_by_itself_speaks_alone():
@@ -77,6 +103,7 @@ def test_a_worker_that_ends_by_itself_speaks_alone():
     thread.start()
     coordinator.open("digest", wait_s=60)
     thread.join()
+    coordinator.silence()
     worker.silence()
     coordinator.end(2, "another reason")  # would end this process, were the thread to speak
     assert worker.lost() == ""
