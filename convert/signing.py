@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from edge import errors, files
-from edge.errors import InputError, StorageError, one_line
+from edge.errors import InputError, StorageError
 from edge.store.signature import ENDING
 
 
@@ -30,7 +30,7 @@ def write_signed(path: str, data: bytes, key: str) -> None:
             signer.sign(str(model), str(signed))
             signature = signed.read_bytes()
     except OSError as error:
-        raise StorageError(one_line(f"{path}: cannot be signed, not published: {error}")) from None
+        raise StorageError(f"{path}: cannot be signed, not published: {error}") from None
     files.write_atomic(path + ENDING, signature)
     files.write_atomic(path, data)
 
@@ -45,4 +45,4 @@ def _signer(key: str) -> Any:
     except Exception as error:  # the library's own errors have no base class; an RSA key is an AttributeError
         reason = "another kind" if isinstance(error, AttributeError) else str(error).split("\n")[0].split(". ")[0]
         wanted = "not an elliptic-curve private key in PEM without a password"
-        raise InputError(one_line(f"{key}: {wanted} ({reason})")) from None
+        raise InputError(f"{key}: {wanted} ({reason})") from None

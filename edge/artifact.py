@@ -179,10 +179,10 @@ def _bytes(path: str) -> bytes:
         # A FIFO or a device would block or never end; a model is a file.
         if not os.path.isfile(path):
             os.stat(path)
-            raise InputMissing(f"{one_line(path)}: not a file; name a .tflite or .onnx model")
+            raise InputMissing(f"{path}: not a file; name a .tflite or .onnx model")
         with open(path, "rb") as file:
             if os.fstat(file.fileno()).st_size > MAX_BYTES:
-                raise ModelError(f"{one_line(path)}: over 1 GiB; models are smaller")
+                raise ModelError(f"{path}: over 1 GiB; models are smaller")
             return file.read()
     except OSError as error:
         raise missing(path, error) from None

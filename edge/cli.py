@@ -70,7 +70,7 @@ def parse(arguments: list[str]) -> Options:
         else:
             name, equals, value = argument.partition("=")
             if name not in ("--model", "--top-k", "--engine", "--threads"):
-                raise UsageError(f"no option {one_line(argument)}; see edge-predict --help")
+                raise UsageError(f"no option {argument}; see edge-predict --help")
             if not equals:
                 value = next(rest, "")
             if not value:
@@ -148,7 +148,7 @@ def _in_folder(folder: str) -> list[str]:
     except OSError as error:
         raise errors.missing(folder, error) from None
     if not names:
-        raise InputMissing(f"{one_line(folder)}: holds no {', '.join(ENDINGS)} files")
+        raise InputMissing(f"{folder}: holds no {', '.join(ENDINGS)} files")
     return [os.path.join(folder, name) for name in names]
 
 
@@ -183,7 +183,7 @@ def _json(answer: dict[str, object]) -> str:
 
 def _count(name: str, value: str) -> int:
     if not value.isascii() or not value.isdigit() or len(value) > 4 or not 1 <= int(value) <= 1024:
-        raise UsageError(f"{name} {one_line(value)}: wanted a whole number from 1 to 1024")
+        raise UsageError(f"{name} {value}: wanted a whole number from 1 to 1024")
     return int(value)
 
 

@@ -21,9 +21,12 @@ INSTALL_HINTS |= {"jax": "pip install jax"}  # for KERAS_BACKEND=jax
 
 
 class ToolchainError(Exception):
-    """An expected failure: `str(error)` is one line, `exit_code` is what the process ends with."""
+    """An expected failure: `str(error)` is one line, whatever it quotes; `exit_code` is what the process ends with."""
 
     exit_code = 70
+
+    def __init__(self, message: str) -> None:
+        super().__init__(one_line(message))
 
 
 class Refused(ToolchainError):
@@ -95,12 +98,12 @@ def one_line(text: str) -> str:
 
 def missing(path: str, error: OSError) -> InputMissing:
     """The error for an input that could not be opened or read."""
-    return InputMissing(one_line(f"{path}: {error.strerror or error}"))
+    return InputMissing(f"{path}: {error.strerror or error}")
 
 
 def unwritable(path: str, error: OSError) -> StorageError:
     """The error for a file that could not be written."""
-    return StorageError(one_line(f"{path}: cannot be written: {error.strerror or error}"))
+    return StorageError(f"{path}: cannot be written: {error.strerror or error}")
 
 
 def say(program: str, text: object) -> None:

@@ -8,7 +8,7 @@ import os
 
 from edge import artifact, errors
 from edge.artifact import Artifact
-from edge.errors import InputMissing, ModelError, one_line
+from edge.errors import InputMissing, ModelError
 
 SHIPPED = "lenet5-relu-mnist-int8.tflite"
 RECOVERY_HINT = "python -m edge rollback or start repairs it"
@@ -74,10 +74,10 @@ def read_current(store: str) -> list[tuple[str, str, str]]:
     except PermissionError as error:
         raise errors.missing(path, error) from None  # the file may be intact
     except OSError as error:
-        raise ModelError(f"{one_line(path)}: {error.strerror or error}; {RECOVERY_HINT}") from None
+        raise ModelError(f"{path}: {error.strerror or error}; {RECOVERY_HINT}") from None
     rows = [_row(line) for line in content.splitlines()]
     if not rows or not rows[0]:
-        raise ModelError(f"{one_line(path)}: names no model (begins {content[:16]!r}); {RECOVERY_HINT}")
+        raise ModelError(f"{path}: names no model (begins {content[:16]!r}); {RECOVERY_HINT}")
     return [row for row in rows if row]
 
 

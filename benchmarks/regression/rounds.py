@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from benchmarks.regression.sides import Side
 from benchmarks.worker_process import WorkerProcess
 from edge.bench import process
-from edge.errors import ToolchainError, one_line
+from edge.errors import ToolchainError
 
 SLICES = 20  # a round
 SLICE_NS = 4e6
@@ -79,7 +79,7 @@ def _starting(command: list[str]) -> Callable[[], float]:
         try:
             return 1e6 * process.measure(command)[0]
         except RuntimeError as error:  # its exit code was not 0
-            raise ToolchainError(one_line(str(error))) from None
+            raise ToolchainError(str(error)) from None
 
     return start
 

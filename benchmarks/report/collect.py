@@ -12,7 +12,7 @@ from benchmarks.report.row import Accuracy, LostThumbnail, Operation, ReportRow,
 from edge import artifact, engines, predictor
 from edge.artifact import Artifact
 from edge.bench.percentiles import LatencySummary
-from edge.errors import EngineMissing, InputMissing, ModelError, ToolchainError, one_line
+from edge.errors import EngineMissing, InputMissing, ModelError, ToolchainError
 from edge.locate import shipped_model
 from edge.predictor import Predictor
 
@@ -30,7 +30,7 @@ def files(named: Iterable[str]) -> list[Path]:
         elif path.exists():
             paths.append(path)
         else:
-            raise InputMissing(one_line(f"{path}: no such model or folder of models"))
+            raise InputMissing(f"{path}: no such model or folder of models")
     return list(dict.fromkeys(paths))
 
 
@@ -138,7 +138,7 @@ def _run_bench(argv: list[str]) -> dict:
     done = subprocess.run(argv, capture_output=True, text=True)
     if done.returncode not in (0, 1) or not done.stdout.startswith("{"):
         last_line = (done.stderr.strip().splitlines() or ["no message"])[-1]
-        raise ToolchainError(f"python -m edge bench ended with {done.returncode}: {one_line(last_line)}")
+        raise ToolchainError(f"python -m edge bench ended with {done.returncode}: {last_line}")
     return json.loads(done.stdout)
 
 

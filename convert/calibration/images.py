@@ -118,7 +118,7 @@ def _in_folder(folder: Path, contract: InputContract) -> tuple[np.ndarray, list[
         if name.lower().endswith(ENDINGS) and name[0] != "."
     )
     if not paths:
-        raise InputMissing(one_line(f"{folder}: holds no {', '.join(ENDINGS)} files"))
+        raise InputMissing(f"{folder}: holds no {', '.join(ENDINGS)} files")
     _check_size(len(paths) * contract.n_values, str(folder))
     pixels = b"".join(read_pixels(str(path), contract) for path in paths)
     images = np.frombuffer(pixels, np.uint8).reshape(-1, contract.height, contract.width, contract.channels)
@@ -129,21 +129,21 @@ def _array(path: Path) -> np.ndarray:
     """The array in a .npy file. It is mapped first, so a header that promises more than the file holds allocates nothing."""
     try:
         if path.exists() and not path.is_file():
-            raise InputError(one_line(f"{path}: a pipe, socket or device; name a folder of pictures or a .npy file"))
+            raise InputError(f"{path}: a pipe, socket or device; name a folder of pictures or a .npy file")
         _check_size(path.stat().st_size, str(path))
         with path.open("rb") as file:
             head = file.read(len(_NPY))
         if head != _NPY:
             wanted = "name a folder of pictures, or one array saved with np.save"
-            raise InputError(one_line(f"{path}: not a .npy file (begins {head!r}); {wanted}"))
+            raise InputError(f"{path}: not a .npy file (begins {head!r}); {wanted}")
         return np.array(np.load(path, mmap_mode="r", allow_pickle=False))
     except OSError as error:
         raise missing(str(path), error) from None
     except (EOFError, OverflowError, SyntaxError, TypeError, ValueError) as error:
-        raise InputError(one_line(f"{path}: damaged, or not plain numbers ({error}); save it again with np.save")) from None
+        raise InputError(f"{path}: damaged, or not plain numbers ({error}); save it again with np.save") from None
 
 
 def _check_size(n_bytes: int, source: str) -> None:
     if n_bytes > MAX_MIB << 20:
         size = f"{n_bytes >> 20} MiB of pixels; at most {MAX_MIB} are read"
-        raise InputError(one_line(f"{source}: {size}: name fewer images ({N_IMAGES} are usual)"))
+        raise InputError(f"{source}: {size}: name fewer images ({N_IMAGES} are usual)")

@@ -95,7 +95,7 @@ def load(path: Path, pictures: Path, *, contract_file: Path | None = None, seed:
     dataset = folder.load(pictures, contract, seed=seed)
     if len(dataset.class_names) != n_classes:
         problem = f"{pictures}: {len(dataset.class_names)} classes, and {path} tells {n_classes} apart"
-        raise InputError(one_line(f"{problem}; wanted a sub-folder for each"))
+        raise InputError(f"{problem}; wanted a sub-folder for each")
     foreign = Foreign(
         network=re.sub(r"[^a-z0-9]+", "-", path.stem.lower()).strip("-")[:40].strip("-") or "model",
         class_names=dataset.class_names,
@@ -147,24 +147,24 @@ def _contract(path: Path, shape: tuple[int | None, ...], file: Path | None) -> t
     sizes = {name: declared.pop(name, size) for name, size in zip(names, shape, strict=True)}
     for (name, size), own in zip(sizes.items(), shape, strict=True):
         if size is None:
-            raise InputError(one_line(f'{path}: takes any {name}; say which in a contract: {{"{name}": 32}}, with --contract'))
+            raise InputError(f'{path}: takes any {name}; say which in a contract: {{"{name}": 32}}, with --contract')
         if not isinstance(size, int) or isinstance(size, bool) or own not in (None, size):
-            raise InputError(one_line(f"{file}: {name} {size!r}, and {path} takes {own or 'a whole number'}"))
+            raise InputError(f"{file}: {name} {size!r}, and {path} takes {own or 'a whole number'}")
     if not (min(sizes["height"], sizes["width"]) >= SIDES[0] and max(sizes["height"], sizes["width"]) <= SIDES[1]):
         raise ModelError(f"{path}: takes {sizes['height']}x{sizes['width']}; wanted sides from {SIDES[0]} to {SIDES[1]} pixels")
     scale, offset = (declared.pop(name, usual) for name, usual in (("scale", 1.0), ("offset", 0.0)))
     for name, value in (("scale", scale), ("offset", offset)):
         number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
         if not number or (name == "scale" and not value > 0):
-            raise InputError(one_line(f"{file}: {name} {value!r}; wanted a number, such as 0.00392156862745098 for 1/255"))
+            raise InputError(f"{file}: {name} {value!r}; wanted a number, such as 0.00392156862745098 for 1/255")
     fit, polarity = declared.pop("fit", "resize"), declared.pop("polarity", "any")
     if declared:
         known = "height, width, channels, fit, polarity, scale, offset"
-        raise InputError(one_line(f"{file}: unknown key {min(declared)!r}; known are {known}"))
+        raise InputError(f"{file}: unknown key {min(declared)!r}; known are {known}")
     try:
         return InputContract(**sizes, fit=fit, polarity=polarity), float(scale), float(offset)
     except ValueError as error:
-        raise InputError(one_line(f"{file or path}: {error}")) from None
+        raise InputError(f"{file or path}: {error}") from None
 
 
 def _declared(file: Path) -> dict[str, Any]:
@@ -174,9 +174,9 @@ def _declared(file: Path) -> dict[str, Any]:
     except OSError as error:
         raise missing(str(file), error) from None
     except (ValueError, RecursionError) as error:
-        raise InputError(one_line(f"{file}: not JSON ({error}); {_WANTED}")) from None
+        raise InputError(f"{file}: not JSON ({error}); {_WANTED}") from None
     if not isinstance(declared, dict):
-        raise InputError(one_line(f"{file}: no JSON object; {_WANTED}"))
+        raise InputError(f"{file}: no JSON object; {_WANTED}")
     return declared
 
 
@@ -223,7 +223,7 @@ def _check_sense(path: Path, foreign: Foreign, contract_file: Path | None) -> No
     if 100 * tango_interval(worse, better, len(tried))[0] > MIN_GAIN_POINTS:
         scale, offset = SCALINGS[words]
         setting = f"{contract_file or 'contract.json, named with --contract'}: {json.dumps({'scale': scale, 'offset': offset})}"
-        raise InputError(one_line(f"{measured}, and {others[words].mean():.0%} with {words}; say so in {setting}"))
+        raise InputError(f"{measured}, and {others[words].mean():.0%} with {words}; say so in {setting}")
     if right.mean() < 1.5 / len(foreign.class_names):
         note(one_line(f"{measured}, about what guessing does"))
 
@@ -239,9 +239,7 @@ def _check_order(measured: str, names: tuple[str, ...], logits: np.ndarray, labe
         theirs = [names[order.index(answer)] for answer in range(len(names))]
         wanted = ", ".join(f"{n:02}-{name}" for n, name in enumerate(theirs))
         better = f"{reordered:.0%} were the classes in the order {', '.join(theirs)}"
-        raise InputError(
-            one_line(f"{measured}, and {better}; rename the sub-folders so that they sort in that order: {wanted}")
-        )
+        raise InputError(f"{measured}, and {better}; rename the sub-folders so that they sort in that order: {wanted}")
 
 
 def _order(logits: np.ndarray, labels: np.ndarray) -> list[int]:

@@ -19,7 +19,7 @@ import keras
 import numpy as np
 
 from convert.sources.keras_allowlist import ConfigCheck
-from edge.errors import InputMissing, ModelError, missing, one_line
+from edge.errors import InputMissing, ModelError, missing
 from edge.silence import silence_native_output
 
 # Members of the archive, and how many bytes of each are read at most; a small image classifier's weights are 1 to 50 MB.
@@ -47,7 +47,7 @@ def read(path: Path) -> KerasFile:
         refused = ["it is nested too deeply"]
     if refused:
         more = f"; and {len(refused) - 4} more" if len(refused) > 4 else ""
-        raise ModelError(one_line(f"{path}: cannot be converted: {'; '.join(refused[:4])}{more}"))
+        raise ModelError(f"{path}: cannot be converted: {'; '.join(refused[:4])}{more}")
     version = str(metadata.get("keras_version"))
     with tempfile.TemporaryDirectory() as folder:  # readable by this user alone
         ours = Path(folder, "checked.keras")
@@ -61,7 +61,7 @@ def read(path: Path) -> KerasFile:
         except MemoryError:
             raise
         except Exception as error:  # a config that does not fit together raises dozens of kinds
-            raise ModelError(one_line(f"{path}: Keras cannot rebuild it ({_brief(error)}); {HOW_TO_SAVE}")) from None
+            raise ModelError(f"{path}: Keras cannot rebuild it ({_brief(error)}); {HOW_TO_SAVE}") from None
     return KerasFile(model, version if re.fullmatch(r"[0-9a-z.+-]{1,32}", version) else "unknown")
 
 
@@ -76,33 +76,33 @@ def _members(path: Path) -> dict[str, bytes]:
     if not content.startswith(b"PK"):
         kinds = {b"\x89HDF": "an HDF5 file", b"\x80": "a pickle"}
         what = next((kind for start, kind in kinds.items() if content.startswith(start)), "no ZIP archive")
-        raise ModelError(one_line(f"{path}: {what}, not a .keras file; {HOW_TO_SAVE}"))
+        raise ModelError(f"{path}: {what}, not a .keras file; {HOW_TO_SAVE}")
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             names = [info.filename for info in archive.infolist()]
             if odd := sorted(set(names) - set(MEMBERS)):
-                raise ModelError(one_line(f"{path}: holds {odd[0][:80]!r}; wanted {', '.join(MEMBERS)} alone"))
+                raise ModelError(f"{path}: holds {odd[0][:80]!r}; wanted {', '.join(MEMBERS)} alone")
             if sorted(names) != sorted(MEMBERS):
-                raise ModelError(one_line(f"{path}: holds {', '.join(names)}; wanted {', '.join(MEMBERS)}, each once"))
+                raise ModelError(f"{path}: holds {', '.join(names)}; wanted {', '.join(MEMBERS)}, each once")
             return {name: _bounded(path, archive, name) for name in names}
     except ModelError:
         raise
     except Exception as error:  # zipfile raises a dozen kinds on damage, zlib.error and NotImplementedError among them
-        raise ModelError(one_line(f"{path}: a damaged .keras file ({error}); copy the file again")) from None
+        raise ModelError(f"{path}: a damaged .keras file ({error}); copy the file again") from None
 
 
 def _content(path: Path) -> bytes:
     if path.is_dir() or path.suffix.lower() in _OTHERS:
-        raise ModelError(one_line(f"{path}: only a .keras file can be checked before it is loaded; {HOW_TO_SAVE}"))
+        raise ModelError(f"{path}: only a .keras file can be checked before it is loaded; {HOW_TO_SAVE}")
     if not path.is_file():  # reading a pipe would block
-        raise InputMissing(one_line(f"{path}: no such file; name a .keras file"))
+        raise InputMissing(f"{path}: no such file; name a .keras file")
     try:
         with open(path, "rb") as file:
             content = file.read(MAX_BYTES + 1)
     except OSError as error:
         raise missing(str(path), error) from None
     if len(content) > MAX_BYTES:
-        raise ModelError(one_line(f"{path}: more than {MAX_BYTES >> 20} MiB; small image classifiers are converted"))
+        raise ModelError(f"{path}: more than {MAX_BYTES >> 20} MiB; small image classifiers are converted")
     return content
 
 
@@ -110,7 +110,7 @@ def _bounded(path: Path, archive: zipfile.ZipFile, name: str) -> bytes:
     with archive.open(name) as member:
         content = member.read(MEMBERS[name] + 1)  # the size in the archive's directory may be false
     if len(content) > MEMBERS[name]:
-        raise ModelError(one_line(f"{path}: {name} unpacks to more than {MEMBERS[name]:,} bytes; no small classifier's does"))
+        raise ModelError(f"{path}: {name} unpacks to more than {MEMBERS[name]:,} bytes; no small classifier's does")
     return content
 
 
@@ -121,7 +121,7 @@ def _json(path: Path, members: dict[str, bytes], name: str) -> dict[str, Any]:
             raise ValueError(f"a {type(value).__name__}")
         return value
     except (ValueError, RecursionError) as error:
-        raise ModelError(one_line(f"{path}: {name} cannot be read ({str(error)[:80]}); {HOW_TO_SAVE}")) from None
+        raise ModelError(f"{path}: {name} cannot be read ({str(error)[:80]}); {HOW_TO_SAVE}") from None
 
 
 def _copied(path: Path, weights: bytes) -> bytes:
@@ -133,7 +133,7 @@ def _copied(path: Path, weights: bytes) -> bytes:
     except MemoryError:
         raise
     except Exception as error:  # h5py raises OSError, RuntimeError, KeyError, ValueError and more on damage
-        raise ModelError(one_line(f"{path}: model.weights.h5 is refused ({_brief(error)}); {HOW_TO_SAVE}")) from None
+        raise ModelError(f"{path}: model.weights.h5 is refused ({_brief(error)}); {HOW_TO_SAVE}") from None
     return fresh.getvalue()
 
 

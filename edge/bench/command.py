@@ -77,7 +77,7 @@ def cadence_ns(text: str) -> int:
     """`100ms`, `0.5s` or `250us` in ns; 0 for an empty text. Raises UsageError for anything else."""
     match = re.fullmatch(r"(\d{1,6}(?:\.\d{1,6})?)(us|ms|s)", text)
     if text and (not match or not float(match[1])):
-        raise errors.UsageError(f"--every {errors.one_line(text)}: wanted a time such as 250us, 100ms or 0.5s")
+        raise errors.UsageError(f"--every {text}: wanted a time such as 250us, 100ms or 0.5s")
     return round(float(match[1]) * UNITS_NS[match[2]]) if match else 0
 
 

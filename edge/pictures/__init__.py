@@ -9,7 +9,7 @@ import os
 import stat
 
 from edge.contract import InputContract, is_light_on_dark
-from edge.errors import InputError, InputMissing, StorageError, missing, one_line
+from edge.errors import InputError, InputMissing, StorageError, missing
 from edge.pictures.png import read_plain_png
 
 ENDINGS = (".png", ".jpg", ".jpeg", ".bmp")  # of the picture files in a folder, in lower case
@@ -32,7 +32,7 @@ def read_pixels(path: str, contract: InputContract) -> bytes:
             pixels = decode.fit(image, contract)
         return pixels
     except InputError as error:
-        raise InputError(one_line(f"{path}: {error}")) from None
+        raise InputError(f"{path}: {error}") from None
 
 
 def _unchanged(content: bytes, contract: InputContract) -> bytes | None:
@@ -50,11 +50,11 @@ def _read(path: str) -> bytes:
         # Non-blocking, because a named pipe would wait for its other end; it is refused below.
         file = open(path, "rb", opener=lambda name, flags: os.open(name, flags | getattr(os, "O_NONBLOCK", 0)))  # noqa: SIM115 (closed below)
     except IsADirectoryError:
-        raise InputMissing(one_line(f"{path}: is a directory; name the pictures in it")) from None
+        raise InputMissing(f"{path}: is a directory; name the pictures in it") from None
     except OSError as error:
         raise missing(path, error) from None
     except ValueError:  # a NUL in the name
-        raise InputMissing(one_line(f"{path}: no file can have this name")) from None
+        raise InputMissing(f"{path}: no file can have this name") from None
     with file:
         status = os.fstat(file.fileno())
         if not stat.S_ISREG(status.st_mode):
@@ -65,7 +65,7 @@ def _read(path: str) -> bytes:
             # One read: joining two would take twice the memory. If the file grows meanwhile, its end is missing.
             content = file.read(status.st_size)
         except OSError as error:
-            raise StorageError(one_line(f"{path}: {error.strerror or error}")) from None
+            raise StorageError(f"{path}: {error.strerror or error}") from None
     if not content:
         raise InputError("an empty file; copy or export the picture again")
     if not content.startswith((b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"BM")):

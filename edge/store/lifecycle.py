@@ -58,7 +58,7 @@ def rollback(*, store: str) -> str:
     ModelError if no model before is good; nothing has changed then.
     """
     if not _has_current(store):
-        raise Refused(f"nothing to go back to: nothing is installed in {one_line(store)}")
+        raise Refused(f"nothing to go back to: nothing is installed in {store}")
     with models.locked(store):
         failing = None
         with contextlib.suppress(ModelError):  # `current` is damaged
@@ -152,7 +152,7 @@ def _current(store: str) -> Entry:
     """The current model. Raises ModelError if `current` is damaged, InputMissing if it may not be read."""
     named = models.history(store)
     if not named:
-        raise ModelError(f"{one_line(locate.current_file(store))}: names no model; {locate.RECOVERY_HINT}")
+        raise ModelError(f"{locate.current_file(store)}: names no model; {locate.RECOVERY_HINT}")
     return named[0]
 
 

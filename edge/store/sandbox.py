@@ -44,7 +44,7 @@ def run_in_child(model: Artifact) -> str:
         raise ModelError(f"{model.path}: crashed when tried: {signal.strsignal(-done.returncode)}")
     reason = child.last_line(done, default=f"exit code {done.returncode}")
     if not reason.startswith("edge: ") or done.returncode not in _VERDICTS:  # Python itself did not start, say
-        raise errors.StorageError(errors.one_line(f"{model.path}: cannot be tried: {reason}"))
+        raise errors.StorageError(f"{model.path}: cannot be tried: {reason}")
     raise _VERDICTS[done.returncode](reason.removeprefix("edge: "))
 
 
@@ -59,9 +59,9 @@ def main() -> int:
     except MemoryError:
         raise errors.OutOfMemory(f"{model.path}: out of memory when tried") from None
     except OSError as error:
-        raise errors.StorageError(errors.one_line(f"{model.path}: cannot be tried: {error}")) from None
+        raise errors.StorageError(f"{model.path}: cannot be tried: {error}") from None
     except Exception as error:  # these bytes caused it, whatever it is
-        raise ModelError(errors.one_line(f"{model.path}: fails when tried: {type(error).__name__}: {error}")) from None
+        raise ModelError(f"{model.path}: fails when tried: {type(error).__name__}: {error}") from None
     return 0
 
 

@@ -29,13 +29,13 @@ def verify(path: str, data: bytes, *, key: str) -> None:
     except OSError as error:
         raise errors.missing(key, error) from None
     except Exception as error:  # the library's own errors have no base class; an RSA key is an AttributeError
-        raise InputError(one_line(f"{key}: not an elliptic-curve public key in PEM ({_reason(error)})")) from None
+        raise InputError(f"{key}: not an elliptic-curve public key in PEM ({_reason(error)})") from None
     try:
         if not os.path.isfile(beside):
             os.stat(beside)
-            raise InputMissing(f"{one_line(beside)}: not a file")
+            raise InputMissing(f"{beside}: not a file")
     except OSError:
-        raise ModelError(f"{shown}: not signed: there is no {one_line(os.path.basename(beside))} beside it") from None
+        raise ModelError(f"{shown}: not signed: there is no {os.path.basename(beside)} beside it") from None
     try:
         # The library hashes a file: it gets a copy of `data`, because the original could change between two readings.
         with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(None):
@@ -44,9 +44,9 @@ def verify(path: str, data: bytes, *, key: str) -> None:
                 file.write(data)
             verifier.verify(copy, beside)
     except OSError as error:
-        raise StorageError(one_line(f"{path}: its signature cannot be checked: {error}")) from None
+        raise StorageError(f"{path}: its signature cannot be checked: {error}") from None
     except Exception as error:
-        raise ModelError(one_line(f"{path}: its signature does not verify with {key} ({_reason(error)})")) from None
+        raise ModelError(f"{path}: its signature does not verify with {key} ({_reason(error)})") from None
 
 
 def _reason(error: Exception) -> str:

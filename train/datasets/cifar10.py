@@ -16,7 +16,7 @@ from typing import BinaryIO
 import numpy as np
 
 from edge.contract import CIFAR
-from edge.errors import InputError, InputMissing, missing, note, one_line
+from edge.errors import InputError, InputMissing, missing, note
 from train.datasets import published
 from train.datasets.dataset import Dataset, Split
 from train.datasets.pickled import parse_batch
@@ -152,7 +152,7 @@ def _packed(file: BinaryIO, archive: Path, batch_format: BatchFormat) -> Iterato
             while unzipped.read(1 << 20):  # to the end: gzip's checksum is there
                 pass
     except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
-        raise InputError(one_line(f"{archive}: damaged .tar.gz file ({error}); copy the file again")) from None
+        raise InputError(f"{archive}: damaged .tar.gz file ({error}); copy the file again") from None
     for name in wanted:
         if name not in records:
             raise InputError(f"{archive}: holds no {name}; wanted all six batches of CIFAR-10: copy the file again")

@@ -96,7 +96,7 @@ def _parts(folder: Path) -> list[Path]:
         _check_no_half(folder, names)
         return [folder]
     if len(held_out) > 1:
-        raise InputError(one_line(f"{folder}: {' and '.join(held_out)} beside train and test; wanted one of them at most"))
+        raise InputError(f"{folder}: {' and '.join(held_out)} beside train and test; wanted one of them at most")
     return [folder / name for name in ("train", "test", *held_out)]
 
 
@@ -109,7 +109,7 @@ def _check_no_half(folder: Path, names: list[str]) -> None:
         lacks = "train" if "test" in parts else "test"
         spare = f"rename {names[1]} to test, or " if len(names) > 1 and lacks == "test" else ""
         present = f"{' and '.join(names)} but no {lacks}"
-        raise InputError(one_line(f"{folder}: {present}: {spare}put the classes directly in the folder"))
+        raise InputError(f"{folder}: {present}: {spare}put the classes directly in the folder")
 
 
 def _class_names(part: Path, *others: Path) -> tuple[str, ...]:
@@ -117,19 +117,15 @@ def _class_names(part: Path, *others: Path) -> tuple[str, ...]:
     names = tuple(path.name for path in subfolders)
     loose = [path for path in _entries(part) if not path.is_dir()]
     if loose and names:
-        raise InputError(
-            one_line(f"{loose[0]}: outside the sub-folders; wanted one sub-folder per class, and nothing beside them")
-        )
+        raise InputError(f"{loose[0]}: outside the sub-folders; wanted one sub-folder per class, and nothing beside them")
     if not CLASSES[0] <= len(names) <= CLASSES[1]:
-        raise InputError(
-            one_line(f"{part}: {len(names)} sub-folders; wanted one per class, {CLASSES[0]} to {CLASSES[1]} classes")
-        )
+        raise InputError(f"{part}: {len(names)} sub-folders; wanted one per class, {CLASSES[0]} to {CLASSES[1]} classes")
     if odd := [name for name in names if name != one_line(name) or not name.strip()]:
-        raise InputError(one_line(f"{part}: {odd[0]!r} cannot be a label; rename that sub-folder"))
+        raise InputError(f"{part}: {odd[0]!r} cannot be a label; rename that sub-folder")
     for other in others:
         if apart := sorted(set(names) ^ set(_class_names(other))):
             has, lacks = (part, other) if apart[0] in names else (other, part)
-            raise InputError(one_line(f"{has / apart[0]}: {lacks} has no such class; both need the same sub-folders"))
+            raise InputError(f"{has / apart[0]}: {lacks} has no such class; both need the same sub-folders")
     return names
 
 
@@ -138,7 +134,7 @@ def _entries(folder: Path) -> list[Path]:
     try:
         return sorted(path for path in folder.iterdir() if not path.name.startswith(".") and path.name not in _LITTER)
     except FileNotFoundError:
-        raise InputMissing(one_line(f"{folder}: no such folder; wanted one with a sub-folder of pictures per class")) from None
+        raise InputMissing(f"{folder}: no such folder; wanted one with a sub-folder of pictures per class") from None
     except OSError as error:
         raise missing(str(folder), error) from None
 
@@ -146,7 +142,7 @@ def _entries(folder: Path) -> list[Path]:
 def _files(folder: Path) -> Iterator[Path]:
     for path in _entries(folder):
         if path.is_dir():
-            raise InputError(one_line(f"{path}: a folder inside a class; wanted pictures there: move them up or out"))
+            raise InputError(f"{path}: a folder inside a class; wanted pictures there: move them up or out")
         yield path
 
 
@@ -171,16 +167,12 @@ def _first_of_each(folder: Path, files: list[str], images: np.ndarray, labels: n
         tested, trained = both[0] if parts[both[0][0]] == "test" else both[0][::-1]
         more = f" ({len(both):,} pictures are in both)" if len(both) > 1 else ""
         raise InputError(
-            one_line(
-                f"{folder}: {files[trained]} and {files[tested]} are the same picture{more}; "
-                "a test on training images proves nothing: remove one"
-            )
+            f"{folder}: {files[trained]} and {files[tested]} are the same picture{more}; "
+            "a test on training images proves nothing: remove one"
         )
     for index, other in enumerate(others):
         if labels[other] != labels[index]:
-            raise InputError(
-                one_line(f"{folder}: {files[other]} and {files[index]} are the same picture in two classes: remove one")
-            )
+            raise InputError(f"{folder}: {files[other]} and {files[index]} are the same picture in two classes: remove one")
     usable = np.array(list(first.values()), np.int64)
     if len(usable) < len(images):
         left = Counter(parts[i] for i in usable)
@@ -211,8 +203,6 @@ def _check_enough(folder: Path, names: tuple[str, ...], train: np.ndarray, test:
         n_train, n_test = int((train == label).sum()), int((test == label).sum())
         if n_train < MIN_TO_TRAIN or n_test < MIN_TO_TEST:
             raise InputError(
-                one_line(
-                    f"{folder}: class {name!r} has {n_train} pictures to train and {n_test} to test; wanted at least "
-                    f"{MIN_TO_TRAIN} and {MIN_TO_TEST}: add pictures"
-                )
+                f"{folder}: class {name!r} has {n_train} pictures to train and {n_test} to test; wanted at least "
+                f"{MIN_TO_TRAIN} and {MIN_TO_TEST}: add pictures"
             )
