@@ -41,10 +41,7 @@ def prepare(
 
 
 def convert_and_judge(trial: Trial, converter: Converter, plan: Plan, *, repaired: bool = False) -> ConversionResult:
-    """The candidate that `converter` makes of `plan`, judged on the whole test split through the device's predictor.
-
-    A `repaired` one is not converted again with the second calibration set: that would undo the repair.
-    """
+    """The candidate of `plan`, judged on the test split; other calibration images are tried unless it is `repaired`."""
     name = f"{trial.network.name}-{plan.precision}"
     print(f"{name}.{converter.kind}: {len(trial.dataset.test):,} images to compare", file=sys.stderr)
     try:

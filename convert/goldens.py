@@ -10,10 +10,7 @@ from train.datasets import Dataset
 
 
 def golden_images(dataset: Dataset, folder: Path | None) -> list[bytes]:
-    """Pixels, uint8 [H, W, C] as bytes: of each picture in `folder`, else the first test image of each class.
-
-    Files whose name begins with a dot are left out, as desktops put them there. Raises InputMissing if none remain.
-    """
+    """Pixels, uint8 [H, W, C]: of each picture in `folder` (InputMissing without any), else a test image of each class."""
     if folder is None:
         _, first = np.unique(dataset.test.labels, return_index=True)
         return [dataset.test.images[index].tobytes() for index in first]

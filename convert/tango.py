@@ -11,10 +11,7 @@ Z_95 = 1.959963984540054  # two-sided 95 %: 2.5 % in each tail
 
 
 def tango_interval(lost: float, gained: float, n: int, *, z: float = Z_95) -> tuple[float, float]:
-    """The interval of (lost - gained) / n, as fractions from -1 to 1, for discordant counts of `n` pairs.
-
-    Raises ValueError where the counts do not fit into n.
-    """
+    """The interval of (lost - gained) / n, as fractions; ValueError where the counts do not fit into `n` pairs."""
     if n < 1 or min(lost, gained) < 0 or lost + gained > n:
         raise ValueError(f"{lost} lost and {gained} gained of {n}")
     observed = (lost - gained) / n

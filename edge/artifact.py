@@ -116,10 +116,7 @@ def seal(
     model: bytes, contract: ModelContract, *, labels: tuple[str, ...], goldens: list[tuple[bytes, bytes]],
     manifest: dict[str, object], report: str,
 ) -> bytes:  # fmt: skip
-    """The bytes of an artifact with `model` (as `embed_magic` returned it). Equal arguments give equal bytes.
-
-    `goldens` are images and raw outputs as in `Artifact.goldens`. Raises ValueError for labels that no line can hold.
-    """
+    """The bytes of an artifact with `model`, as `embed_magic` returned it; ValueError for labels that no line can hold."""
     import io
     import json
     import zipfile

@@ -121,10 +121,7 @@ def note(text: str, *, end: str = "\n") -> None:
 
 
 def run(main: "Callable[[], int | None]", program: str) -> int:
-    """Call `main()`; what it raises becomes one line on stderr and the documented exit code.
-
-    Answers printed before a failure are flushed. A defect of ours keeps its traceback and ends with 70.
-    """
+    """Call `main()`: its failures become one line and their exit code, a defect keeps its traceback and ends with 70."""
     return _flushed(_called(main, program), program)
 
 

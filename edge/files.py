@@ -9,10 +9,7 @@ _PARTIAL = ".partial"
 
 
 def write_atomic(path: str, data: bytes) -> None:
-    """Write `data` to `path`, making its folder if needed; a crash leaves the old file or the new one, never half.
-
-    Raises StorageError with the path and the system's reason; the partial file is then removed.
-    """
+    """Write `data` to `path` and its folder: a crash leaves the old file or the new one. Raises StorageError with the path."""
     folder, name = os.path.split(os.path.abspath(path))
     partial = os.path.join(folder, f".{name}.{os.getpid()}{_PARTIAL}")
     try:
@@ -40,11 +37,7 @@ def sync_folder(folder: str) -> None:
 
 
 def clear_partials(folder: str) -> None:
-    """Remove the partial files that killed processes left in `folder`; those of living processes stay.
-
-    Call it before this process writes there: a file with its process id is then an earlier process's. What cannot be
-    listed or removed stays.
-    """
+    """Remove what killed processes left half written in `folder`; call it before this process itself writes there."""
     try:
         names = os.listdir(folder)
     except OSError:

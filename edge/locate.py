@@ -18,11 +18,7 @@ _CURRENT_BYTES = 4096  # three lines of at most 191 bytes; a damaged file may be
 
 
 def load_model(named: str | None, *, allow_unverified: bool = False) -> tuple[Artifact, bool]:
-    """The model that answers, and whether its structure was verified before: at its installation, or before its release.
-
-    `named` is the --model of the command line; $EDGEPROOF_MODEL stands in for it. Raises what `artifact.read` and
-    `read_installed` raise.
-    """
+    """The model that answers (`named`, else $EDGEPROOF_MODEL, else installed); whether its structure was verified before."""
     if path := named or os.environ.get("EDGEPROOF_MODEL"):
         return artifact.read(path, allow_unverified=allow_unverified), False
     installed = read_current(store := store_folder())

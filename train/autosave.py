@@ -67,10 +67,7 @@ class Autosave(keras.callbacks.Callback):
 
     @contextmanager
     def handle_interrupts(self) -> Iterator[None]:
-        """Meanwhile Ctrl-C takes effect after the step and a save; a second Ctrl-C at once.
-
-        A worker leaves the first one to the coordinator: a terminal sends it to both.
-        """
+        """Meanwhile Ctrl-C takes effect after a save, at once if repeated; a worker leaves the first to the coordinator."""
         if threading.current_thread() is not threading.main_thread():  # Python handles signals only there
             yield
             return

@@ -68,10 +68,7 @@ def _permutation(seed: int, epoch: int, n: int) -> np.ndarray:
 
 
 def augment(images: np.ndarray, recipe: Recipe, rng: np.random.Generator) -> np.ndarray:
-    """`images` (uint8 [B, H, W, C]) augmented by `recipe`: float32, same shape.
-
-    Values stay within 0 to 255, except after brightness and contrast, which the documents do not clip.
-    """
+    """`images` (uint8 [B, H, W, C]) augmented by `recipe`: float32, within 0 to 255 but for brightness and contrast."""
     if recipe.turn or recipe.stretch:
         images = _warped(images, recipe, rng)
     elif recipe.shift:

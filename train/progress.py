@@ -119,10 +119,7 @@ def as_csv(rows: list[HistoryRow]) -> bytes:
 
 
 def as_events(rows: list[HistoryRow], *, started: float) -> bytes:
-    """TensorBoard scalars of `rows` as an event file; `started` is when training began, in seconds since 1970.
-
-    RecordWriter, as TensorBoard's EventFileWriter would import TensorFlow, which takes seconds on another backend.
-    """
+    """`rows` as a TensorBoard event file; `started` is in seconds since 1970. EventFileWriter would import TensorFlow."""
     file = io.BytesIO()
     writer = RecordWriter(file)
     writer.write(Event(wall_time=started, file_version="brain.Event:2").SerializeToString())

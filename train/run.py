@@ -173,10 +173,7 @@ def sentence(figures: dict[str, Any]) -> str:
 
 @contextmanager
 def _locked(out: Path) -> Iterator[None]:
-    """Creates the run folder, removes partial files that a kill left, and locks it against a second training.
-
-    Raises StorageError now, not after the training, if files cannot be written; UsageError if another process trains there.
-    """
+    """Creates and locks the run folder. Raises StorageError if it is not writable, UsageError if another process uses it."""
     probe = out / ".probe"
     write_atomic(str(probe), b"")
     probe.unlink(missing_ok=True)

@@ -30,10 +30,9 @@ def check(
     source: str = "calibration",
     names: Sequence[str] = (),
 ) -> None:
-    """Raise an InputError that begins with `source` if `images` would set wrong ranges or are among those that judge.
+    """Raise InputError, beginning with `source`, if `images` would set wrong ranges or are among those that judge.
 
-    `training` is what the network was trained on; `apart_from` are the splits that judge it. `names` has a name for each
-    image; without it messages give the index.
+    `apart_from` are the splits that judge the network; messages name images by `names`, else by index.
     """
     check_scale(images, source)
     _check_shape(images, contract, source)

@@ -59,10 +59,7 @@ def draw_calibration_set(
 
 
 def second_set(training: Split, first: CalibrationSet, *, apart_from: Iterable[Split] = ()) -> CalibrationSet | None:
-    """As many other training images as `first` holds, but at most half of those left: the rest validates.
-
-    None where that is fewer than 100. It measures how much depends on the choice of calibration images.
-    """
+    """At most as many other training images as `first` holds, and half of those left; None where that is fewer than 100."""
     used = contents(apart_from) | set(map(content, first.images))
     n = len(_draw(training, n=2 * len(first.images), seed=first.seed, but_not=used).indices) // 2
     return _draw(training, n=n, seed=first.seed, but_not=used) if n >= MIN_IMAGES else None

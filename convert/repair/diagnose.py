@@ -26,10 +26,7 @@ _PER_IMAGE = 499  # values sampled of each image for percentiles; a prime, so th
 
 
 def diagnose(trial: Trial, converter: Converter, plan: Plan) -> tuple[Finding, ...]:
-    """What each layer costs under `plan`, worst first; () where nothing is quantized or too few images validate.
-
-    A few seconds: two conversions a layer, N_IMAGES predictions each.
-    """
+    """What each layer costs under `plan`, worst first; () where nothing is quantized or too few images validate."""
     if not trial.can_explain or plan.precision not in QUANTIZED:
         return ()
     model = trial.network.build()

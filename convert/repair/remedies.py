@@ -38,10 +38,7 @@ class Reweighted:
 
 
 def equalize(network: Network) -> Reweighted | None:
-    """Cross-layer equalization (4.1): scale each channel between two layers so that its weights have equal peaks in both.
-
-    The first layer divides by the scale, the second multiplies by it. None where no two layers allow that.
-    """
+    """Cross-layer equalization (4.1): each channel between two layers gets equal peaks in both; None without such layers."""
     model = network.build()
     pairs = list(_pairs(model))
     for _ in range(_SWEEPS if pairs else 0):

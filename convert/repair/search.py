@@ -52,10 +52,7 @@ def repairable(trial: Trial, result: ConversionResult) -> bool:
 
 
 def repair(trial: Trial, converter: Converter, plan: Plan, *, verification: Verification) -> Repair:
-    """The first remedies that are enough, or the best found with `passed` False. Seconds to minutes.
-
-    `verification` is that of the failed candidate of `plan`.
-    """
+    """The first remedies that are enough for the failed candidate of `plan`, or the best found with `passed` False."""
     return _Search(trial, converter, plan, verification).run()
 
 

@@ -74,10 +74,7 @@ class Foreign:
         }
 
     def build(self, *, batch_size: int | None = None) -> keras.Model:
-        """A copy of the network: float32 [N, H, W, C] pixels 0 to 255 → float32 [N, K] logits.
-
-        Every layer is at the top level; layers for training alone and the softmax are left out.
-        """
+        """A flat copy without training-only layers and softmax: float32 [N, H, W, C] pixels → float32 [N, K] logits."""
         return flatten(self.loaded, self.contract, self.scale, self.offset, batch_size=batch_size)
 
 

@@ -6,10 +6,7 @@ from importlib import metadata
 
 
 def installed_bytes(package: str = "edgeproof") -> dict[str, int] | None:
-    """Bytes of `package` and of every installed package it needs, by name; None if it is not installed.
-
-    Packages that only an extra needs are left out.
-    """
+    """Bytes of `package` and of each installed package it needs, extras left out, by name; None if it is not installed."""
     sizes: dict[str, int] = {}
     waiting = [package]
     while waiting:

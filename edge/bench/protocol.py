@@ -108,10 +108,7 @@ class LatencyReport:
 def measure(
     pipelines: Sequence[TimedPipeline], plan: TimingPlan, machine: Machine, tell: Callable[[str], None] = lambda line: None
 ) -> LatencyReport:
-    """Warm up every pipeline, measure the windows of all in turn, and judge them. Raises Refusal.
-
-    `tell` gets a line for each window that is measured again.
-    """
+    """Measure the windows of all pipelines in turn and judge them; `tell` hears of each repetition. Raises Refusal."""
     if plan.windows < MIN_WINDOWS:
         raise Refusal(
             "too few calls", f"{plan.windows} windows are too few to show a spread; at least {MIN_WINDOWS} are needed"

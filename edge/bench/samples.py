@@ -11,10 +11,7 @@ PAGE_TIMES = 10  # the side of a page as a multiple of the side of the model's i
 
 @dataclass(frozen=True)
 class Samples:
-    """The same images three times: uint8 [H, W, C] as bytes, paths of PNG files of that size, and paths of larger PNG files.
-
-    `pages` is empty for a model that takes one size only.
-    """
+    """The same images as uint8 [H, W, C], as PNG files, and as larger PNG files unless the model takes one size only."""
 
     pixels: list[bytes]
     files: list[str]

@@ -25,11 +25,7 @@ class Replay:
 
 
 def replay(predictor: Predictor) -> Replay:
-    """Run every golden of the predictor's artifact and compare the outputs with the expected ones.
-
-    Raises ModelError if the artifact has no goldens, its manifest and contract disagree, or an output has another length than
-    the contract says.
-    """
+    """Replay every golden and compare the outputs. Raises ModelError if there are none or they contradict the contract."""
     n_exact, first = 0, None
     if not (goldens := predictor.artifact.goldens()):
         raise ModelError(f"{predictor.artifact.path}: carries no goldens to test itself with")

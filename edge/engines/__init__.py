@@ -116,10 +116,7 @@ def foreign_contract(
     *, kind: str, n_bytes: int, input_shape: list[int], input_dtype: str, output_shape: list[int],
     output_dtype: str, output_scale: float, output_zero_point: int,
 ) -> ModelContract:  # fmt: skip
-    """The contract of a model that has none: pixels 0 to 255, resized to its input; classes named by number.
-
-    Raises ValueError unless the model takes one image and gives one score per class.
-    """
+    """The contract of a model that has none; ValueError unless it takes one image and gives one score per class."""
     if len(input_shape) != 4 or input_shape[0] != 1 or len(output_shape) != 2:
         raise ValueError(f"takes {input_shape} and gives {output_shape}; wanted [1, H, W, C] and [1, K]")
     _, height, width, channels = input_shape

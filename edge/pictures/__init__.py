@@ -17,10 +17,7 @@ MAX_FILE_MIB = 20  # an uncompressed picture of 4 megapixels has 16
 
 
 def read_pixels(path: str, contract: InputContract) -> bytes:
-    """The picture in the file `path` as the image that `contract` describes: uint8 [height, width, channels], as bytes.
-
-    Raises InputMissing if there is no such file or it may not be read, and InputError if it is not a picture we can read.
-    """
+    """The picture in `path` as `contract` describes: uint8 [height, width, channels]. Raises InputMissing or InputError."""
     try:
         content = _read(path)
         pixels = _unchanged(content, contract)

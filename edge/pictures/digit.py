@@ -25,10 +25,7 @@ def redraw(grey: Image.Image) -> bytes:
 
 
 def _separate_ink(grey: Image.Image) -> tuple[Image.Image, int]:
-    """The contrast of each pixel with its ground (mode L, the ground near 0), and the noise.
-
-    The noise is 0 for a drawing, whose ground is uniform, and at least 1 for a photo.
-    """
+    """The contrast of each pixel with its ground (mode L, ground near 0), and the noise: 0 for a drawing, else at least 1."""
     border = _border(grey)
     level = _median(border)
     if 2 * sum(border[max(0, level - 2) : level + 3]) >= sum(border) or max(grey.size) < SMALLEST_PHOTO:

@@ -14,11 +14,7 @@ _PROGRESSIVE = frozenset((0xC2, 0xC6, 0xCA, 0xCE))
 
 
 def decode_cost(data: bytes) -> tuple[int, int]:
-    """Bytes of coefficients that a decoder of `data` keeps, and the passes it makes over them: 0 and 1 if it decodes row by
-    row.
-
-    Raises ValueError if `data` is not a plausible photo, or if its end is missing.
-    """
+    """Bytes of coefficients that a decoder keeps, and its passes over them. Raises ValueError for no plausible photo."""
     at, n_segments, n_stray, frame, progressive = 2, 0, 0, b"", False
     while True:
         start, at = at, data.find(b"\xff", at)

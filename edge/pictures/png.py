@@ -18,10 +18,7 @@ _HARMLESS = {b"gAMA": 4, b"cHRM": 32, b"sRGB": 1, b"pHYs": 9, b"tIME": 7, b"bKGD
 
 
 def read_plain_png(data: bytes, wanted: tuple[int, int, int] | None = None) -> tuple[int, int, int, bytes] | None:
-    """Width, height, channels (1 or 3) and the pixels, row by row; None if Pillow must decide.
-
-    Also None, before anything is decompressed, if the first three differ from `wanted`.
-    """
+    """Width, height, channels (1 or 3) and the pixels; None if they are not `wanted`, or if Pillow must decide."""
     if data[:8] != _SIGNATURE or data[8:16] != b"\0\0\0\x0dIHDR":
         return None
     width, height = int.from_bytes(data[16:20], "big"), int.from_bytes(data[20:24], "big")

@@ -25,11 +25,7 @@ exit codes: 0 listed, damaged models included; 2 usage; 66 not readable; 74 the 
 
 
 def install(path: str, *, store: str, key: str | None = None) -> str:
-    """Make the model in the file `path` the current one of the folder `store`; returns one line to print.
-
-    With `key`, the file of a public key, only if the model is signed with its private half. If anything is raised, the model
-    before is still current.
-    """
+    """Make the model in `path`, signed by `key` if there is one, current; if anything is raised, the one before stays."""
     model = artifact.read(path)
     if key:
         from edge.store import signature
@@ -52,11 +48,7 @@ def install(path: str, *, store: str, key: str | None = None) -> str:
 
 
 def rollback(*, store: str) -> str:
-    """Make the model before the current one current again, once it is verified; returns one line to print.
-
-    Before the first installed model comes the one that came with edgeproof. Raises Refused if nothing is installed, and
-    ModelError if no model before is good; nothing has changed then.
-    """
+    """Make the newest good model before the current one current again. Raises Refused if none is installed, or ModelError."""
     if not _has_current(store):
         raise Refused(f"nothing to go back to: nothing is installed in {store}")
     with models.locked(store):

@@ -117,10 +117,7 @@ def put(store: str, entry: Entry, data: bytes) -> None:
 
 
 def set_current(store: str, entries: list[Entry]) -> None:
-    """Make the first of `entries` current and the others those to roll back to; with none, the shipped model answers.
-
-    Raises StorageError; the model before is then still current.
-    """
+    """Make the first of `entries` current, with none the shipped model; if it raises StorageError, the one before stays."""
     with contextlib.suppress(errors.StorageError):  # the next good start tries again
         set_failures(store, 0)
     path = locate.current_file(store)

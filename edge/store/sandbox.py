@@ -23,11 +23,7 @@ _VERDICTS: dict[int, type[errors.ToolchainError]] = {
 
 
 def run_in_child(model: Artifact) -> str:
-    """Try `model` in a child process; returns the verdict of a model that passes, in words.
-
-    Raises ModelError if it crashes, hangs, or contradicts its contract, Refused if an answer is wrong, and EngineMissing,
-    OutOfMemory or StorageError if the device is at fault.
-    """
+    """The verdict of a child process on `model`. Raises ModelError or Refused if it is at fault, else what the device lacks."""
     command = [sys.executable, "-m", "edge.store.sandbox", model.path]
     parent = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))  # where -m finds this edge
     try:

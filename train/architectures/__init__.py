@@ -27,10 +27,7 @@ class Architecture:
     options: tuple[str, ...] = ("initialization",)
 
     def build(self, recipe: Recipe = Recipe(), *, batch_size: int | None = None) -> "keras.Model":  # noqa: B008 (frozen)
-        """A new network by `recipe`: float32 [N, H, W, C] pixels 0 to 255 → float32 [N, K] logits.
-
-        Seeds Keras with the recipe's seed. Raises UsageError if the recipe sets what the network does not let it choose.
-        """
+        """A new network, seeded by `recipe`: float32 [N, H, W, C] pixels → float32 [N, K] logits. Raises as `check` does."""
         self.check(recipe)
         module, function = self.builder.split(".")
         chosen = {option: getattr(recipe, option) for option in self.options}

@@ -35,10 +35,7 @@ def variants(flags: argparse.Namespace) -> list[TrainingVariant]:
 
 
 def dead_units(model: "keras.Model", images: np.ndarray) -> dict[str, tuple[int, int]]:
-    """For each ReLU layer of `model`: the number of dead units, and of all its units.
-
-    A unit is a neuron or a kernel. A dead one is zero, a kernel at every position, for all `images` (uint8 [N, H, W, C]).
-    """
+    """By ReLU layer: how many of its units are zero, kernels at every position, for all `images` (uint8 [N, H, W, C])."""
     import keras
 
     layers = [layer for layer in model.layers if getattr(layer, "activation", None) is keras.activations.relu]

@@ -114,10 +114,7 @@ def history(path: Path) -> list[HistoryRow]:
 
 
 def margin(a: float, b: float, *, n: int) -> float:
-    """Half the width of the 95 % interval of the difference between two fractions, each of `n` images.
-
-    Wald's interval for independent samples; as both see the same images, it is too wide rather than too narrow.
-    """
+    """Half of Wald's 95 % interval of the difference of fractions of `n` images each; too wide, as they are the same images."""
     return 1.96 * math.sqrt((a * (1 - a) + b * (1 - b)) / n)
 
 

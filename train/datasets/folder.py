@@ -46,11 +46,7 @@ class FolderDataset(Dataset):
 
 
 def load(folder: str | Path, contract: InputContract, *, seed: int = 0) -> FolderDataset:
-    """The pictures in `folder`, fitted to `contract`; the classes are its sub-folders, sorted by name as Keras sorts them.
-
-    `seed` draws the order, and the split if the folder has none. Raises InputMissing, or InputError that names the file or
-    class at fault.
-    """
+    """The pictures in `folder` as `contract` takes them; `seed` draws order and split. Raises InputMissing or InputError."""
     folder = Path(folder)
     if not (min(contract.height, contract.width) >= SIDES[0] and max(contract.height, contract.width) <= SIDES[1]):
         raise InputError(f"images of {contract.height}x{contract.width}; wanted sides from {SIDES[0]} to {SIDES[1]} pixels")
@@ -155,11 +151,7 @@ def _pixels(paths: list[Path], contract: InputContract) -> np.ndarray:
 
 
 def _first_of_each(folder: Path, files: list[str], images: np.ndarray, labels: np.ndarray, *, parts: list[str]) -> np.ndarray:
-    """Indices of the images that differ from all before them, int64.
-
-    `parts` is the part of the data set that each image is in. Raises InputError if equal images are in test and in another
-    part, or in two classes.
-    """
+    """Indices of the distinct images, int64. Raises InputError if equal ones are in two classes, or in test and elsewhere."""
     first: dict[bytes, int] = {}
     others = [first.setdefault(content(image), index) for index, image in enumerate(images)]
     both = [(i, j) for i, j in enumerate(others) if (parts[i] == "test") != (parts[j] == "test")]

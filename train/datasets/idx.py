@@ -16,10 +16,7 @@ from edge.errors import InputError, missing
 
 
 def parse_idx(data: bytes, *, name: str, dimensions: int) -> np.ndarray:
-    """The array in `data`, the uncompressed bytes of the IDX file called `name`: uint8, shape as its header says.
-
-    Raises InputError if the header or the length is wrong.
-    """
+    """The array in `data`, the IDX file `name` uncompressed: uint8, shape as its header says. Raises InputError."""
     if not data:
         raise InputError(f"{name}: empty; copy the file again")
     wanted = bytes((0, 0, 8, dimensions))

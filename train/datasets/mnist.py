@@ -21,10 +21,7 @@ MIRRORS = ("https://ossci-datasets.s3.amazonaws.com/mnist/", "https://storage.go
 
 
 def load(data_dir: str | None = None) -> Dataset:
-    """MNIST: 60,000 training and 10,000 test images of 28x28x1. Raises InputMissing, InputError, or NoNetwork.
-
-    A named folder may hold other images in the same layout; the data set is then called `custom`, with a note on stderr.
-    """
+    """MNIST, or `custom` for other images in a named folder, with a note. Raises InputMissing, InputError, or NoNetwork."""
     folder = published.named_folder(data_dir, "mnist", wanted="MNIST's four IDX files")
     files = {path: uncompressed(path) for path in (_existing(folder / name) for name in FILES)} if folder else _published()
     arrays = [

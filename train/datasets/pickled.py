@@ -17,10 +17,7 @@ _NAMES = ("_reconstruct", "ndarray", "dtype")
 
 
 def parse_batch(content: bytes, *, name: str) -> tuple[np.ndarray, list[int]]:
-    """The pixels, uint8 [N, 3072], and the N labels in `content`, the bytes of the batch called `name`.
-
-    Nothing that the pickle names is called. Raises InputError if it is not such a batch.
-    """
+    """The pixels, uint8 [N, 3072], and N labels of the batch `name`; nothing in it is called. Raises InputError."""
     try:
         batch = _Unpickler(io.BytesIO(content), encoding="bytes").load()
         pixels, labels = _array(batch[b"data"]), batch[b"labels"]

@@ -13,10 +13,7 @@ from train.datasets import download
 
 
 def named_folder(data_dir: str | None, name: str, *, wanted: str) -> Path | None:
-    """The folder that `data_dir`, else EDGEPROOF_DATA, names, or its sub-folder `name`; None if neither names one.
-
-    Raises InputMissing; the message asks for a folder that holds `wanted`.
-    """
+    """The folder of data set `name` that `data_dir`, else EDGEPROOF_DATA, names; None if neither does. Raises InputMissing."""
     if not (named := data_dir or os.environ.get("EDGEPROOF_DATA")):
         return None
     if not (folder := Path(named)).is_dir():
