@@ -13,7 +13,7 @@ from benchmarks.regression import answers, compare, false_alarms, sides
 from benchmarks.regression.compare import Settings, conclude, judge_bytes, judge_time
 from benchmarks.regression.rounds import FIGURES, Round, measure
 from benchmarks.regression.sides import Side
-from conftest import ROOT, run
+from conftest import ROOT, call, run
 from edge import artifact
 from edge.artifact import Artifact
 from edge.contract import ModelContract
@@ -34,8 +34,8 @@ def made_up(ratio: float, *, noise: float = 0.002, n: int = 15) -> list[Round]:
     ]
 
 
-def verdict(ratio: float, **how: float) -> str:
-    return judge_time("pixels", made_up(ratio, **how), 0.10, alpha=ALPHA).verdict
+def judged(ratio: float, **how: float) -> compare.FigureVerdict:
+    return judge_time("pixels", made_up(ratio, **how), 0.10, alpha=ALPHA)
 
 
 @pytest.mark.parametrize(
@@ -53,14 +53,13 @@ def verdict(ratio: float, **how: float) -> str:
     ],
 )
 def test_a_time_is_judged_by_limit_and_noise(ratio, noise, wanted):
-    assert verdict(ratio, noise=noise) == wanted
+    assert judged(ratio, noise=noise).verdict == wanted
 
 
 def test_a_time_shows_both_sides_the_change_and_the_noise():
-    judged = judge_time("pixels", made_up(1.15), 0.10, alpha=ALPHA)
-    assert judged.cells[:3] == ("pixels", "20.00 µs", "23.00 µs")
-    assert judged.cells[3].startswith("+15.0 % (+14.9 % to +15.1 %)")
-    assert judged.cells[4:] == ("±0.1 %", "worse")
+    cells = judged(1.15).cells
+    assert (cells[:3], cells[4:]) == (("pixels", "20.00 µs", "23.00 µs"), ("±0.1 %", "worse"))
+    assert cells[3].startswith("+15.0 % (+14.9 % to +15.1 %)")
 
 
 @pytest.mark.parametrize(("now", "wanted"), [(100_000, "same"), (101_000, "same"), (101_001, "worse"), (49_999, "suspicious")])
@@ -90,28 +89,31 @@ def test_more_rounds_are_measured_while_a_time_is_undecided(noises, wanted, look
     assert lines[:2] == ["model in the wheel: 15 rounds", "model in the wheel: 15 more rounds"][:looks]
 
 
-def test_the_worst_figure_decides_and_is_named():
-    figures = [judge_time("pixels", made_up(1.2), 0.10, alpha=ALPHA), judge_bytes("model: bytes", 100, 100)]
-    result = conclude(figures, commit="0123456789abcdef")
-    assert result.verdict == "worse"
-    assert result.why == "Worse than 0123456789ab beyond limit and noise: pixels +20.0 % (+19.9 % to +20.1 %)."
+def of_answers(verdict: str, *cells: str) -> compare.FigureVerdict:
+    return compare.FigureVerdict(name="answers", verdict=verdict, cells=("answers", *cells, "none", verdict))
 
 
-def test_no_worse_is_said_plainly():
-    result = conclude([judge_bytes("model: bytes", 100, 100)], commit="0123456789abcdef")
-    assert (result.verdict, result.why) == ("no worse", "No worse than 0123456789ab.")
+OTHER_TASK = of_answers("not comparable", "a", "b", "another task: …")
 
 
-def test_better_beyond_belief_is_flagged():
-    result = conclude([judge_time("pixels", made_up(0.3), 0.10, alpha=ALPHA)], commit="0123456789abcdef")
-    assert result.verdict == "suspicious"
-    assert result.why.startswith("Implausibly better than 0123456789ab; check that it still measures the same: pixels −70.0 %")
-
-
-def test_a_noisy_machine_says_what_it_cannot_tell():
-    result = conclude([judge_time("pixels", made_up(1.0, noise=0.5), 0.10, alpha=ALPHA)], commit="0123456789abcdef")
-    assert result.verdict == "undecided"
-    assert result.why.startswith("No worse than 0123456789ab, as far as this machine shows; too noisy for: pixels")
+@pytest.mark.parametrize(
+    ("figures", "wanted", "why"),
+    [
+        ([judged(1.2)], "worse", "Worse than 0123456789ab beyond limit and noise: pixels +20.0 % (+19.9 % to +20.1 %)."),
+        ([], "no worse", "No worse than 0123456789ab."),
+        ([judged(1.05)], "no worse", "No worse than 0123456789ab beyond the limits; within them: pixels +5.0 %"),
+        (
+            [judged(0.3)],
+            "suspicious",
+            "Implausibly better than 0123456789ab; check that it still measures the same: pixels −7",
+        ),
+        ([judged(1.0, noise=0.5)], "undecided", "No worse than 0123456789ab, as far as this machine shows; too noisy for: pix"),
+        ([OTHER_TASK], "not comparable", "Not comparable with 0123456789ab, which has another model: answers another task: …."),
+    ],
+)
+def test_the_worst_figure_decides_and_is_named(figures, wanted, why):
+    result = conclude([*figures, judge_bytes("model: bytes", 100, 100)], commit="0123456789abcdef")
+    assert result.verdict == wanted and result.why.startswith(why)
 
 
 def model(folder: Path, *, labels: str = "0123456789", fit: str = "digit", network: str | None = "lenet5-relu") -> Artifact:
@@ -129,10 +131,7 @@ def model(folder: Path, *, labels: str = "0123456789", fit: str = "digit", netwo
     ("changed", "why"),
     [
         ({"labels": "abcdefghij"}, "another task: 10 classes from 0 to 9 there, 10 classes from a to j here"),
-        (
-            {"fit": "resize"},
-            "another task: 28x28x1 digit light-on-dark there, 28x28x1 resize light-on-dark here",
-        ),
+        ({"fit": "resize"}, "another task: 28x28x1 digit light-on-dark there, 28x28x1 resize light-on-dark here"),
         (
             {"network": "deep-mnist"},
             "another network: lenet5-relu-mnist there, deep-mnist-mnist here; name the test images' folder with --data-dir",
@@ -150,17 +149,6 @@ def test_a_test_split_judges_another_network_of_the_same_task(tmp_path):
     assert answers.not_comparable(model(tmp_path), other, judged=True) == ""
 
 
-def test_what_cannot_be_compared_is_stated_instead_of_undecided():
-    other = compare.FigureVerdict(
-        name="answers", verdict="not comparable", cells=("answers", "a", "b", "another task: …", "none", "")
-    )
-    result = conclude([judge_bytes("model: bytes", 100, 100), other], commit="0123456789abcdef")
-    assert (result.verdict, result.why) == (
-        "not comparable",
-        "Not comparable with 0123456789ab, which has another model: answers another task: ….",
-    )
-
-
 def test_answers_without_a_truth_may_not_differ():
     base = np.arange(10)
     assert answers.judge(base, base, truth=None, data="mnist").verdict == "same"
@@ -168,61 +156,41 @@ def test_answers_without_a_truth_may_not_differ():
     assert (result.verdict, result.change) == ("worse", "1 of 10 goldens differ")
 
 
-def test_answers_with_a_truth_go_through_the_gate():
-    truth = np.zeros(10_000, int)
-    base = np.where(np.arange(10_000) < 50, 1, 0)  # 99.50 %
-    three_lost = np.where(np.arange(10_000) < 53, 1, 0)
-    hundred_lost = np.where(np.arange(10_000) < 150, 1, 0)
-    result = answers.judge(base, three_lost, truth=truth, data="mnist")
-    assert (result.verdict, result.base, result.now, result.change) == (
-        "same",
-        "99.50 %",
-        "99.47 %",
-        "3 lost, 0 gained of 10,000",
-    )
-    assert answers.judge(base, hundred_lost, truth=truth, data="mnist").verdict == "worse"
-
-
 def after_losing(lost: int, n: int = 10_000) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The base's answers, those with so many of its right ones lost, and the truth."""
+    """The base's answers (of 10,000, 99.50 % right), those with so many of its right ones lost, and the truth."""
     truth = np.zeros(n, int)
     return np.where(np.arange(n) < 50, 1, truth), np.where(np.arange(n) < 50 + lost, 1, truth), truth
 
 
-def concluded(result: answers.AnswersVerdict) -> compare.RevisionComparison:
-    cells = ("answers", result.base, result.now, result.change, "none", result.verdict)
-    figure = compare.FigureVerdict(name="answers", verdict=result.verdict, cells=cells)
-    return conclude([judge_bytes("model: bytes", 100, 100), figure], commit="0123456789abcdef")
+@pytest.mark.parametrize(
+    ("lost", "wanted", "now", "concluded", "why"),
+    [
+        (3, "same", "99.47 %", "no worse", "No worse than 0123456789ab."),
+        (20, "fewer right", "99.30 %", "no worse", "No worse than 0123456789ab beyond the limits; within them: answers "),
+        (40, "not shown", "99.10 %", "not shown", "No worse than 0123456789ab, as far as the test images show: answers "),
+        (100, "worse", "98.50 %", "worse", "Worse than 0123456789ab beyond limit and noise: answers "),
+    ],
+)
+def test_answers_with_a_truth_go_through_the_gate_and_a_loss_is_not_called_noise(lost, wanted, now, concluded, why):
+    before, after, truth = after_losing(lost)
+    result = answers.judge(before, after, truth=truth, data="mnist")
+    assert (result.verdict, result.base, result.now) == (wanted, "99.50 %", now)
+    assert result.change.startswith(f"{lost} lost, 0 gained of 10,000")
+    assert result.change.endswith(": too few images to show that this is within the limit of 0.5 points") == (lost == 40)
+    figure = of_answers(result.verdict, result.base, result.now, result.change)
+    comparison = conclude([judge_bytes("model: bytes", 100, 100), figure], commit="0123456789abcdef")
+    assert (comparison.verdict, comparison.why) == (concluded, f"{why}{result.change}." if why.endswith(" ") else why)
 
 
-def test_a_loss_that_may_be_over_the_limit_is_not_called_noise():
-    base, now, truth = after_losing(40)
-    result = answers.judge(base, now, truth=truth, data="mnist")
-    shown = "40 lost, 0 gained of 10,000: too few images to show that this is within the limit of 0.5 points"
-    assert (result.verdict, result.change) == ("not shown", shown)
-    why = f"No worse than 0123456789ab, as far as the test images show: answers {shown}."
-    assert (concluded(result).verdict, concluded(result).why) == ("not shown", why)
-
-
-def test_a_loss_beyond_chance_and_within_the_limit_is_named_and_passes():
-    base, now, truth = after_losing(20)
-    result = answers.judge(base, now, truth=truth, data="mnist")
-    assert (result.verdict, result.change) == ("fewer right", "20 lost, 0 gained of 10,000")
-    why = "No worse than 0123456789ab beyond the limits; within them: answers 20 lost, 0 gained of 10,000."
-    assert (concluded(result).verdict, concluded(result).why) == ("no worse", why)
-    assert answers.judge(now, base, truth=truth, data="mnist").verdict == "better"
+def test_as_many_answers_gained_beyond_chance_are_better():
+    now, base, truth = after_losing(20)
+    assert answers.judge(base, now, truth=truth, data="mnist").verdict == "better"
 
 
 def test_equal_answers_are_the_same_however_few():
     base, _, truth = after_losing(0, n=100)
     assert answers.judge(base, base, truth=truth, data="mnist").verdict == "same"
     assert answers.judge(base, np.where(base == 1, 2, base), truth=truth, data="mnist").verdict == "not shown"
-
-
-def test_a_slowdown_within_the_limit_is_named_and_passes():
-    result = conclude([judge_time("pixels", made_up(1.05), 0.10, alpha=ALPHA)], commit="0123456789abcdef")
-    assert result.verdict == "no worse"
-    assert result.why.startswith("No worse than 0123456789ab beyond the limits; within them: pixels +5.0 %")
 
 
 def flags(*arguments: str) -> argparse.Namespace:
@@ -257,9 +225,9 @@ def test_where_there_are_many_models_there_are_rounds_enough(tmp_path, monkeypat
 
 
 def test_an_unknown_base_is_a_usage_error():
-    done = run(sys.executable, "-m", "benchmarks", "--compare", "no-such-revision")
-    wanted = "no-such-revision: no commit of this checkout; a clone made for CI needs its history (fetch-depth: 0)"
-    assert (done.returncode, done.stdout, done.stderr) == (2, "", f"benchmarks: {wanted}\n")
+    done = call("benchmarks", "--compare", "no-such-revision", cwd=ROOT)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert "no-such-revision: no commit of this checkout" in done.stderr and "(fetch-depth: 0)" in done.stderr
 
 
 def test_a_side_that_fails_says_why():
@@ -287,12 +255,9 @@ def test_the_working_tree_is_exported_and_a_slower_predictor_answers_the_same(tm
     assert (tree / "edge" / "predictor.py").read_bytes() == (ROOT / "edge" / "predictor.py").read_bytes()
     assert not (tree / ".git").exists()
     false_alarms.plant(tree, 0.15)
-    ask = (
-        "import sys; from edge import predictor as p; print(p.__file__); print(p.load(sys.argv[1]).predict(sys.argv[2]).label)"
-    )
-    model = ROOT / "edge" / "models" / "lenet5-relu-mnist-int8.tflite"
-    done = run(sys.executable, "-c", ask, model, compare.PICTURE, cwd=tree)
-    assert done.stdout.splitlines() == [str(tree / "edge" / "predictor.py"), "7"]
+    ask = "import sys; from edge import predictor as p; print(p.__file__, p.load(sys.argv[1]).predict(sys.argv[2]).label)"
+    done = run(sys.executable, "-c", ask, shipped_model(), compare.PICTURE, cwd=tree)
+    assert done.stdout.split() == [str(tree / "edge" / "predictor.py"), "7"]
 
 
 @pytest.mark.parametrize(("share", "wanted"), [(0.15, 11_500), (0.05, 10_500)])
@@ -323,12 +288,11 @@ def test_a_planted_slowdown_lasts_that_share_of_a_usual_answer_whatever_its_own_
 
 
 def test_the_experiment_counts_alarms_and_what_was_noticed():
-    def trial(planted: float, ratio: float) -> false_alarms.PlantedComparison:
-        return false_alarms.PlantedComparison(
-            planted=planted, comparison=conclude([judge_time("pixels", made_up(ratio), 0.10, alpha=ALPHA)], commit="itself")
-        )
-
-    text = false_alarms.page([trial(0.0, 1.0), trial(0.15, 1.15), trial(0.05, 1.05)], command="made up", rounds=15)
+    trials = [
+        false_alarms.PlantedComparison(planted=planted, comparison=conclude([judged(1 + planted)], commit="itself"))
+        for planted in (0.0, 0.15, 0.05)
+    ]
+    text = false_alarms.page(trials, command="made up", rounds=15)
     assert "| 0 % | 1 | 0 | 0 | +0.0 to +0.0 % | ±0.1 % |" in text
     assert "| 15 % | 1 | 1 | 1 | +15.0 to +15.0 % | ±0.1 % |" in text
     assert "| 5 % | 1 | 0 | 1 | +5.0 to +5.0 % | ±0.1 % |" in text

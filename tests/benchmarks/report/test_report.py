@@ -13,7 +13,7 @@ import pytest
 from benchmarks import __main__ as command
 from benchmarks.report import collect, html, markdown, words
 from benchmarks.report.recheck import disagreement, judged, recheck
-from benchmarks.report.row import SCHEMA, LostThumbnail
+from benchmarks.report.row import SCHEMA, LostThumbnail, ReportRow
 from convert import git_commit, publish
 from edge import artifact
 from edge.errors import InputMissing, ModelError, ToolchainError
@@ -69,13 +69,6 @@ def test_a_damaged_model_is_left_out_with_the_reason(quick, tmp_path):
     assert lines[0].startswith(f"left out: {tmp_path / 'damaged.tflite'}: damaged: the seal reads")
 
 
-def with_other_weights(model: artifact.Artifact) -> bytes:
-    """Of the same name, format and length."""
-    weights = bytearray(model.data[: model.contract.model_bytes])
-    weights[-1] ^= 1
-    return bytes(weights)
-
-
 def test_lost_pictures_are_those_of_this_very_model(tmp_path):
     path = shutil.copy(shipped_model(), tmp_path / "model.tflite")
     model = artifact.read(str(path))
@@ -86,7 +79,8 @@ def test_lost_pictures_are_those_of_this_very_model(tmp_path):
         return account | {"model_sha256": hashlib.sha256(weights).hexdigest(), "lost_pictures": lost}
 
     refused = {"name": model.contract.name, "format": "onnx", "verdict": "refused"}
-    same, other = beside(model.data[: model.contract.model_bytes], 1226), beside(with_other_weights(model), 92)
+    weights = model.data[: model.contract.model_bytes]
+    same, other = beside(weights, 1226), beside(weights[:-1] + bytes([weights[-1] ^ 1]), 92)
     assert same["bytes"] == other["bytes"]
     (tmp_path / "report.json").write_text(json.dumps({"rows": [refused, other, same]}))
     assert list(collect._lost(model)) == [LostThumbnail(index=1226, label="7", answer="2")]
@@ -112,7 +106,7 @@ def test_bench_that_fails_is_an_error_of_one_line():
         collect._bench("nowhere.tflite", "litert", short=True, shared_machine=True)
 
 
-def test_bench_that_refuses_gives_no_figure_and_the_reason(tmp_path):
+def test_bench_that_refuses_gives_no_figure_and_the_reason():
     answer = collect._run_bench([sys.executable, "-m", "edge", "bench", shipped_model(), "--json", "--calls", "50"])
     assert answer["refused"]["why"].startswith("50 calls cannot support a p99")
 
@@ -146,7 +140,7 @@ def test_the_comment_holds_a_row_a_model():
     assert "- unsteady, lenet5-relu-mnist-int8.tflite (litert-c): pixels: drifted" in text
 
 
-def test_the_comment_always_fits(tmp_path):
+def test_the_comment_always_fits():
     many = report(*(row(f"network-{n}", unsteady="x" * 300) for n in range(500)), comparison=comparison())
     text = markdown.page(many)
     assert len(text) < markdown.LIMIT
@@ -176,23 +170,23 @@ def test_the_json_has_a_schema_and_no_pictures():
     assert told["rows"][0]["speed"]["figures"]["pixels"]["inference"]["p50_us"] == 12.34
 
 
-def split(n: int = 100) -> Split:
-    return Split(np.zeros((n, 28, 28, 1), np.uint8), (np.arange(n) % 10).astype(np.uint8))
+def rechecked(stated: ReportRow, *, right: int, of: int = 100, exact: bool = False) -> ReportRow:
+    """`stated`, after an engine got so many pictures right and called the last ones nine minus their label."""
+    labels = np.arange(of) % 10
+    split = Split(np.zeros((of, 28, 28, 1), np.uint8), labels.astype(np.uint8))
+    return judged(stated, split, np.where(np.arange(of) < right, labels, 9 - labels), exact=exact)
 
 
 def test_a_recheck_that_finds_what_the_manifest_says_agrees_and_draws_the_lost_pictures():
-    test = split()
-    wrong = test.labels.astype(int)
-    wrong[7] = 0
-    stated = row(accuracy=replace(row().accuracy, top1=0.99), lost=(LostThumbnail(index=7, label="7", answer="0"),))
-    found = judged(stated, test, wrong, exact=False)
+    stated = row(accuracy=replace(row().accuracy, top1=0.99), lost=(LostThumbnail(index=99, label="9", answer="0"),))
+    found = rechecked(stated, right=99)
     assert (found.recheck.top1, found.recheck.lost_again, found.recheck.agrees) == (0.99, 1, True)
     assert found.lost[0].png.startswith(b"\x89PNG")
     assert "| 99.00 % ✓ |" in markdown.page(report(found))
 
 
 def test_a_manifest_without_an_accuracy_is_not_agreed_with(capsys):
-    silent = judged(row(accuracy=None), split(), split().labels.astype(int), exact=True)
+    silent = rechecked(row(accuracy=None), right=100, exact=True)
     assert silent.recheck.agrees is None
     assert "| not stated (here 100.00 %) |" in markdown.page(report(silent))
     assert "| not stated |" in markdown.page(report(row(accuracy=None)))
@@ -230,55 +224,33 @@ def test_a_row_that_cannot_be_rechecked_says_why_and_the_others_go_on(tmp_path, 
 
 
 def test_an_accuracy_that_does_not_hold_outweighs_one_that_could_not_be_looked_at(capsys):
-    answers = split().labels.astype(int)
-    answers[:5] = 9 - answers[:5]
-    refuted = judged(row(), split(), answers, exact=False)
-    assert command.judge(report(refuted), "reports", [InputMissing("gone.tflite: no such file")]) == 1
+    assert command.judge(report(rechecked(row(), right=95)), "reports", [InputMissing("gone.tflite: no such file")]) == 1
 
 
-def test_a_recheck_below_the_manifest_by_the_limit_is_said_and_fails(capsys):
-    test = split()
-    answers = test.labels.astype(int)
-    answers[:5] = 9 - answers[:5]
-    found = judged(row(), test, answers, exact=False)
-    assert not found.recheck.agrees
-    line = (
-        "artifacts/lenet5-relu-mnist-int8.tflite: top-1 is 95.00 % with litert-c here (n = 100), its manifest says 99.36 % "
-        "by another engine or version; wanted within 0.50 points in either direction"
-    )
-    assert disagreement(found) == line
+@pytest.mark.parametrize(("right", "here"), [(95, "95.00 %"), (100, "100.00 %")])
+def test_a_recheck_off_the_manifest_by_the_limit_either_way_is_said_and_fails(right, here, capsys):
+    found = rechecked(row(), right=right)
+    assert found.recheck.agrees is False
+    line = disagreement(found)
+    for fact in (row().path, f"{here} with litert-c here (n = 100)", "says 99.36 % by another engine", "within 0.50 points"):
+        assert fact in line
     assert command.judge(report(found), "reports") == 1
     assert line in capsys.readouterr().err
-    assert " (here 95.00 %)" in markdown.page(report(found))
+    assert f" (here {here})" in markdown.page(report(found))
 
 
-@pytest.mark.parametrize("right", [398, 400])
+@pytest.mark.parametrize("right", [398, 399, 400])
 def test_the_engine_the_manifest_names_may_not_answer_one_picture_otherwise(right, capsys):
-    test = split(400)
-    answers = np.where(np.arange(400) < right, test.labels, 9 - test.labels.astype(int))
     stated = row(accuracy=replace(row().accuracy, top1=399 / 400, n_images=400))
-    assert judged(stated, test, answers, exact=False).recheck.agrees  # a quarter of a point, as another engine may differ
-    found = judged(stated, test, answers, exact=True)
-    assert found.recheck.agrees is False
-    line = (
-        f"artifacts/lenet5-relu-mnist-int8.tflite: {right} of 400 are right with litert-c here, its manifest says 399 "
-        "of 400 by the same engine and version; wanted the same"
-    )
-    assert disagreement(found) == line
-    assert command.judge(report(found), "reports") == 1
-    assert line in capsys.readouterr().err
-
-
-def test_the_engine_the_manifest_names_agrees_where_as_many_are_right():
-    test = split(400)
-    answers = np.where(np.arange(400) < 399, test.labels, 9 - test.labels.astype(int))
-    stated = row(accuracy=replace(row().accuracy, top1=399 / 400, n_images=400))
-    assert judged(stated, test, answers, exact=True).recheck.agrees
-
-
-def test_another_engine_may_be_no_better_than_the_limit_either():
-    found = judged(row(), split(), split().labels.astype(int), exact=False)  # 100 %, the manifest says 99.36 %
-    assert found.recheck.agrees is False
+    assert rechecked(stated, right=right, of=400).recheck.agrees  # a quarter of a point, as another engine may differ
+    found = rechecked(stated, right=right, of=400, exact=True)
+    assert found.recheck.agrees is (right == 399)
+    assert command.judge(report(found), "reports") == (0 if right == 399 else 1)
+    if right != 399:
+        line = disagreement(found)
+        for fact in (row().path, f"{right} of 400", "litert-c here", "says 399 of 400", "the same engine and version"):
+            assert fact in line
+        assert line in capsys.readouterr().err
 
 
 def test_only_the_engine_and_version_of_the_manifest_are_held_to_equal_answers(tflite):
@@ -288,15 +260,10 @@ def test_only_the_engine_and_version_of_the_manifest_are_held_to_equal_answers(t
     assert [each.recheck.exact for each in found] == [each.engine == named for each in rows] == [True, False]
 
 
-@pytest.mark.parametrize(
-    ("verdict", "code"), [("worse", 1), ("suspicious", 0), ("not shown", 0), ("undecided", 0), ("no worse", 0)]
-)
-def test_only_worse_fails(verdict, code):
-    assert command.judge(report(comparison=comparison(verdict)), "reports") == code
-
-
-def test_unsteady_rows_stay_green():
-    assert command.judge(report(row(speed=None, unsteady="drifted")), "reports") == 0
+@pytest.mark.parametrize("verdict", ["worse", "suspicious", "not shown", "undecided", "no worse"])
+def test_only_worse_fails_and_unsteady_rows_do_not(verdict):
+    unsteady = row(speed=None, unsteady="drifted")
+    assert command.judge(report(unsteady, comparison=comparison(verdict)), "reports") == (verdict == "worse")
 
 
 def test_reports_and_manifests_name_the_commit_alike():
