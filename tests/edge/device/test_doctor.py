@@ -3,41 +3,42 @@
 The two /proc/cpuinfo excerpts follow published dumps of a Pi 4 (rev 1.5) and a Pi 5 (rev 1.0).
 """
 
-import argparse
 import json
-import subprocess
-import sys
+import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
-from conftest import ROOT
+from conftest import call
 from edge.device import doctor, host
 from edge.device.doctor import Check, Library
 from edge.errors import SealError
+from tests.edge.on_device import SHIPPED, flip
 
-PI4_CORE = """\
+CORE = """\
 processor\t: {n}
 BogoMIPS\t: 108.00
-Features\t: fp asimd evtstrm crc32 cpuid
+Features\t: fp asimd evtstrm {features}
 CPU implementer\t: 0x41
 CPU architecture: 8
-CPU variant\t: 0x0
-CPU part\t: 0xd08
+CPU variant\t: {variant}
+CPU part\t: {part}
 CPU revision\t: 3
 
 """
-PI5_CORE = """\
-processor\t: {n}
-BogoMIPS\t: 108.00
-Features\t: fp asimd evtstrm aes pmull sha1 sha2 crc32 atomics fphp asimdhp cpuid asimdrdm lrcpc dcpop asimddp
-CPU implementer\t: 0x41
-CPU architecture: 8
-CPU variant\t: 0x4
-CPU part\t: 0xd0b
-CPU revision\t: 1
+PI4_CORE = {"features": "crc32 cpuid", "variant": "0x0", "part": "0xd08"}
+PI5_CORE = {
+    "features": "aes pmull sha1 sha2 crc32 atomics fphp asimdhp cpuid asimdrdm lrcpc dcpop asimddp", "variant": "0x4",
+    "part": "0xd0b",
+}  # fmt: skip
 
-"""
+
+def four_cores(core: dict[str, str]) -> str:
+    return "".join(CORE.format(n=n, **core) for n in range(4))
+
+
+THROTTLED = "sys/devices/platform/soc/soc:firmware/get_throttled"
 COMMON = {
     "proc/meminfo": "MemTotal:        3884332 kB\nMemFree:         2911112 kB\nMemAvailable:    3395608 kB\n",
     "proc/sys/kernel/osrelease": "6.6.31+rpt-rpi-v8\n",
@@ -51,13 +52,13 @@ COMMON = {
     "sys/devices/system/cpu/cpu0/cpufreq/scaling_cur_freq": "600000\n",
 }
 PI4 = COMMON | {
-    "proc/cpuinfo": "".join(PI4_CORE.format(n=n) for n in range(4)) + "Revision\t: d03115\nModel\t\t: from cpuinfo\n",
+    "proc/cpuinfo": four_cores(PI4_CORE) + "Revision\t: d03115\nModel\t\t: from cpuinfo\n",
     "proc/device-tree/model": "Raspberry Pi 4 Model B Rev 1.5\0",
     "sys/devices/system/cpu/cpu0/cpufreq/cpuinfo_max_freq": "1800000\n",
-    "sys/devices/platform/soc/soc:firmware/get_throttled": "0\n",
+    THROTTLED: "0\n",
 }
 PI5 = COMMON | {
-    "proc/cpuinfo": "".join(PI5_CORE.format(n=n) for n in range(4)) + "Model\t\t: Raspberry Pi 5 Model B Rev 1.0\n",
+    "proc/cpuinfo": four_cores(PI5_CORE) + "Model\t\t: Raspberry Pi 5 Model B Rev 1.0\n",
     "sys/devices/system/cpu/cpu0/cpufreq/cpuinfo_max_freq": "2400000\n",
     "sys/class/hwmon/hwmon0/name": "cpu_thermal\n",
     "sys/class/hwmon/hwmon2/name": "rpi_volt\n",
@@ -122,13 +123,13 @@ def test_figures_that_cannot_be_are_unknown(device):
     odd = device({
         "sys/class/thermal/thermal_zone0/temp": "-274000\n",
         "sys/devices/system/cpu/cpu0/cpufreq/scaling_cur_freq": "<unknown>\n",
-        "sys/devices/platform/soc/soc:firmware/get_throttled": "busy\n",
+        THROTTLED: "busy\n",
     })  # fmt: skip
     assert (odd.temperature_c, odd.frequency_mhz, odd.throttle_word) == (None, None, None)
 
 
 def test_two_kinds_of_cores_are_both_named_and_the_fastest_gives_the_frequency(device):
-    cores = PI4_CORE.format(n=0).replace("0xd08", "0xd05") + PI5_CORE.format(n=1)
+    cores = CORE.format(n=0, **PI4_CORE | {"part": "0xd05"}) + CORE.format(n=1, **PI5_CORE)
     frequencies = {f"sys/devices/system/cpu/cpu{n}/cpufreq/cpuinfo_max_freq": f"{mhz}000" for n, mhz in ((0, 1800), (1, 2208))}
     big_little = device({"proc/cpuinfo": cores} | frequencies)
     assert (big_little.cpu_model, big_little.max_frequency_mhz) == ("Cortex-A55 + Cortex-A76", 2208)
@@ -136,24 +137,16 @@ def test_two_kinds_of_cores_are_both_named_and_the_fastest_gives_the_frequency(d
 
 def test_a_healthy_pi_5_passes_every_check(device):
     pi = device(PI5)
-    found = [
-        doctor.python(pi, NO_TFLITE),
-        doctor.glibc(pi, LITERT),
-        doctor.cpu(pi),
-        doctor.governor(pi),
-        doctor.temperature(pi),
-        doctor.throttling(pi),
-        doctor.memory(pi),
-    ]
-    assert [(check.status, check.found, check.advice) for check in found] == [
-        ("ok", "3.11.2, 64-bit, aarch64", ""),
-        ("ok", "2.36", ""),
-        ("ok", "Cortex-A76, 4 cores, asimd asimddp", ""),
-        ("ok", "ondemand, 600 of 2400 MHz", ""),
-        ("ok", "48.2 °C", ""),
-        ("ok", "none reported", ""),
-        ("ok", "3316 MiB available", ""),
-    ]
+    for check, found in (
+        (doctor.python(pi, NO_TFLITE), "3.11.2, 64-bit, aarch64"),
+        (doctor.glibc(pi, LITERT), "2.36"),
+        (doctor.cpu(pi), "Cortex-A76, 4 cores, asimd asimddp"),
+        (doctor.governor(pi), "ondemand, 600 of 2400 MHz"),
+        (doctor.temperature(pi), "48.2 °C"),
+        (doctor.throttling(pi), "none reported"),
+        (doctor.memory(pi), "3316 MiB available"),
+    ):
+        assert (check.status, check.found, check.advice) == ("ok", found, "")
 
 
 def test_a_pi_4_is_told_that_int8_is_slower_there(device):
@@ -162,28 +155,21 @@ def test_a_pi_4_is_told_that_int8_is_slower_there(device):
     )
 
 
-def test_an_old_python_fails(device):
-    check = doctor.python(device(PI4, python="3.9.2"), NO_TFLITE)
-    assert (check.status, check.advice) == ("fail", "install Python 3.11 or newer")
-
-
 @pytest.mark.parametrize(
-    ("machine", "python", "status", "advice"),
+    ("changed", "library", "status", "advice"),
     [
-        ("armv7l", "3.11.2", "warn", "pip install tflite-runtime 'numpy<2' (Python 3.11, glibc 2.34 or newer), or use a 64"),
-        ("aarch64", "3.11.2", "warn", "linux32 pip install tflite-runtime 'numpy<2'"),
-        ("armv7l", "3.13.5", "fail", "use a 64-bit system"),
-        ("armv6l", "3.11.2", "fail", "use a 64-bit system"),
+        ({"python": "3.9.2"}, NO_TFLITE, "fail", "install Python 3.11 or newer"),
+        ({"machine": "armv7l", "python_bits": 32}, TFLITE, "ok", ""),
+        ({"machine": "armv7l", "python_bits": 32}, NO_TFLITE, "warn", "pip install tflite-runtime 'numpy<2' (Python 3.11"),
+        ({"python_bits": 32}, NO_TFLITE, "warn", "linux32 pip install tflite-runtime 'numpy<2'"),
+        ({"machine": "armv7l", "python_bits": 32, "python": "3.13.5"}, NO_TFLITE, "fail", "use a 64-bit system"),
+        ({"machine": "armv6l", "python_bits": 32}, NO_TFLITE, "fail", "use a 64-bit system"),
     ],
 )
-def test_a_32_bit_python_is_told_what_runs_there(device, machine, python, status, advice):
-    check = doctor.python(device(PI4, machine=machine, python=python, python_bits=32), NO_TFLITE)
+def test_an_old_or_a_32_bit_python_is_told_what_runs_there(device, changed, library, status, advice):
+    check = doctor.python(device(PI4, **changed), library)
     assert check.status == status
     assert check.advice.startswith(advice)
-
-
-def test_a_32_bit_python_with_tflite_runtime_is_well(device):
-    assert doctor.python(device(PI4, machine="armv7l", python_bits=32), TFLITE).status == "ok"
 
 
 def test_bullseye_cannot_import_the_litert_it_can_install(device):
@@ -218,28 +204,24 @@ def test_heat_warns_from_70_and_fails_from_80_degrees(device, milli, status, fou
 
 
 @pytest.mark.parametrize(
-    ("word", "status", "found", "advice"),
+    ("files", "status", "found", "advice"),
     [
-        ("50005", "fail", "now: under-voltage, throttled (0x50005)", doctor.SUPPLY),
-        ("0x50000", "warn", "earlier: under-voltage, throttled (0x50000)", doctor.SUPPLY),
-        ("80008", "fail", "now: soft temperature limit (0x80008)", doctor.COOLING),
-        ("e0000", "warn", "earlier: frequency capped, throttled, soft temperature limit (0xe0000)", doctor.COOLING),
-        ("20002", "fail", "now: frequency capped (0x20002)", f"{doctor.SUPPLY}; {doctor.COOLING}"),
+        (PI4 | {THROTTLED: "50005\n"}, "fail", "now: under-voltage, throttled (0x50005)", doctor.SUPPLY),
+        (PI4 | {THROTTLED: "0x50000\n"}, "warn", "earlier: under-voltage, throttled (0x50000)", doctor.SUPPLY),
+        (PI4 | {THROTTLED: "80008\n"}, "fail", "now: soft temperature limit (0x80008)", doctor.COOLING),
+        (PI4 | {THROTTLED: "e0000\n"}, "warn", "earlier: frequency capped, throttled, soft temperature limit (0xe0000)",
+         doctor.COOLING),
+        (PI4 | {THROTTLED: "20002\n"}, "fail", "now: frequency capped (0x20002)", f"{doctor.SUPPLY}; {doctor.COOLING}"),
+        (PI5 | {"sys/class/hwmon/hwmon2/in0_lcrit_alarm": "1\n"}, "fail", "now: under-voltage (0x1)", doctor.SUPPLY),
     ],
-)
-def test_the_throttle_word_is_spelled_out(device, word, status, found, advice):
-    pi = device(PI4 | {"sys/devices/platform/soc/soc:firmware/get_throttled": f"{word}\n"})
-    assert doctor.throttling(pi) == Check("throttling", status, found, advice)
+)  # fmt: skip
+def test_the_throttle_word_and_the_alarm_of_a_pi_5_are_spelled_out(device, files, status, found, advice):
+    assert doctor.throttling(device(files)) == Check("throttling", status, found, advice)
 
 
 def test_the_throttle_word_is_found_behind_the_address_of_a_pi_5(device):
     path = "sys/devices/platform/soc@107c000000/soc@107c000000:firmware/get_throttled"
     assert device(PI5 | {path: "10000\n"}).throttle_word == 0x10000
-
-
-def test_the_under_voltage_alarm_of_a_pi_5_fails(device):
-    check = doctor.throttling(device(PI5 | {"sys/class/hwmon/hwmon2/in0_lcrit_alarm": "1\n"}))
-    assert check == Check("throttling", "fail", "now: under-voltage (0x1)", doctor.SUPPLY)
 
 
 @pytest.mark.parametrize(("mib", "status"), [(63, "fail"), (64, "warn"), (127, "warn"), (128, "ok")])
@@ -269,17 +251,19 @@ def test_an_engine_that_does_not_import_says_why():
     assert check.advice == "pip install --force-reinstall ai-edge-litert, or another version of it"
 
 
-def test_without_any_engine_or_pillow_the_device_is_not_fit(device, monkeypatch, capsys):
+def test_without_any_engine_or_pillow_the_device_is_not_fit(device, tmp_path, monkeypatch):
     monkeypatch.setattr(doctor, "read", lambda: device(PI4))
     monkeypatch.setattr(doctor, "probe", lambda title, package, module: Library(title, package, None))
     monkeypatch.setattr(doctor, "in_child", lambda code: ("", "SealError: m.tflite: damaged"))
-    assert examine() == 1
-    lines = capsys.readouterr().out.splitlines()
-    assert (
-        "fail  engines                none can be used: pip install ai-edge-litert, or on 32-bit Arm " + doctor.TFLITE in lines
-    )
-    assert any(line.startswith("fail  shipped model          SealError: m.tflite: damaged: repair ") for line in lines)
-    assert any(line.startswith("warn  Pillow                 not installed: JPEG and BMP need it") for line in lines)
+    done = call("edge", "doctor", cwd=tmp_path)
+    lines = done.stdout.splitlines()
+    assert done.returncode == 1
+    for wanted in (
+        f"fail  engines                none can be used: pip install ai-edge-litert, or on 32-bit Arm {doctor.TFLITE}",
+        "fail  shipped model          SealError: m.tflite: damaged: repair ",
+        "warn  Pillow                 not installed: JPEG and BMP need it",
+    ):
+        assert any(line.startswith(wanted) for line in lines), wanted
     assert lines[-1] == "not fit for edgeproof: 14 checks, 2 failed, 2 with a warning"
 
 
@@ -299,32 +283,24 @@ def test_a_child_that_crashes_hangs_or_raises_is_a_finding(monkeypatch):
 
 
 def test_a_damaged_shipped_model_is_refused(tmp_path, monkeypatch):
-    data = bytearray((ROOT / "edge/models/lenet5-relu-mnist-int8.tflite").read_bytes())
-    data[1000] ^= 1
-    (tmp_path / "damaged.tflite").write_bytes(data)
-    monkeypatch.setattr("edge.locate.shipped_model", lambda: str(tmp_path / "damaged.tflite"))
+    damaged = Path(shutil.copy(SHIPPED, tmp_path))
+    flip(damaged)
+    monkeypatch.setattr("edge.locate.shipped_model", lambda: str(damaged))
     with pytest.raises(SealError, match="damaged"):
         doctor.replay_shipped()
 
 
-def examine(*flags: str) -> int:
-    parser = argparse.ArgumentParser()
-    doctor.add_flags(parser)
-    given = parser.parse_args(flags)
-    return given.run(given)
-
-
-def test_this_machine_is_examined_without_a_failure():
-    code = (
-        "import argparse, sys; from edge.device import doctor; p = argparse.ArgumentParser();"
-        "doctor.add_flags(p); f = p.parse_args(); sys.exit(doctor.main(f))"
-    )
-    table = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
-    assert (table.returncode, table.stderr) == (0, ""), table.stdout
-    assert table.stdout.splitlines()[-1].startswith("fit for edgeproof: 13 checks, 0 failed, ")
-    done = subprocess.run([sys.executable, "-c", code, "--json"], cwd=ROOT, capture_output=True, text=True, check=False)
+def test_this_machine_is_examined_without_a_failure(tmp_path):
+    done = call("edge", "doctor", "--json", cwd=tmp_path)
     answer = json.loads(done.stdout)
-    assert (answer["passed"], answer["host"]["python_bits"], len(answer["checks"])) == (True, 64, 13)
+    assert (done.returncode, done.stderr, answer["passed"], answer["host"]["python_bits"]) == (0, "", True, 64)
+    assert len(answer["checks"]) == 13 and not any(check["status"] == "fail" for check in answer["checks"])
     model = next(check for check in answer["checks"] if check["name"] == "shipped model")
     assert (model["status"], model["advice"]) == ("ok", "")
     assert "pictures answered" in model["found"]
+
+
+def test_a_device_without_a_failing_check_is_called_fit(tmp_path, monkeypatch):
+    monkeypatch.setattr(doctor, "examine", lambda device: [Check("cpu", "ok", "fast")])
+    done = call("edge", "doctor", cwd=tmp_path)
+    assert done.stdout.splitlines() == ["ok    cpu  fast", "fit for edgeproof: 1 checks, 0 failed, 0 with a warning"]

@@ -16,13 +16,11 @@ from edge.contract import DIGIT, ModelContract
 from edge.engines import litert_c
 from edge.engines.litert_c import LiteRtC
 from edge.errors import EngineMissing, EngineUnavailable, ModelError, UsageError
+from tests.edge.on_device import COMMAND, SEVEN, SHIPPED
 from train import datasets
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the C engine runs on Linux only")
 
-COMMAND = Path(sys.executable).parent / "edge-predict"
-SEVEN = ROOT / "examples" / "seven.png"
-SHIPPED = ROOT / "edge" / "models" / "lenet5-relu-mnist-int8.tflite"
 PACKAGES = Path(np.__file__).parents[1]
 LIBRARY = PACKAGES / "ai_edge_litert" / "libLiteRt.so"
 NO_TRUST = "litert-c does not verify a model's structure; --trust allows it"
@@ -122,23 +120,22 @@ def test_the_interpreter_gives_the_same_bits(name, pictures, request):
 # Which models it runs.
 
 
-def test_a_trusted_sealed_model_runs_on_it():
-    ready = predictor.load(str(SHIPPED), trusted=True)
-    assert (ready.engine.name, ready.engine.kernels, ready.passed_over) == ("litert-c", "XNNPACK", [])
-
-
 @pytest.mark.parametrize(
-    ("options", "reason"), [({"trusted": False}, NO_TRUST), ({"trusted": True, "threads": 2}, "litert-c runs on one thread")]
+    ("options", "engine", "passed_over"),
+    [
+        ({"trusted": True}, "litert-c", []),
+        ({"trusted": False}, "litert", [NO_TRUST]),
+        ({"trusted": True, "threads": 2}, "litert", ["litert-c runs on one thread"]),
+    ],
 )
-def test_any_other_goes_to_the_interpreter_and_the_reason_is_kept(options, reason):
+def test_a_trusted_sealed_model_runs_on_it_and_any_other_on_the_interpreter_with_the_reason(options, engine, passed_over):
     ready = predictor.load(str(SHIPPED), **options)
-    assert (ready.engine.name, ready.passed_over) == ("litert", [reason])
+    assert (ready.engine.name, ready.engine.kernels, ready.passed_over) == (engine, "XNNPACK", passed_over)
 
 
 def test_asking_for_it_by_name_does_not_vouch_for_the_model():
     with pytest.raises(UsageError, match=re.escape(f"{SHIPPED}: {NO_TRUST}")):
         predictor.load(str(SHIPPED), engine_name="litert-c")
-    assert predictor.load(str(SHIPPED), engine_name="litert-c", trusted=True).engine.name == "litert-c"
 
 
 def test_a_foreign_model_is_never_run_by_it(shipped, tmp_path):
@@ -244,24 +241,22 @@ def test_a_first_load_makes_no_sound_and_minds_no_closed_stderr(stderr):
 # The command.
 
 
-def told(*arguments) -> list[str]:
-    """What `edge-predict --verbose` says on stderr, without its own name."""
-    done = run(COMMAND, SEVEN, "--verbose", *arguments)
-    assert (done.returncode, done.stdout) == (0, f"{SEVEN}: 7 (100.0 %)\n"), done.stderr
-    return [line.removeprefix("edge-predict: ") for line in done.stderr.splitlines()]
-
-
 def test_the_shipped_model_runs_on_it_unasked_and_a_named_one_if_trusted(tmp_path):
+    def told(*arguments) -> list[str]:
+        done = run(COMMAND, SEVEN, "--verbose", *arguments)
+        assert (done.returncode, done.stdout) == (0, f"{SEVEN}: 7 (100.0 %)\n"), done.stderr
+        return done.stderr.splitlines()
+
     named = tmp_path / "named.tflite"
     named.write_bytes(SHIPPED.read_bytes())
     (line,) = told()
-    assert line in [f"{SHIPPED}: litert-c {version}, XNNPACK kernels" for version in litert_c.TESTED_VERSIONS]
+    assert line in [f"edge-predict: {SHIPPED}: litert-c {version}, XNNPACK kernels" for version in litert_c.TESTED_VERSIONS]
     first, second = told("--model", named)
-    assert first.startswith(f"{named}: litert 2.") and second == f"passed over: {NO_TRUST}"
+    assert f" {named}: litert 2." in first and second == f"edge-predict: passed over: {NO_TRUST}"
     assert told("--model", named, "--trust") == [line.replace(str(SHIPPED), str(named))]
 
 
-def test_a_plain_png_and_the_shipped_model_load_no_heavy_module():
+def test_a_plain_png_and_the_shipped_model_load_no_heavy_module_and_nothing_of_training():
     # -S: without the editable install's finder, whose own imports would hide ours.
     code = (
         "import sys; before = set(sys.modules); sys.path.insert(0, sys.argv.pop(1)); sys.path.append(sys.argv.pop(1)); "
@@ -270,6 +265,7 @@ def test_a_plain_png_and_the_shipped_model_load_no_heavy_module():
     done = run(sys.executable, "-S", "-c", code, ROOT, PACKAGES, SEVEN, cwd=Path("/"))
     answer, loaded = done.stdout.splitlines()
     assert answer == f"{SEVEN}: 7 (100.0 %)"
+    training = "convert jax keras onnx onnxruntime tensorflow torch train"
     heavy = "argparse collections ctypes dataclasses enum functools hashlib importlib json numpy pathlib PIL re typing"
     assert {"edge", "_ctypes", "zlib"} <= set(loaded.split())
-    assert set(loaded.split()) & set(heavy.split()) == set(), loaded
+    assert set(loaded.split()) & {*heavy.split(), *training.split()} == set(), loaded
