@@ -21,15 +21,21 @@ def row(**changed: object) -> dict[str, object]:
     return usual | changed
 
 
+@pytest.fixture
+def figures(tmp_path, monkeypatch):
+    """The folder that the page's figures are read from."""
+    monkeypatch.setattr(matrix, "FIGURES", tmp_path)
+    return tmp_path
+
+
 def kept(*rows: dict[str, object]) -> str:
     return json.dumps({"seconds_int8": 14.4, "rows": rows, "agreements": ["lenet5-relu: they differ on 1 of 10,000 answers"]})
 
 
-def test_a_cell_shows_what_was_measured_and_a_refused_one_its_reason(tmp_path, monkeypatch):
-    monkeypatch.setattr(matrix, "FIGURES", tmp_path)
+def test_a_cell_shows_what_was_measured_and_a_refused_one_its_reason(figures):
     refused = {"format": "onnx", "precision": "int16x8", "verdict": "refused", "reasons": ["no kernels"]}
     islands = row(float_islands=[{"operators": ["MUL"], "share": 0.124}], precision="int4")
-    (tmp_path / "lenet5-relu.json").write_text(kept(row(), islands, refused))
+    (figures / "lenet5-relu.json").write_text(kept(row(), islands, refused))
     lines = matrix.table().splitlines()[2:]
     assert lines[2] == (
         "| `lenet5-relu` | tflite | int8 | 105,800 | 99.31 | 99.32 | 1 | 2 | -0.01 (-0.06 to 0.04) | 10,000 | 26 | 7 int8 "
@@ -41,15 +47,15 @@ def test_a_cell_shows_what_was_measured_and_a_refused_one_its_reason(tmp_path, m
     assert "- lenet5-relu: they differ on 1 of 10,000 answers" in lines
 
 
-def test_the_table_begins_with_the_networks_that_are_missing(tmp_path, monkeypatch):
-    monkeypatch.setattr(matrix, "FIGURES", tmp_path)
+def test_the_table_begins_with_the_networks_that_are_missing(figures, monkeypatch):
     monkeypatch.setattr(matrix, "ARCHITECTURES", ("lenet5-1998", "lenet5-relu", "resnet8"))
-    (tmp_path / "lenet5-relu.json").write_text(kept(row()))
-    assert matrix.table().startswith("1 of 3 networks so far: `lenet5-1998`, `resnet8` are missing.\n\n| network |")
-    (tmp_path / "resnet8.json").write_text(kept(row()))
-    assert matrix.table().startswith("2 of 3 networks so far: `lenet5-1998` is missing.\n\n| network |")
-    (tmp_path / "lenet5-1998.json").write_text(kept(row()))
-    assert matrix.table().startswith("| network |")
+    for network, begins in (
+        ("lenet5-relu", "1 of 3 networks so far: `lenet5-1998`, `resnet8` are missing.\n\n| network |"),
+        ("resnet8", "2 of 3 networks so far: `lenet5-1998` is missing.\n\n| network |"),
+        ("lenet5-1998", "| network |"),
+    ):
+        (figures / f"{network}.json").write_text(kept(row()))
+        assert matrix.table().startswith(begins)
 
 
 def repair(before: dict[str, object] | None) -> dict[str, object]:
@@ -60,12 +66,11 @@ def repair(before: dict[str, object] | None) -> dict[str, object]:
     return {"passed": before is not None, "scheme": "int8", "layers_in_float": [], "steps": steps, "before": before}
 
 
-def test_a_repaired_model_is_not_called_plainly_passed_and_its_remedies_are_listed(tmp_path, monkeypatch):
-    monkeypatch.setattr(matrix, "FIGURES", tmp_path)
+def test_a_repaired_model_is_not_called_plainly_passed_and_its_remedies_are_listed(figures):
     repaired = row(repair=repair(before=row(verdict="failed")))
     failed = row(repair=repair(before=None), verdict="failed", format="onnx")
     again = row(repair=repair(before=row(verdict="failed")), verdict="failed", precision="int4")
-    (tmp_path / "lenet5-relu.json").write_text(kept(row(repair=None), repaired, failed, again))
+    (figures / "lenet5-relu.json").write_text(kept(row(repair=None), repaired, failed, again))
     lines = matrix.table().splitlines()[4:]
     verdicts = ["passed |", "passed, repaired |", "failed |", "failed, after a repair |"]
     assert [line.rsplit(" | ")[-1] for line in lines[:4]] == verdicts
@@ -75,38 +80,34 @@ def test_a_repaired_model_is_not_called_plainly_passed_and_its_remedies_are_list
     ]  # fmt: skip
 
 
-def test_a_refused_model_is_told_among_the_ways_to_set_ranges_and_left_out_of_the_means(tmp_path, monkeypatch):
-    monkeypatch.setattr(matrix, "FIGURES", tmp_path)
-    refused = {"format": "onnx", "precision": "int8", "verdict": "refused", "reasons": ["its answers are not numbers"]}
+REFUSED = {"format": "onnx", "precision": "int8", "verdict": "refused", "reasons": ["its answers are not numbers"]}
 
-    def drop(points: float, kind: str) -> dict[str, object]:
-        return row(drop_points=points, format=kind, agreeing=10_000)
 
+def lines_with(figures, by_method: dict[str, list[dict[str, object]]]) -> list[str]:
+    (figures / "resnet8.json").write_text(json.dumps(json.loads(kept(row())) | {"methods": by_method}))
+    return matrix.table().splitlines()
+
+
+def drop(points: float, kind: str) -> dict[str, object]:
+    return row(drop_points=points, format=kind, agreeing=9_990)
+
+
+def test_a_refused_model_is_told_among_the_ways_to_set_ranges_and_left_out_of_the_means(figures):
     by_method = {
         "min-max": [drop(0.5, "tflite"), drop(0.9, "onnx")],
-        "percentile": [drop(0.2, "tflite"), refused],
+        "percentile": [drop(0.2, "tflite"), REFUSED],
         "mse": [drop(0.1, "tflite"), drop(0.7, "onnx")],
     }
-    (tmp_path / "resnet8.json").write_text(json.dumps(json.loads(kept(row())) | {"methods": by_method}))
-    lines = matrix.table().splitlines()
-    assert lines[-3] == "| `resnet8` | onnx | 0.90 (0 differ) | refused | 0.70 (0 differ) |"
+    lines = lines_with(figures, by_method)
+    assert lines[-3] == "| `resnet8` | onnx | 0.90 (10 differ) | refused | 0.70 (10 differ) |"
     assert lines[-2] == "| mean of the 1 without a refusal |  | 0.500 | 0.200 | 0.100 |"
-    all_refused = {method: [refused] for method in by_method}
-    (tmp_path / "resnet8.json").write_text(json.dumps(json.loads(kept(row())) | {"methods": all_refused}))
-    assert matrix.table().splitlines()[-1] == "| `resnet8` | onnx | refused | refused | refused |"
+    lines = lines_with(figures, {method: [REFUSED] for method in by_method})
+    assert lines[-1] == "| `resnet8` | onnx | refused | refused | refused |"
 
 
-def test_the_ways_to_set_ranges_stand_side_by_side_with_their_mean(tmp_path, monkeypatch):
-    monkeypatch.setattr(matrix, "FIGURES", tmp_path)
-    drops = {"min-max": (0.5, 0.1), "percentile": (0.2, 0.1), "mse": (0.0, 0.1)}
-    by_method = {
-        method: [
-            row(drop_points=drop, format=kind, agreeing=9_990) for drop, kind in zip(pair, ("tflite", "onnx"), strict=True)
-        ]
-        for method, pair in drops.items()
-    }
-    (tmp_path / "resnet8.json").write_text(json.dumps(json.loads(kept(row())) | {"methods": by_method}))
-    lines = matrix.table().splitlines()
+def test_the_ways_to_set_ranges_stand_side_by_side_with_their_mean(figures):
+    drops = {"min-max": 0.5, "percentile": 0.2, "mse": 0.0}
+    lines = lines_with(figures, {way: [drop(points, "tflite"), drop(0.1, "onnx")] for way, points in drops.items()})
     assert lines[-4] == "| `resnet8` | tflite | 0.50 (10 differ) | 0.20 (10 differ) | 0.00 (10 differ) |"
     assert lines[-2:] == ["| mean |  | 0.300 | 0.150 | 0.050 |", "| differ, of 20,000 |  | 20 | 20 | 20 |"]
 
