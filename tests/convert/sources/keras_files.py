@@ -27,17 +27,15 @@ def sound(path):
     return saved(path, L.Rescaling(1 / 255), *tone_layers())
 
 
-def edited(path, change=None, *, weights=None, more=()):
-    """The file at `path` with its config changed by `change(config)`, its weights or its list of members."""
+def edited(path, change=None, *, members=(), more=()):
+    """The file at `path` with its config changed by `change(config)`, other `members`, and `more` behind them."""
     with zipfile.ZipFile(path) as archive:
-        members = {name: archive.read(name) for name in archive.namelist()}
+        contents = {name: archive.read(name) for name in archive.namelist()} | dict(members)
     if change:
-        config = json.loads(members["config.json"])
+        config = json.loads(contents["config.json"])
         change(config)
-        members["config.json"] = json.dumps(config).encode()
-    if weights is not None:
-        members["model.weights.h5"] = weights
+        contents["config.json"] = json.dumps(config).encode()
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, content in (*members.items(), *more):
+        for name, content in (*contents.items(), *more):
             archive.writestr(name, content)
     return path
