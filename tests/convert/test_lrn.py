@@ -17,7 +17,7 @@ from edge.engines.onnx_runtime import exact_session
 from train.architectures import architecture
 from train.architectures.cifar_lrn import LocalResponseNormalization
 
-ALPHA, RADIUS, SIZE = LocalResponseNormalization.alpha, LocalResponseNormalization.radius, 9
+ALPHA, SIZE = LocalResponseNormalization.alpha, 9
 PICTURES = np.random.default_rng(0).integers(0, 256, (100, 32, 32, 3), np.uint8)
 
 
@@ -44,7 +44,7 @@ def converters(network):
 
 
 def test_our_layer_is_tensorflows_operator(maps, ours):
-    theirs = tf.nn.local_response_normalization(maps, depth_radius=RADIUS, bias=1, alpha=ALPHA, beta=0.75)
+    theirs = tf.nn.local_response_normalization(maps, depth_radius=4, bias=1, alpha=0.001 / 9, beta=0.75)  # as documented
     # float32 holds 7 digits; the values go up to 100.
     np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-5)
     assert np.abs(ours - maps).max() > 1  # it does something to such maps
