@@ -14,10 +14,14 @@ from edge.pictures.jpeg import decode_cost
 SMALL = InputContract(height=16, width=8, channels=3, fit="resize")
 
 
-def jpeg(mode: str = "RGB", width: int = 64, height: int = 48, **settings: object) -> bytes:
+def saved(mode: str, width: int, height: int, kind: str, **settings: object) -> bytes:
     buffer = io.BytesIO()
-    Image.linear_gradient("L").resize((width, height)).convert(mode).save(buffer, "JPEG", **settings)
+    Image.linear_gradient("L").resize((width, height)).convert(mode).save(buffer, kind, **settings)
     return buffer.getvalue()
+
+
+def jpeg(mode: str = "RGB", width: int = 64, height: int = 48, **settings: object) -> bytes:
+    return saved(mode, width, height, "JPEG", **settings)
 
 
 def refusal(data: bytes) -> str:
@@ -85,9 +89,7 @@ def test_a_jpeg_whose_rest_a_power_cut_left_as_zeros_is_refused():
 
 
 def test_a_png_of_endless_chunks_and_a_long_run_length_bmp_are_refused():
-    buffer = io.BytesIO()
-    Image.new("L", (8, 8)).save(buffer, "PNG")
-    png = buffer.getvalue()
+    png = saved("L", 8, 8, "PNG")
     assert refusal(png[:33] + bytes(12) * 70_000 + png[33:]) == "a PNG of over 65536 chunks; save the picture again"
     head = struct.pack("<2sL4xL", b"BM", 0, 54 + 1024) + struct.pack("<L2l2H6L", 40, 8, 8, 1, 8, 1, 0, 1, 1, 256, 0)
     long = head + bytes(1024) + b"\1\0" * (3 << 20)
@@ -95,6 +97,4 @@ def test_a_png_of_endless_chunks_and_a_long_run_length_bmp_are_refused():
 
 
 def test_a_picture_of_one_endless_column_is_refused():
-    buffer = io.BytesIO()
-    Image.new("1", (1, 70_000)).save(buffer, "PNG")
-    assert refusal(buffer.getvalue()) == "1x70000 pixels; at most 65535 a side are read: make the picture smaller"
+    assert refusal(saved("1", 1, 70_000, "PNG")) == "1x70000 pixels; at most 65535 a side are read: make the picture smaller"
