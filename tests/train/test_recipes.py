@@ -62,13 +62,10 @@ def test_flags_reach_every_recipe_a_network_has(network):
         assert command.chosen(parser.parse_args(("--arch", network, "--recipe", name)), data=data) == recipe
 
 
-def test_the_modern_rate_follows_the_optimizer_unless_it_is_given():
+def test_the_modern_rate_and_weight_decay_follow_the_optimizer_unless_they_are_given():
     assert chosen("lenet5-relu", "mnist", flags("--optimizer", "adam")).rate == 3e-3  # the recipe's own
     assert chosen("lenet5-relu", "mnist", flags("--optimizer", "momentum")).rate == 0.02
     assert chosen("lenet5-relu", "mnist", flags("--optimizer", "momentum", "--learning-rate", "0.5")).rate == 0.5
-
-
-def test_the_weight_decay_was_found_for_its_optimizer_too():
     assert chosen("cifar-lrn", "cifar10", flags("--optimizer", "adam")).weight_decay == 0.3
     assert chosen("cifar-lrn", "cifar10", flags("--optimizer", "sgd")).weight_decay == 0
     assert chosen("cifar-lrn", "cifar10", flags("--optimizer", "sgd", "--weight-decay", "5e-4")).weight_decay == 5e-4

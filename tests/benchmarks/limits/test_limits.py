@@ -20,12 +20,8 @@ def of_shipped():
 def test_the_ratio_is_p50_over_the_bound(of_shipped, monkeypatch):
     counted, measured = of_shipped
 
-    def made_up(sizes):
-        return Peaks(
-            float32_gmacs=1.0, float32_by="", int8_gmacs=1.0, int8_by="", bandwidth_gbs=dict.fromkeys(sizes, 1e9)
-        )  # fmt: skip
-
-    monkeypatch.setattr(peaks, "measure", made_up)
+    rates = {"float32_gmacs": 1.0, "float32_by": "", "int8_gmacs": 1.0, "int8_by": ""}
+    monkeypatch.setattr(peaks, "measure", lambda sizes: Peaks(**rates, bandwidth_gbs=dict.fromkeys(sizes, 1e9)))
     (found,) = with_bounds([measured], lambda line: None)
     # A billion multiply-adds a second, and reading for nothing: as many ns as there are multiply-adds.
     macs = counted.macs_in("int8") + counted.macs_in("float32")
@@ -39,8 +35,7 @@ def test_without_peaks_there_is_a_reason_and_no_ratio(of_shipped, monkeypatch):
     monkeypatch.setattr(peaks, "measure", fail)
     said = []
     (found,) = with_bounds([of_shipped[1]], said.append)
-    assert found.bound_ratio is None
-    assert said == ["no bounds: the machine's peaks: killed"]
+    assert (found.bound_ratio, said) == (None, ["no bounds: the machine's peaks: killed"])
 
 
 def test_rows_without_a_time_need_no_peaks(monkeypatch):

@@ -8,21 +8,10 @@ from scipy.stats import binom
 
 from benchmarks.pages import BEGIN, END
 from benchmarks.studies import gate_errors
-from benchmarks.studies.gate_errors import (
-    N_IMAGES,
-    Cell,
-    Rates,
-    disagreements,
-    draw,
-    most_lost,
-    outcome,
-    simulate,
-    wilson_percent,
-)
-from conftest import ROOT
+from benchmarks.studies.gate_errors import N_IMAGES, Cell, Rates, draw, most_lost, outcome, simulate, wilson_percent
+from conftest import ROOT, call
 from convert.gate import Gate
 from convert.verify import Verification
-from edge.errors import UsageError
 
 PAGE = ROOT / "docs/gate.md"
 
@@ -84,9 +73,9 @@ def test_every_candidate_has_one_outcome():
 
 
 def test_no_disagreement_is_smaller_than_the_drop_it_holds():
-    assert disagreements(0.02) == [0.02, 0.024, 0.04]
-    assert disagreements(0.0025) == [0.0025, 0.003, 0.01, 0.02, 0.04]  # 0.003 once
-    assert disagreements(0.0) == list(gate_errors.DISAGREEMENTS)
+    assert gate_errors.disagreements(0.02) == [0.02, 0.024, 0.04]
+    assert gate_errors.disagreements(0.0025) == [0.0025, 0.003, 0.01, 0.02, 0.04]  # 0.003 once
+    assert gate_errors.disagreements(0.0) == list(gate_errors.DISAGREEMENTS)
 
 
 def test_the_most_that_can_be_lost():
@@ -102,25 +91,21 @@ def test_wilsons_interval():
     assert wilson_percent(5, 10) == (pytest.approx(23.66, abs=0.01), pytest.approx(76.34, abs=0.01))
 
 
-def test_it_prints_its_tables_and_writes_only_where_it_is_told_to(tmp_path, monkeypatch, capsys):
+def test_it_prints_its_tables_and_writes_only_where_it_is_told_to(tmp_path, monkeypatch):
     monkeypatch.setattr(gate_errors, "N_IMAGES", (60,))
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("sys.argv", ["gate_errors", "--candidates", "20", "--seed", "7"])
-    assert gate_errors.main() == 0
-    printed = capsys.readouterr().out
-    assert printed.startswith("`python -m benchmarks.studies.gate_errors --candidates 20 --seed 7`: 20 candidates a cell.\n")
+    command = ("benchmarks.studies.gate_errors", "--candidates", "20", "--seed", "7")
+    printed = call(*command, cwd=tmp_path).stdout
+    assert printed.startswith(f"`python -m {' '.join(command)}`: 20 candidates a cell.\n")
     assert not list(tmp_path.iterdir())
     page = tmp_path / "page.md"
     page.write_text(f"before\n{BEGIN}\n{END}\nafter\n")
-    monkeypatch.setattr("sys.argv", ["gate_errors", "--candidates", "20", "--seed", "7", "--write", str(page)])
-    gate_errors.main()
+    assert call(*command, "--write", page, cwd=tmp_path).returncode == 0
     assert page.read_text() == f"before\n{BEGIN}\n{printed}{END}\nafter\n"
 
 
-def test_no_candidates_are_refused(monkeypatch):
-    monkeypatch.setattr("sys.argv", ["gate_errors", "--candidates", "0"])
-    with pytest.raises(UsageError, match="--candidates 0: wanted 1 or more"):
-        gate_errors.main()
+def test_no_candidates_are_refused():
+    done = call("benchmarks.studies.gate_errors", "--candidates", "0", cwd=ROOT)
+    assert done.returncode == 2 and "--candidates 0: wanted 1 or more" in done.stderr
 
 
 def test_the_page_says_how_it_was_made():
