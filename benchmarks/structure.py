@@ -1,10 +1,9 @@
-"""Count what a newcomer has to hold in mind: modules, the imports between them, circles, levels, lines.
+"""Count what a newcomer has to hold in mind: modules, the imports between them, circles, lines.
 
     python -m benchmarks.structure [--against REVISION]
 
 A module imports another where its source says so, at the top, inside a function or for type checking alone; the engines,
-which are loaded by name, are not counted. A room is a module or a folder of modules directly inside a package. Levels are
-the modules on the longest chain of imports. Statements, unlike lines, know no layout.
+which are loaded by name, are not counted. A room is a module or a folder of modules directly inside a package.
 """
 
 import argparse
@@ -13,7 +12,6 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable
-from functools import cache
 from pathlib import Path
 
 from benchmarks.regression import sides
@@ -21,7 +19,7 @@ from edge import errors
 from train import markdown
 
 PACKAGES = ("edge", "train", "convert", "benchmarks")
-HEAD = ("package", "modules", "imports", "circles", "levels", "rooms", "imports", "circles", "levels", "lines", "statements")
+HEAD = ("package", "modules", "imports", "circles", "rooms", "imports", "lines")
 # The command ends its process without tearing Python down, so its end is replaced here.
 ASK = """
 import os, sys
@@ -64,29 +62,13 @@ def rooms(graph: Graph) -> Graph:
 
 def circles(graph: Graph) -> set[frozenset[str]]:
     """The largest groups of modules in which each imports each, directly or through others."""
-    return {group for group in _groups(graph).values() if len(group) > 1}
-
-
-def levels(graph: Graph) -> int:
-    """How many modules the longest chain of imports has; a circle counts as one, no modules as 0."""
-    groups = _groups(graph)
-
-    @cache
-    def level(group: frozenset[str]) -> int:
-        below = {groups[imported] for name in group for imported in graph[name]} - {group}
-        return 1 + max(map(level, below), default=0)
-
-    return max(map(level, groups.values()), default=0)
-
-
-def _groups(graph: Graph) -> dict[str, frozenset[str]]:
-    """Each module with those it shares a circle with: itself at least."""
     reached = {name: set(imported) for name, imported in graph.items()}
     for middle in graph:  # Warshall's algorithm
         for name in graph:
             if middle in reached[name]:
                 reached[name] |= reached[middle]
-    return {name: frozenset({name} | {other for other in reached[name] if name in reached[other]}) for name in graph}
+    groups = ({name} | {other for other in reached[name] if name in reached[other]} for name in graph)
+    return {frozenset(group) for group in groups if len(group) > 1}
 
 
 def hot_path(root: Path) -> list[str]:
@@ -103,27 +85,22 @@ def measure(root: Path) -> dict[str, list[int]]:
     for package in (*PACKAGES, "all"):
         inside = {name for name in graph if package in ("all", name.partition(".")[0])}
         part = {name: graph[name] & inside for name in inside}
-        drawn = [figure for each in (part, rooms(part)) for figure in _drawn(each)]
-        paths = [files[name] for name in inside]
-        figures[package] = [*drawn, _n_lines(paths), _n_statements(paths)]
-    tests = [root / "conftest.py", *(root / "tests").rglob("*.py")]
+        merged = rooms(part)
+        counts = [len(part), _n_imports(part), len(circles(part)), len(merged), _n_imports(merged)]
+        figures[package] = [*counts, _n_lines(files[name] for name in inside)]
     return figures | {
-        "lines of tests": [_n_lines(tests)],
+        "lines of tests": [_n_lines([root / "conftest.py", *(root / "tests").rglob("*.py")])],
         "words of the README": [len((root / "README.md").read_text().split())],
         "modules of edge that one edge-predict loads": [len(hot_path(root))],
     }
 
 
-def _drawn(graph: Graph) -> list[int]:
-    return [len(graph), sum(map(len, graph.values())), len(circles(graph)), levels(graph)]
+def _n_imports(graph: Graph) -> int:
+    return sum(map(len, graph.values()))
 
 
 def _n_lines(paths: Iterable[Path]) -> int:
     return sum(len(path.read_text().splitlines()) for path in paths)
-
-
-def _n_statements(paths: Iterable[Path]) -> int:
-    return sum(isinstance(node, ast.stmt) for path in paths for node in ast.walk(ast.parse(path.read_text())))
 
 
 def page(trees: list[Path]) -> str:

@@ -1,4 +1,4 @@
-"""The figures of a tree: imports as the source has them, circles, levels, and what one `edge-predict` loads."""
+"""The figures of a tree: imports as the source has them, circles, and what one `edge-predict` loads."""
 
 import sys
 
@@ -39,11 +39,10 @@ def test_imports_are_counted_wherever_they_stand(tree):
     }
 
 
-def test_a_circle_is_one_level_and_vanishes_inside_a_room(tree):
+def test_a_circle_vanishes_inside_a_room(tree):
     files = structure.modules(tree)
     graph = {name: structure.imports(file, files) for name, file in files.items()}
     assert structure.circles(graph) == {frozenset({"edge.room.one", "edge.room.two"})}
-    assert structure.levels(graph) == 4  # cli, a, the circle, train.fit
     rooms = structure.rooms(graph)
     assert rooms["edge.cli"] == {"edge.a", "edge.room"} and rooms["edge.room"] == {"train.fit"}
     assert structure.circles(rooms) == set()
