@@ -18,22 +18,17 @@ from edge.files import write_atomic
 
 FOLDER = Path("docs/pictures")
 OUT = Path("artifacts/pictures")
-REPORT_SIZE = (1000, 1240)  # pixels of the page's top that are shown
+REPORT_SIZE = "1000,1240"  # pixels of the page's top that are shown
 PICTURES = ("terminal", "conversion", "report")
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.pictures", description=(__doc__ or "").splitlines()[0])
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.pictures", description=__doc__.splitlines()[0])
     parser.add_argument("--only", nargs="+", choices=PICTURES, default=PICTURES, help="default: all")
-    parser.add_argument(
-        "--checkpoint",
-        metavar="RUN",
-        type=Path,
-        default=Path("runs/results/mnist-tiny-modern-0"),
-        help="the run whose 4-bit .tflite is diagnosed and repaired (default: %(default)s, from `make results`)",
-    )
+    run_help = "the run whose 4-bit .tflite is diagnosed and repaired (default: %(default)s, from `make results`)"
+    parser.add_argument("--checkpoint", metavar="RUN", type=Path, default="runs/results/mnist-tiny-modern-0", help=run_help)
     parser.add_argument("--data-dir", metavar="DIR", help="folder with MNIST (default: $EDGEPROOF_DATA)")
-    parser.add_argument("--report", metavar="FILE", type=Path, default=Path("reports/report.html"), help="default: %(default)s")
+    parser.add_argument("--report", metavar="FILE", type=Path, default="reports/report.html", help="default: %(default)s")
     flags = parser.parse_args()
     FOLDER.mkdir(exist_ok=True)
     if "terminal" in flags.only:
@@ -74,7 +69,7 @@ def screenshot(page: Path) -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         shown = Path(folder, "report.png")
         command = [browser, "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", f"--user-data-dir={folder}"]
-        command += [f"--window-size={REPORT_SIZE[0]},{REPORT_SIZE[1]}", f"--screenshot={shown}", page.resolve().as_uri()]
+        command += [f"--window-size={REPORT_SIZE}", f"--screenshot={shown}", page.resolve().as_uri()]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode or not shown.exists():
             raise ToolchainError(f"{browser} drew no picture of {page}: {done.stderr[-300:]}")

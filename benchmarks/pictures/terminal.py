@@ -10,7 +10,6 @@ import sys
 import tempfile
 import textwrap
 from collections.abc import Sequence
-from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 
@@ -28,54 +27,48 @@ SESSION = (
     f"python -m edge install {MODEL}; echo exit code $?",
     "edge-predict examples/seven.png                # the installed one still answers",
 )
+# {width}, {height}: of the window. Without animation every line is visible.
+SVG = """\
+<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:.0f} {height}" role="img" aria-label="terminal">
+<style>text{{font:14px ui-monospace,Menlo,Consolas,'DejaVu Sans Mono',monospace;white-space:pre}}\
+@media(prefers-reduced-motion:no-preference){{text{{animation-name:hidden;animation-timing-function:step-end}}}}\
+.command{{fill:#7ee787}}.output{{fill:#e6edf3}}.error{{fill:#ffa657}}\
+@keyframes hidden{{from{{visibility:hidden}}to{{visibility:hidden}}}}</style>
+<rect width="100%" height="100%" rx="10" fill="#0d1117"/><circle cx="20" cy="16" r="6" fill="#ff5f57"/>\
+<circle cx="40" cy="16" r="6" fill="#febc2e"/><circle cx="60" cy="16" r="6" fill="#28c840"/>
+{lines}
+</svg>
+"""
 
 
-@dataclass(frozen=True)
-class TerminalLine:
-    """One line of a terminal; `kind` is "command", "output" or "error"."""
+def record(commands: Sequence[str] = SESSION) -> list[tuple[str, str]]:
+    """What a terminal shows of `commands`, run one after the other by bash in a folder with the examples and MODEL.
 
-    kind: str
-    text: str
-
-
-def record(commands: Sequence[str] = SESSION) -> list[TerminalLine]:
-    """What a terminal shows of `commands`, run one after the other by bash in a folder with the examples and MODEL."""
+    Each line is ("command", "output" or "error", its text).
+    """
     lines = []
     with tempfile.TemporaryDirectory() as folder:
         shutil.copytree(ROOT / "examples", Path(folder, "examples"))
         shutil.copy(ROOT / "edge/models" / MODEL, folder)
         path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-        environment = {**os.environ, "PATH": path, "EDGEPROOF_STORE": str(Path(folder, "store")), "EDGEPROOF_MODEL": ""}
+        environment = os.environ | {"PATH": path, "EDGEPROOF_STORE": f"{folder}/store", "EDGEPROOF_MODEL": ""}
         for command in commands:
-            lines.append(TerminalLine("command", command))
-            done = subprocess.run(
-                ["bash", "-c", command], cwd=folder, env=environment, capture_output=True, text=True, check=False
-            )
+            done = subprocess.run(["bash", "-c", command], cwd=folder, env=environment, capture_output=True, text=True)
+            lines.append(("command", command))
             # stderr first: `command; echo exit code $?` prints the code last.
-            lines += [TerminalLine("error", line) for line in done.stderr.splitlines()]
-            lines += [TerminalLine("output", line) for line in done.stdout.splitlines()]
+            lines += [("error", line) for line in done.stderr.splitlines()]
+            lines += [("output", line) for line in done.stdout.splitlines()]
     return lines
 
 
-def draw(lines: Sequence[TerminalLine]) -> str:
-    """The session as an SVG. Without animation every line is visible; with it, lines appear one after the other."""
-    marks, row, appears_s = [], 0, 0.0
-    for line in lines:
-        appears_s += COMMAND_S if line.kind == "command" and row else OUTPUT_S
-        prompt = "$ " if line.kind == "command" else ""
-        for part in textwrap.wrap(prompt + line.text, COLUMNS, subsequent_indent="  ", drop_whitespace=False) or [""]:
-            y = BAR + MARGIN + row * LINE + 10
-            style = f"animation-duration:{appears_s:.1f}s"
-            marks.append(f'<text class="{line.kind}" x="{MARGIN}" y="{y}" style="{style}">{escape(part)}</text>')
-            row += 1
-    width, height = COLUMNS * CHAR + 2 * MARGIN, BAR + 2 * MARGIN + row * LINE
-    dots = "".join(f'<circle cx="{20 + 20 * at}" cy="16" r="6" fill="{fill}"/>'
-                   for at, fill in enumerate(("#ff5f57", "#febc2e", "#28c840")))  # fmt: skip
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:.0f} {height}" role="img" aria-label="terminal">\n'
-        "<style>text{font:14px ui-monospace,Menlo,Consolas,'DejaVu Sans Mono',monospace;white-space:pre}"
-        "@media(prefers-reduced-motion:no-preference){text{animation-name:hidden;animation-timing-function:step-end}}"
-        ".command{fill:#7ee787}.output{fill:#e6edf3}.error{fill:#ffa657}"
-        "@keyframes hidden{from{visibility:hidden}to{visibility:hidden}}</style>\n"
-        f'<rect width="100%" height="100%" rx="10" fill="#0d1117"/>{dots}\n' + "\n".join(marks) + "\n</svg>\n"
-    )
+def draw(lines: Sequence[tuple[str, str]]) -> str:
+    """The session as an SVG, in which the lines appear one after the other."""
+    marks, y, appears_s = [], BAR + MARGIN + 10, 0.0
+    for kind, text in lines:
+        appears_s += COMMAND_S if kind == "command" and marks else OUTPUT_S
+        shown = f"$ {text}" if kind == "command" else text
+        style = f"animation-duration:{appears_s:.1f}s"
+        for part in textwrap.wrap(shown, COLUMNS, subsequent_indent="  ", drop_whitespace=False) or [""]:
+            marks.append(f'<text class="{kind}" x="{MARGIN}" y="{y}" style="{style}">{escape(part)}</text>')
+            y += LINE
+    return SVG.format(width=COLUMNS * CHAR + 2 * MARGIN, height=y + MARGIN - 10, lines="\n".join(marks))

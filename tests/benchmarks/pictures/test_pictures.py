@@ -3,7 +3,7 @@
 import xml.etree.ElementTree as ElementTree
 
 from benchmarks.pictures import diagnosis, terminal
-from benchmarks.pictures.terminal import COLUMNS, TerminalLine
+from benchmarks.pictures.terminal import COLUMNS
 
 
 def texts(svg: str) -> list[str]:
@@ -12,22 +12,22 @@ def texts(svg: str) -> list[str]:
 
 def test_a_recording_shows_each_command_with_what_it_printed():
     assert terminal.record(["echo 1; echo 2 >&2; exit 3", "ls *.tflite"]) == [
-        TerminalLine("command", "echo 1; echo 2 >&2; exit 3"),
-        TerminalLine("error", "2"),
-        TerminalLine("output", "1"),
-        TerminalLine("command", "ls *.tflite"),
-        TerminalLine("output", terminal.MODEL),
+        ("command", "echo 1; echo 2 >&2; exit 3"),
+        ("error", "2"),
+        ("output", "1"),
+        ("command", "ls *.tflite"),
+        ("output", terminal.MODEL),
     ]
 
 
 def test_a_drawn_terminal_wraps_long_lines_and_escapes_markup():
-    drawn = texts(terminal.draw([TerminalLine("command", "a <b> & c"), TerminalLine("output", "word " * 40)]))
+    drawn = texts(terminal.draw([("command", "a <b> & c"), ("output", "word " * 40)]))
     assert drawn[0] == "$ a <b> & c"
     assert max(map(len, drawn)) <= COLUMNS and " ".join(drawn[1:]).split() == ["word"] * 40
 
 
 def test_a_line_is_hidden_by_an_animation_alone():
-    drawn = terminal.draw([TerminalLine("output", "x")])
+    drawn = terminal.draw([("output", "x")])
     assert "visibility" not in drawn.replace("@keyframes hidden{from{visibility:hidden}to{visibility:hidden}}", "")
 
 
