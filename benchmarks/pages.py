@@ -8,6 +8,14 @@ from edge.files import write_atomic
 BEGIN, END = "<!-- written by a command, not by hand -->", "<!-- end of what the command writes -->"
 
 
+def show(text: str, page: Path | None) -> int:
+    """Print `text`; write it between the marks on `page` too, if there is one. Returns the exit code, 0."""
+    print(text.rstrip())
+    if page:
+        write(page, text)
+    return 0
+
+
 def write(page: Path, text: str) -> None:
     """Write `text` between the marks on `page`. Raises InputMissing if a mark is missing."""
     before, begin, rest = page.read_text().partition(BEGIN)

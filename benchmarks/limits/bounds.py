@@ -14,7 +14,7 @@ from pathlib import Path
 
 from benchmarks import pages
 from benchmarks.limits import breakdown, peaks, work
-from benchmarks.limits.boards import BOARDS
+from benchmarks.limits.boards import BOARDS, Board
 from benchmarks.limits.peaks import Peaks
 from benchmarks.limits.work import OperatorWork, Work
 from edge import errors, predictor
@@ -70,10 +70,10 @@ class MeasuredNetwork:
         return self.ready.contract.kind == "tflite" and self.ratio is not None and self.ratio > GOALS[self.bound.by]
 
 
-def bound(work: Work, *, float32_gmacs: float, int8_gmacs: float, read_gbs: float) -> Bound:
-    """The bound of `work` at these rates; a billion a second is one a nanosecond."""
-    products_ns = work.macs_in("float32") / float32_gmacs + work.macs_in("int8") / int8_gmacs
-    return Bound(work.least_bytes / read_gbs / 1e3, products_ns / 1e3)
+def bound(work: Work, core: Peaks | Board) -> Bound:
+    """The bound of `work` at the rates of `core`; a billion a second is one a nanosecond."""
+    products_ns = work.macs_in("float32") / core.float32_gmacs + work.macs_in("int8") / core.int8_gmacs
+    return Bound(work.least_bytes / core.read_gbs(work.least_bytes) / 1e3, products_ns / 1e3)
 
 
 def rows(models: list[Predictor], plan: TimingPlan, *, calls: int) -> tuple[list[MeasuredNetwork], Peaks]:
@@ -86,8 +86,7 @@ def rows(models: list[Predictor], plan: TimingPlan, *, calls: int) -> tuple[list
         latencies.append(_latency(ready, plan, calls=calls))
         measured_peaks.append(peaks.measure(sizes))
     best = peaks.best(measured_peaks)
-    rates = {"float32_gmacs": best.float32_gmacs, "int8_gmacs": best.int8_gmacs}
-    bounds = [bound(each, read_gbs=best.bandwidth_gbs[each.least_bytes], **rates) for each in works]
+    bounds = [bound(each, best) for each in works]
     return [MeasuredNetwork(*row, *latency) for *row, latency in zip(models, works, bounds, latencies, strict=True)], best
 
 
@@ -121,7 +120,7 @@ def page(networks: list[MeasuredNetwork], best: Peaks, plan: TimingPlan) -> str:
         "\n".join(line for row in networks for line in _remarks(row, best)),
         "### Predictions",
         "Not measured: the least time of one core of each board by its published peaks (sources: "
-        "`benchmarks/limits/boards.py`). The real time is longer, by the ratio above or more.",
+        "docs/bounds.md). The real time is longer, by the ratio above or more.",
         markdown.table(boards, map(_predicted, networks), align="lr"),
     ]
     return "\n\n".join(part for part in parts if part)
@@ -169,7 +168,7 @@ def _channels(row: MeasuredNetwork, at: int) -> str:
 def _rate(operator: OperatorWork, us: float, row: MeasuredNetwork, best: Peaks) -> str:
     """How fast an operator reads or multiplies, whichever bounds it, and the peak of that."""
     peak = best.int8_gmacs if operator.data_type == "int8" else best.float32_gmacs
-    read_gbs = best.bandwidth_gbs[row.work.least_bytes]
+    read_gbs = best.read_gbs(row.work.least_bytes)
     if operator.weight_bytes / read_gbs > operator.macs / peak:
         return f"{operator.weight_bytes / us / 1e3:,.1f} GB/s of the {read_gbs:,.1f} measured"
     return f"{operator.macs / us / 1e3:,.0f} billion multiply-adds a second of the {peak:,.0f} measured"
@@ -193,26 +192,11 @@ def _cells(row: MeasuredNetwork) -> tuple[str, ...]:
 
 
 def _predicted(row: MeasuredNetwork) -> tuple[str, ...]:
-    least = row.work.least_bytes
-    bounds = [
-        bound(row.work, float32_gmacs=b.float32_gmacs, int8_gmacs=b.int8_gmacs, read_gbs=b.read_gbs(least)) for b in BOARDS
-    ]
+    bounds = (bound(row.work, board) for board in BOARDS)
     return row.name, *(f"≥ {each.us:,.0f} µs ({each.by})" for each in bounds)
 
 
 def main() -> int:
-    flags = _flags()
-    plan = TimingPlan(percentile=50, shared_machine=flags.shared_machine)
-    models = [predictor.load(path, trusted=flags.trust) for path in flags.models]
-    networks, best = rows(models, plan, calls=flags.calls)
-    text = page(networks, best, plan)
-    print(text)
-    if flags.write:
-        pages.write(flags.write, text)
-    return 0
-
-
-def _flags() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.limits.bounds", description=__doc__.splitlines()[0])
     parser.add_argument("--models", nargs="+", required=True, metavar="FILE", help="edgeproof models, .tflite or .onnx")
     parser.add_argument("--calls", type=int, default=1000, metavar="N", help="calls in a window (default: %(default)s)")
@@ -223,7 +207,12 @@ def _flags() -> argparse.Namespace:
         "--shared-machine", action="store_true", help="allow the calibration loop to drift by 5 %% instead of 2 %%"
     )
     parser.add_argument("--write", type=Path, metavar="PAGE", help="also write the text between the marks on this page")
-    return parser.parse_args()
+    flags = parser.parse_args()
+    plan = TimingPlan(percentile=50, shared_machine=flags.shared_machine)
+    models = [predictor.load(path, trusted=flags.trust) for path in flags.models]
+    networks, best = rows(models, plan, calls=flags.calls)
+    text = page(networks, best, plan)
+    return pages.show(text, flags.write)
 
 
 if __name__ == "__main__":

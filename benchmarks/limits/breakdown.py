@@ -6,7 +6,7 @@ operator into the one before it, their time is counted with the earlier one.
 
 import math
 import statistics
-import time
+import timeit
 from collections.abc import Sequence
 from itertools import pairwise
 
@@ -58,14 +58,6 @@ def _part(model: Artifact) -> bytes:
 
 
 def _in_turn(pieces: Sequence[Interpreter]) -> list[float]:
-    rounds = [[_call_us(piece) for piece in pieces] for _ in range(ROUNDS)]
-    return [statistics.median(column) for column in zip(*rounds, strict=True)]
-
-
-def _call_us(interpreter: Interpreter) -> float:
-    times = []
-    for _ in range(CALLS):
-        started = time.perf_counter_ns()
-        interpreter.invoke()
-        times.append(time.perf_counter_ns() - started)
-    return statistics.median(times[CALLS // 4 :]) / 1e3  # the first ones bring the weights back into the caches
+    # The first calls bring the weights back into the caches.
+    rounds = [[timeit.repeat(piece.invoke, number=1, repeat=CALLS)[CALLS // 4 :] for piece in pieces] for _ in range(ROUNDS)]
+    return [1e6 * statistics.median(map(statistics.median, column)) for column in zip(*rounds, strict=True)]

@@ -20,6 +20,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from edge import child, errors
 from edge.errors import Refused, ToolchainError, UsageError
 
 SIDES = (256, 512)
@@ -43,6 +44,9 @@ class Peaks:
         """int8 multiply-adds in the time of one in float32; at most 4 where four byte products share a 32-bit lane."""
         return self.int8_gmacs / self.float32_gmacs
 
+    def read_gbs(self, n_bytes: int) -> float:
+        return self.bandwidth_gbs[n_bytes]
+
 
 def measure(sizes: Sequence[int]) -> Peaks:
     """The peaks, measured in another process on one thread. Raises Refused if more than one core worked, ToolchainError."""
@@ -50,8 +54,8 @@ def measure(sizes: Sequence[int]) -> Peaks:
     argv = [sys.executable, "-m", "benchmarks.limits.peaks", *map(str, sizes)]
     done = subprocess.run(argv, env=os.environ | one, cwd=ROOT, capture_output=True, text=True)
     if done.returncode:
-        last_line = (done.stderr.strip().splitlines() or ["killed"])[-1]
-        raise (Refused if done.returncode == 1 else ToolchainError)(f"the machine's peaks: {last_line}")
+        kind = Refused if done.returncode == 1 else ToolchainError
+        raise kind(f"the machine's peaks: {child.last_line(done, default='killed')}")
     printed = json.loads(done.stdout)
     return Peaks(**printed | {"bandwidth_gbs": {int(size): rate for size, rate in printed["bandwidth_gbs"].items()}})
 
@@ -71,7 +75,9 @@ def best(several: Sequence[Peaks]) -> Peaks:
 
 def main() -> int:
     """Measure and print. Raises Refused if more than one core worked."""
-    sizes = _flags().sizes
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.limits.peaks", description=__doc__.splitlines()[0])
+    parser.add_argument("sizes", nargs="*", type=int, metavar="BYTES", help="also measure reading so many bytes")
+    sizes = parser.parse_args().sizes
     if any(size < 1 for size in sizes):
         raise UsageError("BYTES wants 1 or more")
     started, used = time.perf_counter(), time.process_time()
@@ -89,12 +95,6 @@ def main() -> int:
         raise Refused(f"refused: {cores:.1f} cores worked, wanted one")
     print(json.dumps(asdict(peaks)))
     return 0
-
-
-def _flags() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.limits.peaks", description=__doc__.splitlines()[0])
-    parser.add_argument("sizes", nargs="*", type=int, metavar="BYTES", help="also measure reading so many bytes")
-    return parser.parse_args()
 
 
 def least_ns(call: Callable[[], object]) -> int:
@@ -149,10 +149,8 @@ def _product(right, kind: str):
     import onnxruntime
     from onnx import TensorProto, helper
 
-    enters, leaves = {
-        "MatMul": (TensorProto.FLOAT, TensorProto.FLOAT),
-        "MatMulInteger": (TensorProto.UINT8, TensorProto.INT32),
-    }[kind]
+    types = {"MatMul": (TensorProto.FLOAT,) * 2, "MatMulInteger": (TensorProto.UINT8, TensorProto.INT32)}
+    enters, leaves = types[kind]
     graph = helper.make_graph(
         [helper.make_node(kind, ["left", "right"], ["product"])],
         kind,
@@ -168,6 +166,4 @@ def _product(right, kind: str):
 
 
 if __name__ == "__main__":
-    from edge import errors
-
     sys.exit(errors.run(main, "benchmarks.limits.peaks"))

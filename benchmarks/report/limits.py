@@ -28,13 +28,9 @@ def with_bounds(rows: Sequence[ReportRow], tell: Callable[[str], None]) -> tuple
     except ToolchainError as error:
         tell(f"no bounds: {error}")
         return tuple(rows)
-    rates = {"float32_gmacs": best.float32_gmacs, "int8_gmacs": best.int8_gmacs}
-    least_us = {
-        digest: bounds.bound(each, read_gbs=best.bandwidth_gbs[each.least_bytes], **rates).us for digest, each in works.items()
-    }
     return tuple(
-        replace(row, bound_ratio=row.inference_us / least_us[row.digest])
-        if row.inference_us and row.digest in least_us
+        replace(row, bound_ratio=row.inference_us / bounds.bound(works[row.digest], best).us)
+        if row.inference_us and row.digest in works
         else row
         for row in rows
     )
