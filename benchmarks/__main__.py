@@ -8,7 +8,7 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -48,7 +48,7 @@ def main(arguments: list[str] | None = None) -> int:
 
         report = replace(report, rows=tuple(recheck(rows, flags.data_dir, failures.append)))
     if settings:
-        report = replace(report, comparison=compare.compare(settings, tell=tell).as_dict())
+        report = replace(report, comparison=asdict(compare.compare(settings, tell=tell)))
     write(report, Path(flags.out))
     print(markdown.page(report), end="")
     return judge(report, flags.out, failures)

@@ -189,7 +189,21 @@ def page(groups: dict[str, list[Artifact]], pythons: dict[str, str], flags: argp
 
 
 def main() -> int:
-    flags = _flags()
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.peers", description=__doc__.splitlines()[0])
+    parser.add_argument("--models", nargs="+", required=True, metavar="FILE", help="edgeproof models, .tflite or .onnx")
+    parser.add_argument("--rounds", type=int, default=25, metavar="N", help="turns of each contender (default: %(default)s)")
+    parser.add_argument("--calls", type=int, default=200, metavar="N", help="calls in a turn (default: %(default)s)")
+    parser.add_argument(
+        "--processes", type=int, default=15, metavar="N", help="runs of each whole command; 0: none (default: %(default)s)"
+    )
+    device_help = "bin/ of an environment with edgeproof (see benchmarks.processes.cold_start)"
+    parser.add_argument("--device", default=os.path.dirname(sys.executable), metavar="BIN", help=device_help)
+    parser.add_argument(
+        "--tflite-runtime", metavar="PYTHON", help="the Python of an environment with tflite-runtime and numpy 1"
+    )
+    parser.add_argument("--tf-lite", action="store_true", help="also measure tf.lite, which takes seconds to start")
+    parser.add_argument("--write", type=Path, metavar="PAGE", help="also write the tables between the marks on this page")
+    flags = parser.parse_args()
     fewest = fewest_rounds(0.025)  # on either side of a 95 % interval
     if flags.rounds < fewest or 0 < flags.processes < fewest or flags.calls < 1:
         raise UsageError(
@@ -202,32 +216,7 @@ def main() -> int:
     pythons = {"tflite_runtime": flags.tflite_runtime} if flags.tflite_runtime else {}
     pythons |= {"tensorflow": sys.executable} if flags.tf_lite else {}
     text = page(groups, pythons, flags)
-    print(text)
-    if flags.write:
-        pages.write(flags.write, text)
-    return 0
-
-
-def _flags() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.peers", description=__doc__.splitlines()[0])
-    parser.add_argument("--models", nargs="+", required=True, metavar="FILE", help="edgeproof models, .tflite or .onnx")
-    parser.add_argument("--rounds", type=int, default=25, metavar="N", help="turns of each contender (default: %(default)s)")
-    parser.add_argument("--calls", type=int, default=200, metavar="N", help="calls in a turn (default: %(default)s)")
-    parser.add_argument(
-        "--processes", type=int, default=15, metavar="N", help="runs of each whole command; 0: none (default: %(default)s)"
-    )
-    parser.add_argument(
-        "--device",
-        default=os.path.dirname(sys.executable),
-        metavar="BIN",
-        help="bin/ of an environment with edgeproof (see benchmarks.processes.cold_start)",
-    )
-    parser.add_argument(
-        "--tflite-runtime", metavar="PYTHON", help="the Python of an environment with tflite-runtime and numpy 1"
-    )
-    parser.add_argument("--tf-lite", action="store_true", help="also measure tf.lite, which takes seconds to start")
-    parser.add_argument("--write", type=Path, metavar="PAGE", help="also write the tables between the marks on this page")
-    return parser.parse_args()
+    return pages.show(text, flags.write)
 
 
 if __name__ == "__main__":

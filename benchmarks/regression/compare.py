@@ -12,7 +12,7 @@ import random
 import statistics
 import tempfile
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks import signed_ranks
@@ -66,18 +66,12 @@ class RevisionComparison:
     why: str
     figures: tuple[FigureVerdict, ...]
 
-    def as_dict(self) -> dict[str, object]:
-        return asdict(self)
-
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
     """The flags that `settings` reads."""
     group = parser.add_argument_group("comparison with another revision")
-    group.add_argument(
-        "--compare",
-        metavar="BASE",
-        help="build this git revision, measure it in turns with this tree, and fail if this tree is worse",
-    )
+    base_help = "build this git revision, measure it in turns with this tree, and fail if this tree is worse"
+    group.add_argument("--compare", metavar="BASE", help=base_help)
     group.add_argument("--max-slower", type=float, default=10.0, metavar="PERCENT", help="the limit on times (default: 10)")
     usual = f"default: {ROUNDS}, with --short {SHORT_ROUNDS}; more with many models"
     rounds_help = f"rounds of measuring; up to {LOOKS} times as many while a time is undecided ({usual})"
@@ -122,7 +116,9 @@ def compare_sides(base: Side, now: Side, given: Settings, *, tell: Callable[[str
     for model in ("", *given.models):
         title = Path(model).name if model else "model in the wheel"
         judged += _judge_times(title, base, now, model, given, draw=draw, tell=tell)
-        judged.append(_judge_answers(f"{title}: answers", base, now, model, given.data_dir))
+        compared = answers.compare(base, now, model=model, picture=PICTURE, data_dir=given.data_dir)
+        cells = (f"{title}: answers", compared.base, compared.now, compared.change, "none", compared.verdict)
+        judged.append(FigureVerdict(name=cells[0], verdict=compared.verdict, cells=cells))
     for title, part in (("model in the wheel: bytes", "edge/models"), ("installed, with dependencies: bytes", "")):
         judged.append(judge_bytes(title, *(_bytes(side.packages() / part) for side in (base, now))))
     return conclude(judged, commit=given.base)
@@ -135,7 +131,7 @@ def _judge_times(
     alpha = _alpha(1 + len(given.models))
     for look in range(LOOKS):
         tell(f"{title}: {given.rounds} {'more ' if look else ''}rounds")
-        more = rounds.measure(base, now, models=(model, model), picture=PICTURE, rounds=given.rounds, draw=draw)
+        more = rounds.measure(base, now, model=model, picture=PICTURE, rounds=given.rounds, draw=draw)
         for figure, each in more.items():
             measured[figure] += each
         judged = [
@@ -178,15 +174,6 @@ def judge_bytes(name: str, base: int, now: int) -> FigureVerdict:
     verdict = "worse" if base and now > base * (1 + MAX_MORE_BYTES) else "suspicious" if change < -BEYOND_BELIEF else "same"
     cells = (name, f"{base:,} B", f"{now:,} B", f"{100 * change:+.2f} %".replace("-", "−"), "none", verdict)
     return FigureVerdict(name=name, verdict=verdict, cells=cells, change=change)
-
-
-def _judge_answers(name: str, base: Side, now: Side, model: str, data_dir: str | None) -> FigureVerdict:
-    compared = answers.compare(base, now, model=model, picture=PICTURE, data_dir=data_dir)
-    return FigureVerdict(
-        name=name,
-        verdict=compared.verdict,
-        cells=(name, compared.base, compared.now, compared.change, "none", compared.verdict),
-    )
 
 
 def conclude(judged: Iterable[FigureVerdict], *, commit: str) -> RevisionComparison:

@@ -170,10 +170,7 @@ def main() -> int:
         done = list(trials(build(Path(folder)), equal=flags.equal, planted=flags.planted, rounds=flags.rounds))
     command = " ".join(["python -m benchmarks.regression.false_alarms", *sys.argv[1:]])
     text = page(done, command=command, rounds=flags.rounds)
-    print(text, end="")
-    if flags.write:
-        pages.write(flags.write, text)
-    return 0
+    return pages.show(text, flags.write)
 
 
 if __name__ == "__main__":

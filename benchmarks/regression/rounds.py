@@ -10,6 +10,7 @@ import statistics
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 
 from benchmarks.regression.sides import Side
 from benchmarks.worker_process import WorkerProcess
@@ -37,51 +38,42 @@ class Round:
     now_ns: float
 
 
-def measure(
-    base: Side, now: Side, *, models: tuple[str, str], picture: str, rounds: int, draw: random.Random
-) -> dict[str, list[Round]]:
-    """`rounds` rounds of each of FIGURES. `models` are the paths for the base and the other side; "" is the one in the wheel.
-
-    `draw` draws the order of turns.
-    """
+def measure(base: Side, now: Side, *, model: str, picture: str, rounds: int, draw: random.Random) -> dict[str, list[Round]]:
+    """`rounds` rounds of each of FIGURES; `model` "" is each side's own, in its wheel. `draw` draws the order of turns."""
     measured: dict[str, list[Round]] = {figure: [] for figure in FIGURES}
     for _ in range(rounds):
-        for figure, result in _round(base, now, models, picture, draw):
+        for figure, result in _round((base, base, now), model, picture, draw):
             measured[figure].append(result)
     return measured
 
 
-def _round(base: Side, now: Side, models: tuple[str, str], picture: str, draw: random.Random) -> Iterator[tuple[str, Round]]:
-    sides = [(base, models[0]), (base, models[0]), (now, models[1])]
+def _round(sides: Sequence[Side], model: str, picture: str, draw: random.Random) -> Iterator[tuple[str, Round]]:
     with ExitStack() as stack:
-        workers = [stack.enter_context(side.start(model, picture)) for side, model in sides]
+        workers = [stack.enter_context(side.start(model, picture)) for side in sides]
         for figure in IN_PROCESS:
             n = _calls(workers, figure)
-            asks = [_asking(worker, f"{figure} {n}") for worker in workers]
+            asks = [partial(_ask_ns, worker, f"{figure} {n}") for worker in workers]
             yield figure, _paired([_turns(asks, draw) for _ in range(SLICES)])
-    commands = [[side.edge_predict, picture, *(["--trust", "--model", model] if model else [])] for side, model in sides]
-    starts = [_starting(command) for command in commands]
+    flags = ["--trust", "--model", model] if model else []
+    starts = [partial(_process_ns, [side.edge_predict, picture, *flags]) for side in sides]
     yield "process", _paired([_turns(starts, draw) for _ in range(PROCESSES)])
 
 
 def _calls(workers: Sequence[WorkerProcess], figure: str) -> int:
     """The calls in a slice, measured after a warm-up."""
-    took = [float(worker.ask(f"{figure} 50")) for worker in workers for _ in range(3)]
+    took = [_ask_ns(worker, f"{figure} 50") for worker in workers for _ in range(3)]
     return max(round(SLICE_NS / min(took)), 10)
 
 
-def _asking(worker: WorkerProcess, line: str) -> Callable[[], float]:
-    return lambda: float(worker.ask(line))
+def _ask_ns(worker: WorkerProcess, line: str) -> float:
+    return float(worker.ask(line))
 
 
-def _starting(command: list[str]) -> Callable[[], float]:
-    def start() -> float:
-        try:
-            return 1e6 * process.measure(command)[0]
-        except RuntimeError as error:  # its exit code was not 0
-            raise ToolchainError(str(error)) from None
-
-    return start
+def _process_ns(command: list[str]) -> float:
+    try:
+        return 1e6 * process.measure(command)[0]
+    except RuntimeError as error:  # its exit code was not 0
+        raise ToolchainError(str(error)) from None
 
 
 def _turns(calls: Sequence[Callable[[], float]], draw: random.Random) -> list[float]:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.report.row import Accuracy, LostThumbnail, Operation, ReportRow, Speed
-from edge import artifact, engines, predictor
+from edge import artifact, child, engines, predictor
 from edge.artifact import Artifact
 from edge.bench.percentiles import LatencySummary
 from edge.errors import EngineMissing, InputMissing, ModelError, ToolchainError
@@ -137,8 +137,8 @@ def _bench(path: str, engine_name: str, *, short: bool, shared_machine: bool) ->
 def _run_bench(argv: list[str]) -> dict:
     done = subprocess.run(argv, capture_output=True, text=True)
     if done.returncode not in (0, 1) or not done.stdout.startswith("{"):
-        last_line = (done.stderr.strip().splitlines() or ["no message"])[-1]
-        raise ToolchainError(f"python -m edge bench ended with {done.returncode}: {last_line}")
+        why = child.last_line(done, default="no message")
+        raise ToolchainError(f"python -m edge bench ended with {done.returncode}: {why}")
     return json.loads(done.stdout)
 
 
@@ -150,15 +150,12 @@ def operations(path: Path) -> tuple[Operation, ...]:
         return ()
     except (ValueError, KeyError, TypeError):
         raise ModelError(f"{path}: not the JSON of pytest-benchmark; run make benchmarks again") from None
-    return tuple(
-        Operation(
-            name=test["name"].removeprefix("test_").replace("_", " "),
-            median_us=test["stats"]["median"] * 1e6,
-            iqr_us=test["stats"]["iqr"] * 1e6,
-            rounds=test["stats"]["rounds"],
-        )
-        for test in tests
-    )
+    made = []
+    for test in tests:
+        name, stats = test["name"].removeprefix("test_").replace("_", " "), test["stats"]
+        median_us, iqr_us = 1e6 * stats["median"], 1e6 * stats["iqr"]
+        made.append(Operation(name=name, median_us=median_us, iqr_us=iqr_us, rounds=stats["rounds"]))
+    return tuple(made)
 
 
 def _mapping(value: object) -> dict[str, object]:

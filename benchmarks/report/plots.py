@@ -1,6 +1,6 @@
 """The figures of the report: size, accuracy and latency; the spread of times; the parts of a cold start."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 
 from benchmarks.report import svg, words
 from benchmarks.report.row import ReportRow
@@ -96,8 +96,7 @@ def spreads(rows: Sequence[ReportRow]) -> str:
     everything = [t for _, f in shown for t in (f.least_us, f.p50_us, f.p90_us, f.p99_us, f.p99_bound_us) if t]
     x, ticks = svg.log_scale(everything, LEFT, RIGHT)
     bottom = LINE * len(shown) + 6
-    marks = [svg.line(x(t), 4, x(t), bottom, kind="grid") for t in ticks]
-    marks += [svg.text(x(t), bottom + 14, words.tick(words.time, t), anchor="middle") for t in ticks]
+    marks = _time_grid(x, ticks, bottom)
     for number, (row, calls) in enumerate(shown):
         y = LINE * number + 26
         last = calls.p99_us or calls.p90_us or calls.p50_us
@@ -120,18 +119,21 @@ def cold_starts(rows: Sequence[ReportRow]) -> str:
     most = max(sum(parts) for _, parts in shown)
     x, ticks = svg.linear_scale(0, most * 1.02, LEFT, RIGHT)
     bottom = LINE * len(shown) + 6
-    marks = [svg.line(x(t), 4, x(t), bottom, kind="grid") for t in ticks]
-    marks += [svg.text(x(t), bottom + 14, words.tick(words.time, t), anchor="middle") for t in ticks]
+    marks = _time_grid(x, ticks, bottom)
     for number, (row, parts) in enumerate(shown):
         y, at = LINE * number + 18, 0.0
         marks.append(svg.text(LEFT, y - 2, _title(row), kind="name"))
         marks.append(svg.text(RIGHT, y - 2, words.time(sum(parts)), anchor="end", kind="name"))
         for kind, (name, part) in enumerate(zip(PARTS, parts, strict=True), 1):
-            marks.append(
-                svg.bar(x(at), y + 3, x(at + part) - x(at), 9, kind=f"part-{kind}", title=f"{name}: {words.time(part)}")
-            )
+            title = f"{name}: {words.time(part)}"
+            marks.append(svg.bar(x(at), y + 3, x(at + part) - x(at), 9, kind=f"part-{kind}", title=title))
             at += part
     return svg.figure(marks, height=bottom + 20, title="where a cold start goes")
+
+
+def _time_grid(x: Callable[[float], float], ticks: Sequence[float], bottom: float) -> list[str]:
+    lines = [svg.line(x(tick), 4, x(tick), bottom, kind="grid") for tick in ticks]
+    return lines + [svg.text(x(t), bottom + 14, words.tick(words.time, t), anchor="middle") for t in ticks]
 
 
 PARTS = ("start of Python, imports and the rest", "load the engine and the model", "first answer")
@@ -139,15 +141,11 @@ PARTS = ("start of Python, imports and the rest", "load the engine and the model
 
 def cold_parts(row: ReportRow) -> tuple[float, float, float] | None:
     """The median µs of each of PARTS; None if one was not measured."""
-    process, load, first = _medians(row, (("edge-predict", "whole"), ("start", "load"), ("start", "first call")))
+    wanted = (("edge-predict", "whole"), ("start", "load"), ("start", "first call"))
+    process, load, first = (row.speed.figure(*name) if row.speed else None for name in wanted)
     if process is None or load is None or first is None:
         return None
-    return max(process - load - first, 0.0), load, first
-
-
-def _medians(row: ReportRow, wanted: Iterable[tuple[str, str]]) -> list[float | None]:
-    figures = [row.speed.figure(*name) if row.speed else None for name in wanted]
-    return [figure.p50_us if figure else None for figure in figures]
+    return max(process.p50_us - load.p50_us - first.p50_us, 0.0), load.p50_us, first.p50_us
 
 
 def _title(row: ReportRow) -> str:

@@ -178,22 +178,15 @@ def _rows(multiple: float, show: Callable[[Cell], str]) -> str:
 
 
 def main() -> int:
-    flags = _flags()
-    if flags.candidates < 1:
-        raise errors.UsageError(f"--candidates {flags.candidates}: wanted 1 or more")
-    text = page(candidates=flags.candidates, seed=flags.seed)
-    print(text)
-    if flags.write:
-        pages.write(flags.write, text)
-    return 0
-
-
-def _flags() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.studies.gate_errors", description=__doc__.splitlines()[0])
     parser.add_argument("--candidates", type=int, default=200_000, help="drawn for each cell (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="of the draws (default: %(default)s)")
     parser.add_argument("--write", type=Path, metavar="PAGE", help="also write the tables between the marks on this page")
-    return parser.parse_args()
+    flags = parser.parse_args()
+    if flags.candidates < 1:
+        raise errors.UsageError(f"--candidates {flags.candidates}: wanted 1 or more")
+    text = page(candidates=flags.candidates, seed=flags.seed)
+    return pages.show(text, flags.write)
 
 
 if __name__ == "__main__":

@@ -7,9 +7,10 @@ it. Takes two minutes.
 """
 
 import argparse
+import math
 import statistics
 import sys
-import time
+import timeit
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +26,7 @@ from convert import to_onnx, to_tflite  # before TensorFlow
 from convert.calibration.images import CalibrationSet, draw_calibration_set
 from convert.gate import LIMITS, Gate
 from convert.plan import Plan
-from convert.verify import compare
+from convert.verify import Verification, compare
 from edge import errors
 from edge.device import host
 from edge.engines.interpreter import as_input
@@ -72,7 +73,7 @@ class TimedModel:
     n_bytes: int
     invoke: Callable[[], object]
     logits: Callable[[np.ndarray], np.ndarray]
-    microseconds: float = 0.0
+    microseconds: float = math.inf
 
 
 def in_litert(what: str, precision: str, model: bytes) -> TimedModel:
@@ -143,21 +144,24 @@ def timed_models(model: keras.Model, calibration: CalibrationSet) -> list[TimedM
 
 def measure(models: list[TimedModel]) -> None:
     """Set each `microseconds`: the least of N_ROUNDS medians of N_CALLS calls, the models taking turns."""
-    medians: dict[int, list[float]] = {}
     for _ in range(N_ROUNDS):
-        for number, model in enumerate(models):
-            taken = []
-            for _ in range(N_CALLS):
-                start = time.perf_counter_ns()
-                model.invoke()
-                taken.append((time.perf_counter_ns() - start) / 1000)
-            medians.setdefault(number, []).append(statistics.median(taken))
-    for number, model in enumerate(models):
-        model.microseconds = min(medians[number])
+        for model in models:
+            seconds = timeit.repeat(model.invoke, number=1, repeat=N_CALLS)
+            model.microseconds = min(model.microseconds, 1e6 * statistics.median(seconds))
+
+
+def drop_in_words(verification: Verification) -> str:
+    """Points of top-1 lost, with their 95 % interval."""
+    lower, upper = verification.interval_points
+    return f"{verification.drop_points:.2f} ({lower:.2f} to {upper:.2f})"
 
 
 def main() -> int:
-    flags = _flags()
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.studies.lrn", description=__doc__.splitlines()[0])
+    parser.add_argument("--checkpoint", type=Path, required=True, metavar="RUN", help="run folder of a cifar-lrn")
+    parser.add_argument("--data-dir", metavar="DIR", help="where CIFAR-10 is (default: $EDGEPROOF_DATA, the cache, a download)")
+    parser.add_argument("--write", type=Path, metavar="PAGE", help="also write the table between the marks on this page")
+    flags = parser.parse_args()
     trained = checkpoint.load(flags.checkpoint)
     if trained.network != "cifar-lrn":
         raise errors.UsageError(f"--checkpoint {flags.checkpoint}: a {trained.network}; only cifar-lrn has such layers")
@@ -175,8 +179,7 @@ def main() -> int:
         verification = compare(logits, data.test.labels, reference)
         base = next(m for m in models if (m.engine, m.what, m.precision) == (timed.engine, WITHOUT, timed.precision))
         times = timed.microseconds / base.microseconds
-        lower, upper = verification.interval_points
-        drop = f"{verification.drop_points:.2f} ({lower:.2f} to {upper:.2f})" if timed.what != WITHOUT else "another network"
+        drop = drop_in_words(verification) if timed.what != WITHOUT else "another network"
         rows.append(
             (timed.engine, timed.what, timed.precision, f"{timed.microseconds:.0f}", f"{times:.2f}", f"{timed.n_bytes:,}",
              f"{100 * verification.top1:.2f}", drop, f"{verification.largest_logit_difference:.2g}")
@@ -199,14 +202,6 @@ def main() -> int:
     if flags.write:
         pages.write(flags.write, text)
     return 0 if good else 1
-
-
-def _flags() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.studies.lrn", description=__doc__.splitlines()[0])
-    parser.add_argument("--checkpoint", type=Path, required=True, metavar="RUN", help="run folder of a cifar-lrn")
-    parser.add_argument("--data-dir", metavar="DIR", help="where CIFAR-10 is (default: $EDGEPROOF_DATA, the cache, a download)")
-    parser.add_argument("--write", type=Path, metavar="PAGE", help="also write the table between the marks on this page")
-    return parser.parse_args()
 
 
 if __name__ == "__main__":

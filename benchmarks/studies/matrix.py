@@ -35,7 +35,10 @@ _KEPT = ("name", "format", "precision", "verdict", "reasons", "bytes", "median_u
 
 
 def main() -> int:
-    flags = _flags()
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.studies.matrix", description=__doc__.splitlines()[0])
+    parser.add_argument("--only", nargs="+", choices=list(ARCHITECTURES), metavar="NETWORK", help="default: all")
+    parser.add_argument("--table", action="store_true", help="write the table from the stored figures; convert nothing")
+    flags = parser.parse_args()
     if not flags.table:
         for network in flags.only or ARCHITECTURES:
             refresh(network)
@@ -70,23 +73,19 @@ def refresh(network: str) -> None:
 
 def measure(experiment: Experiment) -> dict[str, Any]:
     """What `convert --all` reports, and the seconds `convert --int8` takes. Raises ToolchainError."""
-    out = ARTIFACTS / experiment.network
     start = time.perf_counter()
-    _convert(experiment, "--int8", out)
-    seconds = time.perf_counter() - start
-    _convert(experiment, "--all", out)
-    report = _report(out)
-    rows = [{name: row[name] for name in _KEPT if name in row} for row in report["rows"]]
-    return {"seconds_int8": round(seconds, 1), "machine": report["machine"], "rows": rows, "agreements": report["agreements"]}
+    _convert(experiment, "--int8", out=experiment.network)
+    seconds = round(time.perf_counter() - start, 1)
+    report = _convert(experiment, "--all", out=experiment.network)
+    return {"seconds_int8": seconds} | {name: report[name] for name in ("machine", "rows", "agreements")}
 
 
 def methods(experiment: Experiment) -> dict[str, Any]:
     """The int8 rows of each `--method` of setting activation ranges. Raises ToolchainError."""
     by_method = {}
     for method in METHODS:
-        out = ARTIFACTS / f"{experiment.network}-{method}"
-        _convert(experiment, "--int8", out, "--method", method, "--no-repair")
-        by_method[method] = [{name: row[name] for name in _KEPT if name in row} for row in _report(out)["rows"]]
+        flags = ("--int8", "--method", method, "--no-repair")
+        by_method[method] = _convert(experiment, *flags, out=f"{experiment.network}-{method}")["rows"]
     return {"methods": by_method}
 
 
@@ -204,23 +203,16 @@ def _trained(network: str) -> Experiment | None:
     return next((each for each in finished if each.recipe == "modern"), finished[0] if finished else None)
 
 
-def _report(out: Path) -> dict[str, Any]:
-    report: dict[str, Any] = json.loads((out / "report.json").read_text())
-    return report
-
-
-def _convert(experiment: Experiment, precision: str, out: Path, *flags: str) -> None:
-    command = [sys.executable, "-m", "convert", precision, "--checkpoint", str(experiment.folder(0)), "--out", str(out), *flags]
+def _convert(experiment: Experiment, *flags: str, out: str) -> dict[str, Any]:
+    """Convert into the folder `out` of ARTIFACTS. Returns convert's report, of each row the figures _KEPT."""
+    folder = ARTIFACTS / out
+    command = [sys.executable, "-m", "convert", *flags, "--checkpoint", str(experiment.folder(0)), "--out", str(folder)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode not in (0, 1):  # 1: the gate said no, which is a figure too
         raise ToolchainError(f"{experiment.name}: {' '.join(command[1:])} ended with {done.returncode}: {done.stderr[-300:]}")
-
-
-def _flags() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.studies.matrix", description=__doc__.splitlines()[0])
-    parser.add_argument("--only", nargs="+", choices=list(ARCHITECTURES), metavar="NETWORK", help="default: all")
-    parser.add_argument("--table", action="store_true", help="write the table from the stored figures; convert nothing")
-    return parser.parse_args()
+    report = json.loads((folder / "report.json").read_text())
+    rows = [{name: row[name] for name in _KEPT if name in row} for row in report["rows"]]
+    return report | {"rows": rows}
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks import pages
-from benchmarks.studies.lrn import TimedModel, by_tensorflow, in_litert, in_onnx_runtime, measure
+from benchmarks.studies.lrn import TimedModel, by_tensorflow, drop_in_words, in_litert, in_onnx_runtime, measure
 from convert import to_onnx, to_tflite
 from convert.calibration.images import CalibrationSet, draw_calibration_set
 from convert.plan import Plan
@@ -50,40 +50,25 @@ def rows(run: Path, *, data_dir: str | None, n_images: int) -> list[tuple[str, .
     table = []
     for model in models:
         verification = compare(np.array([model.logits(image) for image in images]), labels, reference)
-        lower, upper = verification.interval_points
-        drop = f"{verification.drop_points:.2f} ({lower:.2f} to {upper:.2f})"
         table.append(
             (trained.name, model.engine, model.what, model.precision, f"{model.n_bytes:,}", f"{model.microseconds:.0f}",
-             f"{100 * verification.top1:.2f}", drop, f"{verification.n_images:,}")
+             f"{100 * verification.top1:.2f}", drop_in_words(verification), f"{verification.n_images:,}")
         )  # fmt: skip
     return table
 
 
 def main() -> int:
-    flags = _flags()
-    runs = " ".join(map(str, flags.checkpoint))
-    table = [row for run in flags.checkpoint for row in rows(run, data_dir=flags.data_dir, n_images=flags.n_images)]
-    text = "\n".join(
-        [
-            f"`python -m benchmarks.studies.quantizers --checkpoint {runs} --n-images {flags.n_images}`:",
-            f"one thread, {host.read().cpu_model}.",
-            "",
-            markdown.table(HEAD, table, align="llllr"),
-        ]
-    )
-    print(text)
-    if flags.write:
-        pages.write(flags.write, text)
-    return 0
-
-
-def _flags() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.studies.quantizers", description=__doc__.splitlines()[0])
     parser.add_argument("--checkpoint", type=Path, required=True, nargs="+", metavar="RUN", help="run folders")
     parser.add_argument("--data-dir", metavar="DIR", help="where the data is (default: $EDGEPROOF_DATA, the cache, a download)")
     parser.add_argument("--n-images", type=int, default=2_000, metavar="N", help="test images (default: %(default)s)")
     parser.add_argument("--write", type=Path, metavar="PAGE", help="also write the table between the marks on this page")
-    return parser.parse_args()
+    flags = parser.parse_args()
+    runs = " ".join(map(str, flags.checkpoint))
+    table = [row for run in flags.checkpoint for row in rows(run, data_dir=flags.data_dir, n_images=flags.n_images)]
+    command = f"`python -m benchmarks.studies.quantizers --checkpoint {runs} --n-images {flags.n_images}`"
+    text = f"{command}:\none thread, {host.read().cpu_model}.\n\n{markdown.table(HEAD, table, align='llllr')}"
+    return pages.show(text, flags.write)
 
 
 if __name__ == "__main__":

@@ -98,7 +98,12 @@ EXPERIMENTS = (
 
 
 def main() -> int:
-    flags = _flags()
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.studies.training", description=__doc__.splitlines()[0])
+    parser.add_argument("--only", nargs="+", metavar="NAME", help="experiments to run (default: all without figures)")
+    parser.add_argument("--lanes", type=int, choices=(1, 2, 4), default=1, help="runs at the same time, sharing the cores")
+    parser.add_argument("--list", action="store_true", help="print the experiments and their seeds")
+    parser.add_argument("--table", action="store_true", help="write the table from the stored figures; train nothing")
+    flags = parser.parse_args()
     chosen = [experiment for experiment in EXPERIMENTS if not flags.only or experiment.name in flags.only]
     if unknown := set(flags.only or ()) - {experiment.name for experiment in EXPERIMENTS}:
         raise errors.UsageError(f"no experiment is called {min(unknown)}; --list names them")
@@ -209,15 +214,6 @@ def _row(experiment: Experiment) -> tuple[str, ...]:
         mean("examples_per_second"), f"{max(kept['peak_rss_mib'] for kept in runs):,}", first["data"],
         "; ".join(dict.fromkeys(f"{kept['machine']}, {kept.get('backend', 'tensorflow')}" for kept in runs)),
     )  # fmt: skip
-
-
-def _flags() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.studies.training", description=__doc__.splitlines()[0])
-    parser.add_argument("--only", nargs="+", metavar="NAME", help="experiments to run (default: all without figures)")
-    parser.add_argument("--lanes", type=int, choices=(1, 2, 4), default=1, help="runs at the same time, sharing the cores")
-    parser.add_argument("--list", action="store_true", help="print the experiments and their seeds")
-    parser.add_argument("--table", action="store_true", help="write the table from the stored figures; train nothing")
-    return parser.parse_args()
 
 
 if __name__ == "__main__":

@@ -238,7 +238,7 @@ def test_a_side_that_fails_says_why():
 
 
 def test_one_round_gives_every_figure():
-    result = measure(DEVELOPMENT, DEVELOPMENT, models=("", ""), picture=compare.PICTURE, rounds=1, draw=random.Random(0))
+    result = measure(DEVELOPMENT, DEVELOPMENT, model="", picture=compare.PICTURE, rounds=1, draw=random.Random(0))
     assert list(result) == list(FIGURES)
     assert all(each.base_ns > 0 and math.isfinite(each.change) for (each,) in result.values())
 
