@@ -48,22 +48,19 @@ def test_a_cifar_network_trains_converts_and_answers_about_a_picture_of_any_size
         assert json.loads(answer.stdout)["label"] == "horse"  # class 7
 
 
-def test_a_folder_without_cifar10_is_one_line(tmp_path):
-    done = call("train.cifar10", "--data-dir", str(tmp_path), cwd=tmp_path)
-    assert done.returncode == 66 and done.stdout == ""
-    assert re.fullmatch(r"train\.cifar10: .*\n", done.stderr)
-
-
-def test_a_network_without_a_documented_recipe_says_so(tmp_path):
-    done = call("train.cifar10", "--arch", "resnet8", "--recipe", "documented", cwd=tmp_path)
-    assert done.returncode == 2
-    assert done.stderr == "train.cifar10: resnet8 has no documented recipe: no document gives one; it has modern\n"
-
-
-def test_what_a_network_does_not_leave_open_is_a_usage_error_before_the_data_is_looked_for(tmp_path):
-    done = call("train.cifar10", "--arch", "resnet8", "--dropout", "0.5", "--data-dir", "gone", cwd=tmp_path)
-    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
-    assert done.stderr.startswith("train.cifar10: --dropout 0.5: resnet8 has a fixed dropout")
+@pytest.mark.parametrize(
+    ("flags", "code", "says"),
+    [
+        (("--data-dir", "."), 66, ".: no CIFAR-10 in it; name a folder"),
+        (("--arch", "resnet8", "--recipe", "documented"), 2, "resnet8 has no documented recipe: no document gives one"),
+        # Said before the data is looked for.
+        (("--arch", "resnet8", "--dropout", "0.5", "--data-dir", "gone"), 2, "--dropout 0.5: resnet8 has a fixed dropout"),
+    ],
+)
+def test_a_slip_is_one_line(flags, code, says, tmp_path):
+    done = call("train.cifar10", *flags, cwd=tmp_path)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (code, "", 1)
+    assert done.stderr.startswith(f"train.cifar10: {says}")
 
 
 def test_the_list_names_every_network_with_its_parameters_and_figures(tmp_path):

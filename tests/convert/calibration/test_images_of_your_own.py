@@ -75,22 +75,15 @@ def test_hostile_and_damaged_arrays_are_one_line_and_nothing_runs(digits, tmp_pa
     np.save("whole.npy", digits.train.images[:120])
     whole = Path("whole.npy").read_bytes()
     Path("cut.npy").write_bytes(whole[:5000])
-    Path("promising.npy").write_bytes(
-        whole.replace(b"(120, 28, 28, 1)", b"(9999999999,28,28,1)", 1).replace(b"    \n", b"\n", 1)
-    )
+    promising = whole.replace(b"(120, 28, 28, 1)", b"(9999999999,28,28,1)", 1)
+    Path("promising.npy").write_bytes(promising.replace(b"    \n", b"\n", 1))
     Path("header.npy").write_bytes(whole.replace(b"'descr'", b"'desc\xff'", 1))
     Path("picture.npy").write_bytes(b"\x89PNG\r\n\x1a\n")
     Path("nothing.npy").touch()
     os.mkfifo("pipe.npy")
-    for name, found in {
-        "pickled": "damaged, or not plain numbers",
-        "cut": "damaged, or not plain numbers",
-        "promising": "damaged, or not plain numbers",
-        "header": "damaged, or not plain numbers",
-        "picture": "not a .npy file",
-        "nothing": "not a .npy file",
-        "pipe": "a pipe, socket or device",
-    }.items():
+    damaged = dict.fromkeys(("pickled", "cut", "promising", "header"), "damaged, or not plain numbers")
+    others = {"picture": "not a .npy file", "nothing": "not a .npy file", "pipe": "a pipe, socket or device"}
+    for name, found in (damaged | others).items():
         with pytest.raises(InputError) as refused:
             read(Path(f"{name}.npy"), DIGIT, digits.train)
         assert str(refused.value).startswith(f"{name}.npy: {found}") and "\n" not in str(refused.value)
