@@ -49,13 +49,24 @@ def train(
             return finished
         if half_done := training_state.saved_run(out):
             _refuse_another(half_done, identity, out)
-        return _train_and_write(out, network, dataset, recipe, identity=identity, save_every_s=save_every_s, rank=rank)
+        try:
+            model, state = _train_network(out, dataset, recipe, identity, save_every_s=save_every_s, rank=rank)
+        except Refused:
+            training_state.remove(out)
+            raise
+        except KeyboardInterrupt:  # before the first step, or a second Ctrl-C
+            how = "the same command goes on from the last save" if begun(out) else "nothing is lost: no step was saved yet"
+            raise Interrupted(f"interrupted; {how}") from None
+        try:
+            return _write_results(out, dataset, recipe, identity, model, state, processes=rank.world_size)
+        except KeyboardInterrupt:
+            raise Interrupted("interrupted after the last step, which is saved; the same command goes on") from None
 
 
 def follow(network: str, dataset: Dataset, recipe: Recipe, out: Path, *, deterministic: bool = False, rank: Rank) -> None:
     """Train along with the coordinator, which alone touches `out`. Raises what `train` does."""
     identity = _identity(network, dataset, recipe, deterministic)
-    _train_network(out, network, dataset, recipe, identity=identity, save_every_s=math.inf, rank=rank)
+    _train_network(out, dataset, recipe, identity, save_every_s=math.inf, rank=rank)
 
 
 def _identity(network: str, dataset: Dataset, recipe: Recipe, deterministic: bool) -> dict[str, Any]:
@@ -70,11 +81,12 @@ def _identity(network: str, dataset: Dataset, recipe: Recipe, deterministic: boo
 
 
 def _train_network(
-    out: Path, network: str, dataset: Dataset, recipe: Recipe, *, identity: dict[str, Any], save_every_s: float, rank: Rank
+    out: Path, dataset: Dataset, recipe: Recipe, identity: dict[str, Any], *, save_every_s: float, rank: Rank
 ) -> tuple["keras.Model", training_state.TrainingState]:
     """The trained network, usable without the other processes, and its final state."""
+    network = architecture(identity["network"])
     with training.training_group(rank, identity, batch=recipe.batch):
-        model = architecture(network).build(recipe)
+        model = network.build(recipe)
         # Imported late: they import Keras, whose noise the line above suppresses.
         from train.autosave import Autosave
         from train.fit import fit
@@ -85,31 +97,14 @@ def _train_network(
         weights = model.get_weights()
     if not rank.alone:
         # A network built among several processes cannot predict in one.
-        model = architecture(network).build(recipe)
+        model = network.build(recipe)
         model.set_weights(weights)
     return model, state
 
 
-def _train_and_write(
-    out: Path, network: str, dataset: Dataset, recipe: Recipe, *, identity: dict[str, Any], save_every_s: float, rank: Rank
-) -> dict[str, Any]:
-    try:
-        model, state = _train_network(out, network, dataset, recipe, identity=identity, save_every_s=save_every_s, rank=rank)
-    except Refused:
-        training_state.remove(out)
-        raise
-    except KeyboardInterrupt:  # before the first step, or a second Ctrl-C
-        how = "the same command goes on from the last save" if begun(out) else "nothing is lost: no step was saved yet"
-        raise Interrupted(f"interrupted; {how}") from None
-    try:
-        return _write_results(out, dataset, recipe, model, state, identity=identity, rank=rank)
-    except KeyboardInterrupt:
-        raise Interrupted("interrupted after the last step, which is saved; the same command goes on") from None
-
-
 def _write_results(
-    out: Path, dataset: Dataset, recipe: Recipe, model: "keras.Model", state: training_state.TrainingState, *,
-    identity: dict[str, Any], rank: Rank,
+    out: Path, dataset: Dataset, recipe: Recipe, identity: dict[str, Any], model: "keras.Model",
+    state: training_state.TrainingState, *, processes: int,
 ) -> dict[str, Any]:  # fmt: skip
     """Score the trained `model` on the test split, write the run folder, and return its figures."""
     from train import evaluate, plots, progress
@@ -132,7 +127,7 @@ def _write_results(
         "examples_per_second": round(state.step * recipe.batch / state.seconds),
         "peak_rss_mib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
         "machine": f"{machine.machine}, {machine.cpu_model}, {machine.n_cpus} cores{_accelerators()}",
-        "processes": rank.world_size,
+        "processes": processes,
         "backend": identity["backend"],
         "deterministic": identity["deterministic"],
         "versions": _versions(),

@@ -6,7 +6,6 @@ own files omit those), the run's identity and its progress. It is replaced atomi
 
 import dataclasses
 import itertools
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -81,14 +80,10 @@ def load(folder: Path) -> tuple[TrainingState, list[np.ndarray]] | None:
 
 def set_aside(folder: Path, why: str) -> None:
     """Rename `folder`/training.npz, with a note: another version may be able to use it."""
-    unusable = next(path for path in _names_aside(folder) if not path.exists())
+    names = (f"{FILE}.unusable{f'-{n}' if n > 1 else ''}" for n in itertools.count(1))
+    unusable = next(folder / name for name in names if not (folder / name).exists())
     (folder / FILE).replace(unusable)
     note(one_line(f"{folder / FILE}: {why}; kept as {unusable.name}, training from the beginning"))
-
-
-def _names_aside(folder: Path) -> Iterator[Path]:
-    yield folder / f"{FILE}.unusable"
-    yield from (folder / f"{FILE}.unusable-{n}" for n in itertools.count(2))
 
 
 def saved_run(folder: Path) -> dict[str, Any] | None:

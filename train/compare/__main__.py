@@ -4,6 +4,7 @@ import argparse
 import sys
 import textwrap
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from edge import errors
@@ -11,14 +12,12 @@ from edge.errors import Refused, note
 from edge.files import write_atomic
 from train import check_backend, markdown
 from train.compare import activations, optimizers, variants, widths
-from train.compare.variants import TrainingComparison, VariantOutcome
+from train.compare.variants import VariantOutcome
 from train.datasets import Dataset, mnist
 
-COMPARISONS = {
-    "optimizers": optimizers.COMPARISON,
-    "activations": activations.COMPARISON,
-    "widths": widths.COMPARISON,
-}
+# Each is a module: TITLE, ABOUT and CURVE (the column of history.csv that is drawn), `add_flags`, `variants`, `measured` (a
+# finished variant's cells by column, the same columns for all) and `finding` (what the outcomes show, in sentences).
+COMPARISONS = {"optimizers": optimizers, "activations": activations, "widths": widths}
 
 
 def main() -> int:
@@ -41,7 +40,7 @@ def main() -> int:
     return 0
 
 
-def table(comparison: TrainingComparison, outcomes: list[VariantOutcome], dataset: Dataset) -> str:
+def table(comparison: ModuleType, outcomes: list[VariantOutcome], dataset: Dataset) -> str:
     """A Markdown table with a row per variant; one that diverged has dashes for its measurements."""
     measurements = [comparison.measured(outcome, dataset) if outcome.finished else {} for outcome in outcomes]
     columns = next(cells for cells in measurements if cells)
@@ -52,7 +51,7 @@ def table(comparison: TrainingComparison, outcomes: list[VariantOutcome], datase
     return markdown.table(["variant", "learning rate", "steps", *columns], rows, align="lr")
 
 
-def page(comparison: TrainingComparison, outcomes: list[VariantOutcome], dataset: Dataset, rows: str) -> str:
+def page(comparison: ModuleType, outcomes: list[VariantOutcome], dataset: Dataset, rows: str) -> str:
     """The comparison as a Markdown page: its question, its finding, the table `rows`, the circumstances."""
     recipe = outcomes[0].variant.recipe
     n_training = recipe.n_training(len(dataset.train))
@@ -64,8 +63,8 @@ def page(comparison: TrainingComparison, outcomes: list[VariantOutcome], dataset
         f"Machine: {'; or '.join(places)}. Data: {dataset.name}, {n_training:,} training images{held_out}; the test split is "
         f"not used. One run each, seed {recipe.seed}."
     )
-    text = f"{comparison.about} {comparison.finding(outcomes, dataset)}"
-    return f"# {comparison.title}\n\n{_wrapped(text)}\n\n{rows}\n\n{_wrapped(circumstances)}\n"
+    text = f"{comparison.ABOUT} {comparison.finding(outcomes, dataset)}"
+    return f"# {comparison.TITLE}\n\n{_wrapped(text)}\n\n{rows}\n\n{_wrapped(circumstances)}\n"
 
 
 def _wrapped(text: str) -> str:
@@ -83,18 +82,18 @@ def _variant_cells(outcome: VariantOutcome) -> list[str]:
     return [outcome.variant.name, f"{outcome.variant.recipe.rate:g}", steps]
 
 
-def _plot(comparison: TrainingComparison, outcomes: list[VariantOutcome], dataset: Dataset) -> bytes:
+def _plot(comparison: ModuleType, outcomes: list[VariantOutcome], dataset: Dataset) -> bytes:
     from train import plots
 
     lines = {o.variant.name if o.finished else f"{o.variant.name} (diverged)": o.rows for o in outcomes}
-    return plots.compared(lines, of=comparison.curve, title=f"{comparison.title}, on {dataset.name}")
+    return plots.compared(lines, of=comparison.CURVE, title=f"{comparison.TITLE}, on {dataset.name}")
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m train.compare", description=__doc__)
     names = parser.add_subparsers(dest="comparison", required=True)
     for name, comparison in COMPARISONS.items():
-        flags = names.add_parser(name, help=comparison.title, description=comparison.about)
+        flags = names.add_parser(name, help=comparison.TITLE, description=comparison.ABOUT)
         comparison.add_flags(flags)
         flags.add_argument("--seed", type=int, metavar="N", help="of every variant (default: 0)")
         flags.add_argument("--data", choices=("mnist", "digits"), default="mnist", help="default: %(default)s")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from train import checkpoint, recipe_book
-from train.compare.variants import HELD_OUT, TrainingComparison, TrainingVariant, VariantOutcome, against, margin, percent
+from train.compare.variants import HELD_OUT, TrainingVariant, VariantOutcome, against, margin, percent
 from train.datasets import Dataset
 from train.evaluate import BATCH
 
@@ -18,6 +18,14 @@ NETWORK = "lenet5-sigmoid"
 # The documented rate is divided by these: weights of σ 1 need a far smaller rate than the document's ReLU networks use.
 DIVISORS = (1, 10, 100, 1_000, 10_000)
 N_PROBED = 1_000  # held-out images; a unit that is zero for all of them is dead
+TITLE = "ReLU in place of the sigmoid"
+CURVE = "accuracy"
+ABOUT = (
+    f"`{NETWORK}` by its documented recipe, and with ReLU at the same rate and at smaller ones. The document claims that "
+    "ReLU does not help at an unchanged rate, because units die, and that a smaller rate helps: here, that it is better "
+    "than the unchanged rate beyond chance. A variant that diverged counts as guessing. A unit (a neuron or a kernel) is "
+    f"dead if it is zero for all of the first {N_PROBED:,} held-out images."
+)
 
 
 def add_flags(flags: argparse.ArgumentParser) -> None:
@@ -97,19 +105,3 @@ def _dead(outcome: VariantOutcome, dataset: Dataset) -> dict[str, tuple[int, int
 
 def _share(dead: dict[str, tuple[int, int]]) -> str:
     return percent(sum(n for n, _ in dead.values()) / sum(of for _, of in dead.values())) if dead else ""
-
-
-COMPARISON = TrainingComparison(
-    title="ReLU in place of the sigmoid",
-    about=(
-        f"`{NETWORK}` by its documented recipe, and with ReLU at the same rate and at smaller ones. The document claims that "
-        "ReLU does not help at an unchanged rate, because units die, and that a smaller rate helps: here, that it is better "
-        "than the unchanged rate beyond chance. A variant that diverged counts as guessing. A unit (a neuron or a kernel) is "
-        f"dead if it is zero for all of the first {N_PROBED:,} held-out images."
-    ),
-    curve="accuracy",
-    add_flags=add_flags,
-    variants=variants,
-    measured=measured,
-    finding=finding,
-)

@@ -5,11 +5,18 @@ import argparse
 from edge.contract import DIGIT
 from train import recipe_book, recipes
 from train.architectures import networks_for
-from train.compare.variants import HELD_OUT, TrainingComparison, TrainingVariant, VariantOutcome, margin, percent
+from train.compare.variants import HELD_OUT, TrainingVariant, VariantOutcome, margin, percent
 from train.datasets import Dataset
 
 FIVE = ("sgd", "momentum", "adagrad", "rmsprop", "adam")
 _EPOCHS = 3.0
+TITLE = "Optimizers compared"
+CURVE = "loss"
+ABOUT = (
+    "Stochastic gradient descent, momentum, AdaGrad, RMSProp and Adam, everything else equal (the `modern` recipe with its "
+    "own rate schedule and augmentation), each at its usual peak rate. The document describes the five and reports, for "
+    "`deep-mnist` at the rate 1e-4, 0.9923 with Adam and 0.9296 with plain gradient descent."
+)
 
 
 def add_flags(flags: argparse.ArgumentParser) -> None:
@@ -49,18 +56,3 @@ def finding(outcomes: list[VariantOutcome], dataset: Dataset) -> str:
     if len(finished) < len(outcomes):
         sentences.append(f"Diverged: {', '.join(o.variant.name for o in outcomes if not o.finished)}.")
     return " ".join(sentences)
-
-
-COMPARISON = TrainingComparison(
-    title="Optimizers compared",
-    about=(
-        "Stochastic gradient descent, momentum, AdaGrad, RMSProp and Adam, everything else equal (the `modern` recipe with its "
-        "own rate schedule and augmentation), each at its usual peak rate. The document describes the five and reports, for "
-        "`deep-mnist` at the rate 1e-4, 0.9923 with Adam and 0.9296 with plain gradient descent."
-    ),
-    curve="loss",
-    add_flags=add_flags,
-    variants=variants,
-    measured=measured,
-    finding=finding,
-)

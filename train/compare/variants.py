@@ -4,7 +4,6 @@ import argparse
 import csv
 import dataclasses
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -68,23 +67,6 @@ class VariantOutcome:
         steps = [row.step - before for row, before in zip(self.rows, [0, *(r.step for r in self.rows)], strict=False)]
         late = [(row.loss, n) for row, n in zip(self.rows, steps, strict=True) if row.step > 0.9 * last]
         return sum(loss * n for loss, n in late) / sum(n for _, n in late)
-
-
-@dataclass(frozen=True)
-class TrainingComparison:
-    """One comparison: its flags, its variants, and how their outcomes are reported.
-
-    `measured` returns a finished variant's cells by column, the same columns for all; `finding` states in sentences what
-    the outcomes show.
-    """
-
-    title: str
-    about: str
-    curve: str  # the column of history.csv that is drawn
-    add_flags: Callable[[argparse.ArgumentParser], object]
-    variants: Callable[[argparse.Namespace], list[TrainingVariant]]
-    measured: Callable[[VariantOutcome, Dataset], dict[str, str]]
-    finding: Callable[[list[VariantOutcome], Dataset], str]
 
 
 def train(variant: TrainingVariant, dataset: Dataset, folder: Path) -> VariantOutcome:

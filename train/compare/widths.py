@@ -3,11 +3,19 @@
 import argparse
 
 from train import recipe_book
-from train.compare.variants import TrainingComparison, TrainingVariant, VariantOutcome, against, percent
+from train.compare.variants import TrainingVariant, VariantOutcome, against, percent
 from train.datasets import Dataset
 from train.training_state import HistoryRow
 
 NARROW, WIDE = "lenet5-relu", "lenet5-wide"
+TITLE = "Narrow against wide"
+CURVE = "accuracy"
+ABOUT = (
+    f"`{NARROW}` (6 and 16 kernels, 120 neurons) against `{WIDE}` (32 and 64 kernels, 1,024 neurons), both by the "
+    "documented recipe. The document claims that more kernels and neurons learn in fewer steps, and that each step costs "
+    "more. A training accuracy is the mean over the batches since the previous row of history.csv, each "
+    "measured before its step."
+)
 
 
 def add_flags(flags: argparse.ArgumentParser) -> None:
@@ -63,19 +71,3 @@ def finding(outcomes: list[VariantOutcome], dataset: Dataset) -> str:
 def _thirds(outcome: VariantOutcome) -> list[HistoryRow]:
     n = len(outcome.rows)
     return [outcome.rows[i] for i in sorted({max(n * third // 3, 1) - 1 for third in (1, 2, 3)})]
-
-
-COMPARISON = TrainingComparison(
-    title="Narrow against wide",
-    about=(
-        f"`{NARROW}` (6 and 16 kernels, 120 neurons) against `{WIDE}` (32 and 64 kernels, 1,024 neurons), both by the "
-        "documented recipe. The document claims that more kernels and neurons learn in fewer steps, and that each step costs "
-        "more. A training accuracy is the mean over the batches since the previous row of history.csv, each "
-        "measured before its step."
-    ),
-    curve="accuracy",
-    add_flags=add_flags,
-    variants=variants,
-    measured=measured,
-    finding=finding,
-)
