@@ -11,16 +11,12 @@ if TYPE_CHECKING:
     from typing import ClassVar
 
 
-def silence_native_output() -> "_Silence":
-    """A context in which file descriptors 1 and 2 lead nowhere. Exceptions still pass.
+class silence_native_output:  # noqa: N801 (used like a function; importing contextlib would delay every start)
+    """A context in which file descriptors 1 and 2 lead nowhere, for all threads. Exceptions still pass.
 
-    The descriptors belong to the process: other threads' output is lost as well. When the contexts of several threads
-    overlap, the first to enter silences and the last to leave restores.
+    When the contexts of several threads overlap, the first to enter silences and the last to leave restores.
     """
-    return _Silence()
 
-
-class _Silence:  # a class, because importing contextlib delays every start
     __slots__ = ()
 
     _lock = allocate_lock()
@@ -29,14 +25,14 @@ class _Silence:  # a class, because importing contextlib delays every start
 
     def __enter__(self) -> None:
         with self._lock:
-            if not _Silence._n_inside:
+            if not silence_native_output._n_inside:
                 _hide(self._saved)
-            _Silence._n_inside += 1
+            silence_native_output._n_inside += 1
 
     def __exit__(self, kind: "type[BaseException] | None", error: object, trace: "TracebackType | None") -> None:
         with self._lock:
-            _Silence._n_inside -= 1
-            if not _Silence._n_inside:
+            silence_native_output._n_inside -= 1
+            if not silence_native_output._n_inside:
                 _restore(self._saved)
 
 

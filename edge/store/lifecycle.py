@@ -22,6 +22,7 @@ contract, or is not signed as required; 130 interrupted. After any code but 0 th
 LIST_CODES = """\
 exit codes: 0 listed, damaged models included; 2 usage; 66 not readable; 74 the store cannot be read. Only seals are checked.
 """
+NOT_COUNTED = "failures are not counted"
 
 
 def install(path: str, *, store: str, key: str | None = None) -> str:
@@ -86,13 +87,13 @@ def start(*, store: str, after: int = 3) -> str:
             if uncounted or count < after:
                 uncounted = uncounted or _remember(store, count)
                 counted = f"failure {count} of {after}, then the model before takes over"
-                raise type(error)(f"{error}; {_not_counted(uncounted) if uncounted else counted}") from None
+                raise type(error)(f"{error}; {f'{uncounted}; {NOT_COUNTED}' if uncounted else counted}") from None
             errors.say("edge", f"{error}; failure {count}, going back")
             intended = current or next(iter(models.known_models(store)), None)
             return _go_back(store, current, labels=intended.labels if intended else "")
         uncounted = uncounted or _remember(store, 0)
         if uncounted:
-            errors.say("edge", _not_counted(uncounted))
+            errors.say("edge", f"{uncounted}; {NOT_COUNTED}")
         return f"{current}: current, passed: {verdict}"
 
 
@@ -164,10 +165,6 @@ def _remember(store: str, failures: int) -> str:
     return ""
 
 
-def _not_counted(why: str) -> str:
-    return f"{why}; failures are not counted"
-
-
 def _shipped_name() -> str:
     return f"{os.path.basename(locate.shipped_model())} (came with edgeproof)"
 
@@ -224,6 +221,5 @@ def _store(flags: argparse.Namespace) -> str:
 
 
 def _print(*lines: str) -> int:
-    for line in lines:
-        print(line)
+    print(*lines, sep="\n")
     return 0

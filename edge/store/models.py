@@ -160,15 +160,8 @@ def failures(store: str) -> int:
 def set_failures(store: str, count: int) -> None:
     """Remember `count`. Raises StorageError."""
     path = os.path.join(store, "failures")
-    if count:
-        files.write_atomic(path, b"%d\n" % count)
-        return
-    try:
-        os.unlink(path)
-    except FileNotFoundError:
-        return
-    except OSError as error:
-        raise errors.unwritable(path, error) from None
+    if count or os.path.lexists(path):
+        _replace(path, b"%d\n" % count if count else b"")
 
 
 def shipped() -> Artifact:
