@@ -55,11 +55,7 @@ class Evaluation:
 
 @dataclass(frozen=True, eq=False)
 class ConversionResult:
-    """One network at one plan in one format, and the gate's verdict.
-
-    `evaluation` is None where there was nothing to measure: the format does not have this precision (`refused`), or the
-    logits are not finite (`failed`).
-    """
+    """One network at one plan in one format, and the gate's verdict; no `evaluation` where nothing could be measured."""
 
     name: str
     kind: str
@@ -121,10 +117,7 @@ class Step:
 
 @dataclass(frozen=True, eq=False)
 class Repair:
-    """The best conversion that was found, and every step on the way.
-
-    `layers` are those it leaves in float that hold weights; `passed`: it was enough on validation images.
-    """
+    """The best conversion found, and every step on the way; `layers` hold weights and stay in float."""
 
     converter: Converter
     plan: Plan

@@ -1,7 +1,4 @@
-"""edge-predict: pictures in, answers out.
-
-Options are parsed here rather than by argparse, whose import alone takes half as long as Python's own start.
-"""
+"""edge-predict: pictures in, answers out. Options are parsed by hand: importing argparse would delay every start."""
 
 import os
 import sys

@@ -1,7 +1,4 @@
-"""Saves the state of a training periodically, and restores it.
-
-`kill -9` loses at most the last `every_s` seconds, even during a save; Ctrl-C loses nothing.
-"""
+"""Saves the state of a training periodically, and restores it: `kill -9` loses a few seconds at most, Ctrl-C nothing."""
 
 import signal
 import threading

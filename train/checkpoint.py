@@ -1,7 +1,4 @@
-"""The trained network as one file: `checkpoint.npz` holds the weights by name and a JSON description.
-
-It is read without pickle and names one of our architectures, so it cannot carry code.
-"""
+"""The trained network as one file that cannot carry code: `checkpoint.npz`, weights by name and a JSON description."""
 
 import dataclasses
 from dataclasses import dataclass

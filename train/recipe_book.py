@@ -1,7 +1,4 @@
-"""The recipes of each network: `documented` from its document, and `modern`, ours.
-
-docs/results.md explains how each `modern` recipe was chosen. It trains on all training images.
-"""
+"""The recipes of each network: `documented` from its document, and `modern`, ours (chosen as in docs/results.md)."""
 
 import dataclasses
 

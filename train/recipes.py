@@ -1,7 +1,4 @@
-"""The settings of a training run: one frozen value, made from flags and saved with the result.
-
-The recipe `documented` is that of the document which describes the network; `modern` is ours for the same network.
-"""
+"""The settings of a training run: one frozen value, made from flags and saved with the result."""
 
 import argparse
 import dataclasses

@@ -143,10 +143,7 @@ def likeness(images: np.ndarray, changed: np.ndarray, training: Split, *, n: int
 
 
 def is_plain(ratios: np.ndarray) -> bool:
-    """Whether the mean of `likeness` is three standard errors above 0, and too large for a decoder's tint of grey images.
-
-    Where the change makes no difference, one set in 700 is called plain.
-    """
+    """Whether the mean of `likeness` is three standard errors above 0, and too large for a decoder's tint of grey images."""
     return bool(ratios.mean() > max(_LEAST_MEAN, _SIGMAS * ratios.std() / np.sqrt(len(ratios))))
 
 

@@ -24,10 +24,7 @@ _TINY = 1e-30
 
 @dataclass(frozen=True, eq=False)
 class LayerStats:
-    """A layer's values in the float model, and the range that they were quantized over.
-
-    Spreads and ranges include zero. Peaks are the greatest magnitudes.
-    """
+    """A layer's values in the float model and the range they were quantized over; spreads and ranges include zero."""
 
     quantized_range: Range
     used_range: Range  # of the central 99.8 % of the values on validation images

@@ -1,7 +1,4 @@
-"""Weight changes that keep the float logits, exactly or nearly, and lower the quantization error.
-
-Both are from Nagel, van Baalen, Blankevoort, Welling 2019, arXiv 1906.04721.
-"""
+"""Weight changes that keep the float logits and lower the quantization error (Nagel et al. 2019, arXiv 1906.04721)."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -54,10 +51,7 @@ def equalize(network: Network) -> Reweighted | None:
 
 
 def correct_biases(network: Network, images: np.ndarray, *, bits: int, per_channel: bool) -> Reweighted:
-    """Bias correction (4.2): subtract from each bias what rounding the weights adds to the layer's mean output.
-
-    `images`, uint8 [n, H, W, C], give the mean of each input in the float model.
-    """
+    """Bias correction (4.2): subtract what rounding the weights adds to the mean outputs for `images`, uint8 [n, H, W, C]."""
     model = network.build()
     biases = [(layer, bias) for layer in model.layers if (bias := _bias(model, layer)) is not None]
     inputs = _input_means(model, [layer for layer, _ in biases], images)

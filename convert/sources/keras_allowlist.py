@@ -1,7 +1,4 @@
-"""The classes, functions and strings in a foreign Keras model's `config.json` that Keras may look up.
-
-Everything on the list converts to both formats (tests/convert/sources/test_from_keras_layers.py).
-"""
+"""What a foreign Keras model's `config.json` may name for Keras to look up; all of it converts to both formats."""
 
 import math
 from typing import Any

@@ -1,7 +1,4 @@
-"""python -m edge bench: how long this device takes for an answer, as a whole and stage by stage.
-
-edge/bench/protocol.py decides which figures can be trusted.
-"""
+"""python -m edge bench: how long this device takes for an answer, as a whole and stage by stage."""
 
 import argparse
 import json

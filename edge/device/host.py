@@ -1,7 +1,4 @@
-"""What machine is this? Read from /proc, /sys and /etc, so that a figure or an advice names its circumstances.
-
-Every path is below `root`, so that a test can pass a made-up device. What cannot be read is None, never a guess.
-"""
+"""What machine is this? Read from files below a root that tests replace; what cannot be read is None, never a guess."""
 
 import glob
 import os

@@ -60,10 +60,7 @@ class OnnxRuntime:
 
 
 def exact_session(model: bytes, *, threads: int = 0) -> onnxruntime.InferenceSession:
-    """A session that gives the same integers on every processor; `threads` 0: as many as there are cores.
-
-    What is wrong with `model` comes as one of ONNX Runtime's exceptions, which have no base class of their own.
-    """
+    """A session that gives the same integers on every processor; `threads` 0: all cores. Raises ONNX Runtime's errors."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1

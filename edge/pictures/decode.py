@@ -1,7 +1,4 @@
-"""Decode a picture with Pillow, and fit it to a model's input.
-
-Whatever Pillow raises on a damaged file becomes one line. No numpy: this is part of the device's cold start.
-"""
+"""Decode a picture with Pillow, and fit it to a model's input. Without numpy, which would delay every start."""
 
 import io
 import warnings

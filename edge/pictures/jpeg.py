@@ -1,7 +1,4 @@
-"""Estimate from its headers what a JPEG costs to decode (ITU-T T.81, annex B), before the decoder gets it.
-
-A small file can be expensive: all coefficients of a large picture in memory, thousands of scans, millions of segments.
-"""
+"""Estimate from its headers what a JPEG costs to decode (ITU-T T.81, annex B): a small file can be expensive."""
 
 # A colour profile takes up to 255 segments, other metadata of a photo some dozens more.
 MAX_SEGMENTS = 1000

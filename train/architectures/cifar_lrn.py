@@ -55,10 +55,7 @@ def _standardized(by):
 
 
 class ImageStandardization(layers.Layer):
-    """Standardizes each image to zero mean and unit variance: [N, H, W, C] → the same shape.
-
-    As TensorFlow's `per_image_standardization`, the deviation is at least 1/√n of the image's n values.
-    """
+    """[N, H, W, C] → the same, each image of zero mean and unit variance as by TensorFlow's `per_image_standardization`."""
 
     def call(self, x):
         axes = (1, 2, 3)
