@@ -59,7 +59,8 @@ class Artifact:
 
         try:
             manifest = json.loads(_text(self.path, self.members, "manifest.json"))
-            agree = manifest["contract"] == self._contract_items() and tuple(manifest["labels"]) == self.labels
+            items = self.contract.items() if self.contract else {}
+            agree = manifest["contract"] == items and tuple(manifest["labels"]) == self.labels
         except (KeyError, TypeError, ValueError) as error:
             raise ModelError(f"{self.path}: manifest.json cannot be read ({error})") from None
         if not agree:
@@ -84,9 +85,6 @@ class Artifact:
         starts = range(_GOLDENS.size, len(data), n_pixels + n_output)
         return [(data[at : at + n_pixels], data[at + n_pixels : at + n_pixels + n_output]) for at in starts]
 
-    def _contract_items(self) -> dict[str, str | int | float]:
-        return self.contract.items() if self.contract else {}
-
 
 def read(path: str, *, allow_unverified: bool = False) -> Artifact:
     """The artifact in `path`, its seal checked.
@@ -105,7 +103,8 @@ def parse(path: str, data: bytes, *, allow_unverified: bool = False) -> Artifact
         return Artifact(shown, data, digest, _members(shown, data))
     # The magic is near the front and in the archive, so a file that lost one end is still recognized as ours.
     if MAGIC in data:
-        seal = stored[:12].decode() if _is_hex(stored) else "nothing"
+        is_hex = len(stored) == _SEAL_BYTES and not stored.strip(b"0123456789abcdef")
+        seal = stored[:12].decode() if is_hex else "nothing"
         raise SealError(f"{shown}: damaged: the seal reads {seal}, the bytes hash to {digest[:12]}; copy the file again")
     if not allow_unverified:
         raise ModelError(f"{shown}: not sealed by edgeproof; edge-predict --allow-unverified runs it all the same")
@@ -232,10 +231,6 @@ def _sha256(data: bytes | memoryview) -> str:
     # module behind its fallback takes a tenth of a millisecond.
     name = "hashlib" if len(data) > _WORTH_OPENSSL else "_sha2" if sys.version_info >= (3, 12) else "_sha256"
     return str(__import__(name).sha256(data).hexdigest())
-
-
-def _is_hex(seal: bytes) -> bool:
-    return len(seal) == _SEAL_BYTES and not seal.strip(b"0123456789abcdef")
 
 
 def _varint(value: int) -> bytes:

@@ -88,23 +88,24 @@ def main(arguments: list[str] | None = None) -> int:
         print(HELP, end="")
         return 0
     if "--version" in before_dashes:
-        print(f"edge-predict {_version()}")
+        from importlib.metadata import version
+
+        print(f"edge-predict {version('edgeproof')}")
         return 0
     options = parse(arguments)
-    ready = _load(options)
-    if options.verbose:
-        _print_engine(ready)
-    if not ready.artifact.contract:
-        errors.say("edge-predict", f"{ready.artifact.path}: unverified: pixels from 0 to 255 are assumed")
-    return answer_all(ready, options)
-
-
-def _load(options: Options) -> "Predictor":
     from edge import locate, predictor
 
     model, verified_before = locate.load_model(options.model, allow_unverified=options.allow_unverified)
     trusted = options.trust or verified_before
-    return predictor.from_artifact(model, engine_name=options.engine, threads=options.threads, trusted=trusted)
+    ready = predictor.from_artifact(model, engine_name=options.engine, threads=options.threads, trusted=trusted)
+    if options.verbose:
+        engine = ready.engine
+        errors.say("edge-predict", f"{model.path}: {engine.name} {engine.version}, {engine.kernels} kernels")
+        for reason in ready.passed_over:
+            errors.say("edge-predict", f"passed over: {reason}")
+    if not model.contract:
+        errors.say("edge-predict", f"{model.path}: unverified: pixels from 0 to 255 are assumed")
+    return answer_all(ready, options)
 
 
 def answer_all(ready: "Predictor", options: Options) -> int:
@@ -157,13 +158,6 @@ def _failed(path: str, error: errors.ToolchainError, options: Options, *, before
     return before or error.exit_code
 
 
-def _print_engine(ready: "Predictor") -> None:
-    engine = ready.engine
-    errors.say("edge-predict", f"{ready.artifact.path}: {engine.name} {engine.version}, {engine.kernels} kernels")
-    for reason in ready.passed_over:
-        errors.say("edge-predict", f"passed over: {reason}")
-
-
 def _answer(path: str, prediction: "Prediction", options: Options) -> str:
     ranking = prediction.ranking[: options.top_k]
     if not options.json:
@@ -182,12 +176,6 @@ def _count(name: str, value: str) -> int:
     if not value.isascii() or not value.isdigit() or len(value) > 4 or not 1 <= int(value) <= 1024:
         raise UsageError(f"{name} {value}: wanted a whole number from 1 to 1024")
     return int(value)
-
-
-def _version() -> str:
-    from importlib.metadata import version
-
-    return version("edgeproof")
 
 
 def console() -> None:

@@ -46,7 +46,9 @@ def train(flags: argparse.Namespace, dataset: Dataset) -> None:
     recipe = chosen(flags, data=dataset.name)
     out = Path(flags.out or f"runs/{flags.arch}-{dataset.name}-{recipe.name}")
     if flags.deterministic:
-        _be_deterministic()
+        # Backends read these when they start; Keras is imported only when a network is built.
+        os.environ["TF_DETERMINISTIC_OPS"] = "1"
+        os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_gpu_deterministic_ops=true".strip()
     rank = _rank(flags, recipe)
     if not rank.is_coordinator:
         run.follow(flags.arch, dataset, recipe, out, deterministic=flags.deterministic, rank=rank)
@@ -63,9 +65,3 @@ def train(flags: argparse.Namespace, dataset: Dataset) -> None:
 
 def _rank(flags: argparse.Namespace, recipe: Recipe) -> training.Rank:
     return training.rank_from_flags(flags.coordinator, flags.processes, flags.index, batch=recipe.batch)
-
-
-def _be_deterministic() -> None:
-    # Backends read these when they start; Keras is imported only when a network is built.
-    os.environ["TF_DETERMINISTIC_OPS"] = "1"
-    os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_gpu_deterministic_ops=true".strip()

@@ -107,8 +107,12 @@ def _write_results(
     state: training_state.TrainingState, *, processes: int,
 ) -> dict[str, Any]:  # fmt: skip
     """Score the trained `model` on the test split, write the run folder, and return its figures."""
+    import keras
+
     from train import evaluate, plots, progress
 
+    backend = keras.backend.backend()
+    accelerators = [device for device in keras.distribution.list_devices() if not device.startswith("cpu")]
     network = identity["network"]
     answers = evaluate.logits(model, dataset.test.images)
     machine = host.read()
@@ -126,11 +130,11 @@ def _write_results(
         "cpu_seconds": round(state.cpu_seconds, 1),
         "examples_per_second": round(state.step * recipe.batch / state.seconds),
         "peak_rss_mib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
-        "machine": f"{machine.machine}, {machine.cpu_model}, {machine.n_cpus} cores{_accelerators()}",
+        "machine": ", ".join([f"{machine.machine}, {machine.cpu_model}, {machine.n_cpus} cores", *accelerators]),
         "processes": processes,
         "backend": identity["backend"],
         "deterministic": identity["deterministic"],
-        "versions": _versions(),
+        "versions": {"python": platform.python_version()} | {name: version(name) for name in (backend, "keras", "numpy")},
     }
     write_atomic(str(out / "history.csv"), progress.as_csv(state.rows))
     write_atomic(str(out / "curves.png"), plots.curves(state.rows, title=f"{network} on {dataset.name}, {recipe.name}"))
@@ -215,17 +219,3 @@ def _differences(before: dict[str, Any], now: dict[str, Any]) -> str:
     settings += [(name, before[name], now[name]) for name in ("backend", "deterministic")]
     odd = [f"{name.replace('_', '-')} {was}, not {value}" for name, was, value in settings if was != value]
     return ", ".join(odd) or "on other data"
-
-
-def _accelerators() -> str:
-    """The accelerators, as Keras names them, each after a comma; "" if there are none."""
-    import keras
-
-    return "".join(f", {device}" for device in keras.distribution.list_devices() if not device.startswith("cpu"))
-
-
-def _versions() -> dict[str, str]:
-    import keras
-
-    backend = keras.backend.backend()
-    return {"python": platform.python_version()} | {name: version(name) for name in (backend, "keras", "numpy")}

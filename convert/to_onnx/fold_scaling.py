@@ -132,7 +132,8 @@ def with_uint8_input(model: onnx.ModelProto) -> onnx.ModelProto:
         graph.node.insert(0, cast)
     for node in moving:
         if node.op_type == "Pad" and len(node.input) > 2:
-            filler = numpy_helper.from_array(_as_byte(constants[node.input[2]]), f"{node.input[2]}_byte")
+            byte = np.clip(np.rint(constants[node.input[2]]), 0, 255).astype(np.uint8)
+            filler = numpy_helper.from_array(byte, f"{node.input[2]}_byte")
             graph.initializer.append(filler)
             node.input[2] = filler.name
         elif node.op_type not in MOVES | {"Pad"}:
@@ -145,8 +146,3 @@ def with_uint8_input(model: onnx.ModelProto) -> onnx.ModelProto:
 
 def _is_identity(scale: np.ndarray, zero_point: np.ndarray) -> bool:
     return zero_point.dtype == np.uint8 and scale.size == 1 and (scale.item(), zero_point.item()) == (1.0, 0)
-
-
-def _as_byte(value: np.ndarray) -> np.ndarray:
-    byte: np.ndarray = np.clip(np.rint(value), 0, 255).astype(np.uint8)
-    return byte

@@ -68,20 +68,6 @@ class LiteRtC:
 
     name = "litert-c"
 
-    __slots__ = (
-        "_arguments",
-        "_contract",
-        "_encode",
-        "_input",
-        "_invoke",
-        "_library",
-        "_model",
-        "_output",
-        "_owned",
-        "kernels",
-        "version",
-    )
-
     def __init__(self, model: bytes, contract: ModelContract) -> None:
         """Compile `model`, whose seal the caller has checked. Raises EngineUnavailable, with the reason."""
         self._owned: list[tuple[str, _Pointer]] = []

@@ -67,6 +67,8 @@ def start(*, store: str, after: int = 3) -> str:
     cannot be read from the disk has failed, like a damaged one. A model without read permission, or one that this device
     cannot try now, has not failed: that is raised and not counted. Nothing is counted if the store cannot be written.
     """
+    if after < 1:
+        raise errors.UsageError(f"--after {after}: wanted 1 or more")
     with contextlib.ExitStack() as stack:
         uncounted, current = "", None
         try:
@@ -202,13 +204,7 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     listed.set_defaults(run=lambda flags: _print(*listing(store=_store(flags))))
     boot = command("start", "for a boot service: verify the current model, and roll back if it keeps failing")
     boot.add_argument("--after", type=int, default=3, metavar="N", help="failing starts in a row before that (default: 3)")
-    boot.set_defaults(run=_start)
-
-
-def _start(flags: argparse.Namespace) -> int:
-    if flags.after < 1:
-        raise errors.UsageError(f"--after {flags.after}: wanted 1 or more")
-    return _print(start(store=_store(flags), after=flags.after))
+    boot.set_defaults(run=lambda flags: _print(start(store=_store(flags), after=flags.after)))
 
 
 def _store(flags: argparse.Namespace) -> str:
