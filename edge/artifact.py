@@ -87,11 +87,7 @@ class Artifact:
 
 
 def read(path: str, *, allow_unverified: bool = False) -> Artifact:
-    """The artifact in `path`, its seal checked.
-
-    Raises InputMissing (no such file), SealError (damaged, whatever the flags) or ModelError (no seal at all, unless
-    `allow_unverified`; or sealed, but not as format 1 says).
-    """
+    """The artifact in `path`, its seal checked. Raises InputMissing, SealError if damaged, or ModelError if not a valid one."""
     return parse(path, _bytes(path), allow_unverified=allow_unverified)
 
 

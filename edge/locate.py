@@ -1,8 +1,4 @@
-"""Which model answers: a named one, else the current one of the installed, else the one that came with edgeproof.
-
-This is the reading half of the store, without the modules that change it: `edge-predict` imports it at every start.
-edge/store/models.py writes what is read here.
-"""
+"""Which model answers: a named one, else the current installed one, else the shipped one. The store's reading half."""
 
 import os
 
@@ -54,10 +50,9 @@ def model_path(store: str, digest: str, file_name: str) -> str:
 
 
 def read_current(store: str) -> list[tuple[str, str, str]]:
-    """What STORE/current names: (digest, file name, digest of the labels), the current model first; [] if nothing is installed.
+    """What STORE/current names: (digest, file name, digest of the labels), current first; [] if nothing is installed.
 
-    Raises InputMissing if the file may not be read, ModelError if it cannot be read or its first line names no model.
-    Later lines that name no model are left out.
+    Raises InputMissing if it may not be read, ModelError if it cannot be or its first line names no model.
     """
     if not store:
         return []

@@ -18,8 +18,6 @@ from edge.pictures import ENDINGS, read_pixels
 from train.datasets import Split
 from train.datasets.folder import content
 
-__all__ = ["CalibrationSet", "check", "draw_calibration_set", "draw_validation_images", "read_calibration_set", "second_set"]
-
 MAX_MIB = 256  # of the user's own pixels: 85,000 images of CIFAR-10's size, 5,000 of 128x128x3
 
 _NPY = b"\x93NUMPY"
@@ -77,10 +75,7 @@ def draw_validation_images(
 def read_calibration_set(
     path: Path, contract: InputContract, *, training: Split, apart_from: Iterable[Split]
 ) -> CalibrationSet:
-    """The user's own: the pictures in a folder and its sub-folders, read as the device does, or a .npy uint8 [n, H, W, C].
-
-    Raises InputMissing where there is nothing to read, InputError where it cannot be read or `check` refuses it.
-    """
+    """The user's own pictures in a folder, or a .npy uint8 [n, H, W, C]. Raises InputMissing, or InputError as `check` does."""
     images, names = _in_folder(path, contract) if path.is_dir() else (_array(path), [])
     check(images, contract, training=training, apart_from=apart_from, source=one_line(str(path)), names=names)
     return CalibrationSet(np.ascontiguousarray(images), (), 0, one_line(path.resolve().name))

@@ -57,7 +57,7 @@ def cause(stats: LayerStats) -> tuple[str, str]:
 def _unfolded_norm(stats: LayerStats) -> tuple[str, str] | None:
     if not stats.unfolded_norm or stats.weight_peaks is None:
         return None
-    spread = _over_median(stats.weight_peaks)
+    spread = _over(0.5, stats.weight_peaks)
     if spread < RATIO_LIMIT:
         return None
     evidence = f"computed on its own, with one scale for all of its {len(stats.weight_peaks)} factors: the largest is "
@@ -98,7 +98,7 @@ def _outlier_weights(stats: LayerStats) -> tuple[str, str] | None:
     if stats.weight_peaks is None or len(stats.weight_peaks) < 3:
         return None
     worst = int(stats.weight_peaks.argmax())
-    times = _over_median(stats.weight_peaks)
+    times = _over(0.5, stats.weight_peaks)
     second = float(np.sort(stats.weight_peaks)[-2])
     if times < RATIO_LIMIT or stats.weight_peaks[worst] < RATIO_LIMIT / 2 * second:
         return None
@@ -114,7 +114,7 @@ def _outlier_weights(stats: LayerStats) -> tuple[str, str] | None:
 def _per_tensor(stats: LayerStats) -> tuple[str, str] | None:
     if stats.per_channel or stats.weight_peaks is None:
         return None
-    times, inputs = _over_low(stats.weight_peaks), 0.0 if stats.input_peaks is None else _over_low(stats.input_peaks)
+    times, inputs = _over(0.1, stats.weight_peaks), 0.0 if stats.input_peaks is None else _over(0.1, stats.input_peaks)
     if max(times, inputs) < RATIO_LIMIT:
         return None
     which = "output" if times > inputs else "input"
@@ -131,8 +131,8 @@ def _dead_range(stats: LayerStats) -> tuple[str, str] | None:
 
 
 def _unlike_channels(stats: LayerStats) -> tuple[str, str] | None:
-    times = _over_low(stats.channel_peaks)
-    if times < RATIO_LIMIT or _over_median(stats.channel_peaks) < RATIO_LIMIT / 2:
+    times = _over(0.1, stats.channel_peaks)
+    if times < RATIO_LIMIT or _over(0.5, stats.channel_peaks) < RATIO_LIMIT / 2:
         return None
     return PER_TENSOR, f"all channels' values share one scale, and the channels reach {times:.0f} times as far as one another"
 
@@ -147,13 +147,7 @@ def _spread(bounds: Range) -> float:
     return max(bounds[1], 0.0) - min(bounds[0], 0.0)
 
 
-def _over_median(peaks: np.ndarray) -> float:
-    """The greatest over the median, of the peaks that are not 0."""
+def _over(quantile: float, peaks: np.ndarray) -> float:
+    """The greatest over the `quantile`, of the peaks that are not 0."""
     alive = peaks[peaks > 0]
-    return float(alive.max() / np.median(alive)) if len(alive) else 0.0
-
-
-def _over_low(peaks: np.ndarray) -> float:
-    """The greatest over the 10th percentile, of the peaks that are not 0."""
-    alive = peaks[peaks > 0]
-    return float(alive.max() / np.quantile(alive, 0.1)) if len(alive) else 0.0
+    return float(alive.max() / np.quantile(alive, quantile)) if len(alive) else 0.0

@@ -79,11 +79,7 @@ class Foreign:
 
 
 def load(path: Path, pictures: Path, *, contract_file: Path | None = None, seed: int = 0) -> Foreign:
-    """The classifier in the .keras file `path`, with the folder `pictures` as its data set, split by `seed`.
-
-    Raises ModelError where the file or its network cannot be converted, InputError where contract or pictures do not fit
-    the network, InputMissing where a file is missing.
-    """
+    """The classifier in `path` with its `pictures`, split by `seed`. Raises ModelError, InputError, or InputMissing."""
     file = read(path)
     path = Path(one_line(str(path)))  # from here on it is only shown
     shape = _input_shape(path, file.model)

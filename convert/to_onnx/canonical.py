@@ -17,11 +17,7 @@ _QUANTIZE, _DEQUANTIZE = "QuantizeLinear", "DequantizeLinear"
 
 
 def canonical(model: onnx.ModelProto, *, name: str, layers: Collection[str]) -> onnx.ModelProto:
-    """`model` in canonical form, as the graph `name`: only what its outputs need, with the same numbers.
-
-    Inputs and outputs keep their names. `layers` are looked for in the names that the converters gave. Raises onnx's
-    ValidationError where the result is not valid.
-    """
+    """`model` in canonical form, as the graph `name` with names by `layers`. Raises onnx's ValidationError if not valid."""
     graph = model.graph
     nodes = _in_order(graph)
     constants = {tensor.name: tensor for tensor in graph.initializer}

@@ -19,10 +19,7 @@ class Samples:
 
 
 def write(model: Artifact, folder: str) -> Samples:
-    """The goldens of `model`, written to PNG files in `folder`. Raises ModelError if it carries none.
-
-    A page is an enlarged image; a digit is also inverted to dark on light, so that fitting has all of its work to do.
-    """
+    """The goldens of `model` as PNG files in `folder`, also enlarged, digits dark on light. Raises ModelError without any."""
     if not model.contract or not (goldens := model.goldens()):
         raise ModelError(f"{model.path}: carries no goldens to measure with; zeros would flatter it")
     try:

@@ -28,10 +28,7 @@ if TYPE_CHECKING:
 
 
 class EngineChoice:
-    """An engine: its module, the library it needs, what pip installs for it, and the kind of model it runs.
-
-    An engine that does not verify a file's structure runs trusted models only, on one thread.
-    """
+    """An engine: its module, its library, what pip installs, its kind of model. If not verifying, it runs trusted ones only."""
 
     __slots__ = ("kind", "library", "module", "packages", "title", "verifies")
 

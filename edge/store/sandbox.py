@@ -1,8 +1,4 @@
-"""Try a model in a child process: verify its structure and replay its goldens.
-
-A model that crashes its library, hangs or answers wrongly does so in the child, and the parent reports one line. The child
-gets the bytes rather than the path, so it tries exactly what the parent holds.
-"""
+"""Try a model, its very bytes, in a child process: a crash, a hang or a wrong answer is one line in the parent."""
 
 import os
 import signal

@@ -5,8 +5,8 @@ import os
 import numpy as np
 import pytest
 
-from convert.calibration.checks import is_plain, likeness
-from convert.calibration.images import CalibrationSet, check, draw_calibration_set, draw_validation_images, second_set
+from convert.calibration.checks import check, is_plain, likeness
+from convert.calibration.images import CalibrationSet, draw_calibration_set, draw_validation_images, second_set
 from edge.contract import CIFAR, DIGIT, InputContract
 from edge.errors import InputError, InputMissing
 from tests.convert.landscapes import COLOURS, landscapes
