@@ -230,7 +230,6 @@ def _sha256(data: bytes | memoryview) -> str:
 
 
 def _varint(value: int) -> bytes:
-    """`value` in protobuf's base-128 encoding."""
     out = bytearray()
     while value > 0x7F:
         out.append(value & 0x7F | 0x80)

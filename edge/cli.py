@@ -151,7 +151,6 @@ def _in_folder(folder: str) -> list[str]:
 
 
 def _failed(path: str, error: errors.ToolchainError, options: Options, *, before: int) -> int:
-    """Report a failure; returns the exit code `before` of an earlier failure, else that of this one."""
     if options.json:
         print(_json({"path": path, "error": str(error)}))
     errors.say("edge-predict", error)

@@ -148,7 +148,6 @@ def is_plain(ratios: np.ndarray) -> bool:
 
 
 def _sample(images: np.ndarray, n: int) -> np.ndarray:
-    """At most `n` of `images`, evenly spaced: a view."""
     return images[:: -(-len(images) // n)]
 
 

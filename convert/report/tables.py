@@ -225,7 +225,6 @@ def write(results: list[NetworkOutcomes], folder: Path, *, not_converted: list[s
 
 
 def _cost(outcome: Outcome) -> str:
-    """What a repair cost, against the candidate before it."""
     before, after = outcome.first.evaluation, outcome.final.evaluation
     if not outcome.repaired or before is None or after is None:
         return ""

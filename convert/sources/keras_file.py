@@ -66,7 +66,6 @@ def read(path: Path) -> KerasFile:
 
 
 def _brief(error: Exception) -> str:
-    """At most 160 characters of an error, on one line."""
     return " ".join(str(error).split())[:160] or type(error).__name__
 
 

@@ -192,14 +192,12 @@ def _table(report: LatencyReport) -> list[str]:
 
 
 def _pace(report: LatencyReport) -> str:
-    """How the calls of each row follow one another."""
     unpaced = [pipeline for pipeline in report.figures if pipeline not in report.paced]
     parts = [f"{' and '.join(report.paced)} one every {_time(report.plan.every_ns / 1e3)}"] if report.paced else []
     return ", ".join(parts + ([f"{' and '.join(unpaced)} back to back"] if parts and unpaced else [])) or "back to back"
 
 
 def _time(us: float | None) -> str:
-    """To the microsecond or better."""
     return "-" if us is None else f"{us:,.2f} µs" if us < 1000 else f"{us / 1000:,.3f} ms"
 
 

@@ -192,7 +192,6 @@ class ThrottleMonitor:
 
 
 def _check_calls(pipeline: TimedPipeline, plan: TimingPlan) -> None:
-    """Raise Refusal if the windows of the pipeline are too small for the requested percentile."""
     wanted = fewest_calls(plan.percentile)
     if pipeline.settles and pipeline.calls < wanted:
         needed = f"{pipeline.calls} calls cannot support a p{plan.percentile}: at least {wanted} are needed"
@@ -253,7 +252,6 @@ def _calls(pipeline: TimedPipeline, n: int, plan: TimingPlan, monitor: ThrottleM
 
 
 def _calibrate(machine: Machine) -> float:
-    """Median ns of five calibration loops."""
     times = []
     for _ in range(5):
         started = machine.clock()

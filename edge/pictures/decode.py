@@ -157,7 +157,6 @@ def _laid_on_ground(image: Image.Image, mode: str) -> Image.Image:
 
 
 def _is_grey(image: Image.Image) -> bool:
-    """Whether red, green and blue are equal in every pixel of `image` (RGB)."""
     red, green, blue = image.split()
     return red.tobytes() == green.tobytes() == blue.tobytes()
 

@@ -148,7 +148,6 @@ def _place(strokes: Image.Image) -> bytes:
 
 
 def _at_most(side: int, image: Image.Image) -> Image.Image:
-    """`image` reduced so that no side is longer than `side`; unchanged if it is small enough."""
     scale = side / max(image.size)
     if scale >= 1:
         return image

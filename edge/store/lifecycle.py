@@ -159,7 +159,6 @@ def _is_intact(entry: Entry, store: str) -> bool:
 
 
 def _remember(store: str, failures: int) -> str:
-    """Store the count; returns why that failed, or nothing."""
     try:
         models.set_failures(store, failures)
     except StorageError as error:

@@ -74,7 +74,6 @@ def _tried(model: Artifact) -> str:
 
 
 def _compare(model: Artifact, actual: contract.ModelContract) -> None:
-    """Raise ModelError if the model contradicts its contract: a prediction relies on the contract alone."""
     assert model.contract
     claimed, items = model.contract.items(), actual.items()
     for key in ("height", "width", "channels", "input-dtype", "output-dtype", "output-scale", "output-zero-point", "classes"):

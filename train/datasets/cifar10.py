@@ -107,7 +107,6 @@ def _batches_in(folder: Path) -> Iterator[np.ndarray]:
 
 
 def _published_batches() -> Iterator[np.ndarray]:
-    """The records of the six batches in the published binary archive."""
     files = published.files(
         "CIFAR-10", ARCHIVES, folder="cifar10", mirrors=MIRRORS, wanted=f"{BINARY.folder} or {BINARY.archive}"
     )

@@ -78,7 +78,6 @@ def load(folder: str | Path, contract: InputContract, *, seed: int = 0) -> Folde
 
 
 def _data_name(folder: Path) -> str:
-    """The folder's name in lower-case letters, digits and dashes, for use in file names."""
     name = re.sub(r"[^a-z0-9]+", "-", folder.resolve().name.lower()).strip("-")[:40].strip("-") or "pictures"
     return f"{name}-pictures" if name in _PUBLISHED else name
 
@@ -126,7 +125,6 @@ def _class_names(part: Path, *others: Path) -> tuple[str, ...]:
 
 
 def _entries(folder: Path) -> list[Path]:
-    """The visible entries of `folder`, sorted by name."""
     try:
         return sorted(path for path in folder.iterdir() if not path.name.startswith(".") and path.name not in _LITTER)
     except FileNotFoundError:
@@ -190,7 +188,6 @@ def _drawn(labels: np.ndarray, usable: np.ndarray, rng: np.random.Generator) -> 
 
 
 def _check_enough(folder: Path, names: tuple[str, ...], train: np.ndarray, test: np.ndarray) -> None:
-    """Raises InputError if the labels of either split hold too few of a class."""
     for label, name in enumerate(names):
         n_train, n_test = int((train == label).sum()), int((test == label).sum())
         if n_train < MIN_TO_TRAIN or n_test < MIN_TO_TEST:

@@ -68,7 +68,6 @@ def _existing(path: Path) -> Path:
 
 
 def _published() -> dict[Path, bytes]:
-    """MNIST's four published files, decompressed, in the order of FILES."""
     return published.files(
         "MNIST",
         {f"{name}.gz": digest for name, (_, digest) in FILES.items()},
