@@ -4,8 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from edge.errors import InputMissing
-from edge.pictures import ENDINGS, read_pixels
+from edge.pictures import in_folder, read_pixels
 from train.datasets import Dataset
 
 
@@ -14,7 +13,4 @@ def golden_images(dataset: Dataset, folder: Path | None) -> list[bytes]:
     if folder is None:
         _, first = np.unique(dataset.test.labels, return_index=True)
         return [dataset.test.images[index].tobytes() for index in first]
-    pictures = sorted(path for path in folder.glob("[!.]*") if path.suffix.lower() in ENDINGS)
-    if not pictures:
-        raise InputMissing(f"{folder}: holds no {', '.join(ENDINGS)} files")
-    return [read_pixels(str(path), dataset.contract) for path in pictures]
+    return [read_pixels(path, dataset.contract) for path in in_folder(str(folder))]

@@ -1,8 +1,4 @@
-"""The operators of a converted model by data type, and the float islands inside an int8 one with their cost.
-
-They are read from the file: a .tflite's in its own order; an .onnx's after ONNX Runtime's optimizer, which decides where an
-integer kernel runs.
-"""
+"""The operators of a converted model by data type (an .onnx's as optimized), and an int8 one's float islands."""
 
 import statistics
 import tempfile

@@ -16,11 +16,9 @@ def check_key(key: str) -> None:
 
 
 def write_signed(path: str, data: bytes, key: str) -> None:
-    """Put `data` at `path` and its OpenSSF model signature beside it, the signature first: no file is there unsigned.
+    """Put `data` at `path` and before it its OpenSSF signature by the EC private `key` (PEM, no password) beside it.
 
-    `key` is the file of an elliptic-curve private key: PEM, P-256, P-384 or P-521, without a password. Raises InputMissing
-    where it is not there, InputError for another kind of key, StorageError, and ModuleNotFoundError where model-signing is
-    not installed; then neither file is written.
+    Raises InputMissing or InputError for the key, StorageError, ModuleNotFoundError; then neither file is written.
     """
     signer = _signer(key)
     try:

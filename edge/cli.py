@@ -110,10 +110,12 @@ def main(arguments: list[str] | None = None) -> int:
 
 def answer_all(ready: "Predictor", options: Options) -> int:
     """Print an answer or an error for each picture; returns the exit code of the first failure, else 0."""
+    from edge.pictures import in_folder
+
     code = 0
     for argument in options.images:
         try:
-            pictures = _in_folder(argument) if os.path.isdir(argument) else [argument]
+            pictures = in_folder(argument) if os.path.isdir(argument) else [argument]
         except InputMissing as error:
             code = _failed(argument, error, options, before=code)
             continue
@@ -135,19 +137,6 @@ def answer_all(ready: "Predictor", options: Options) -> int:
 
 def _is_screen(stream: "TextIO | None") -> bool:
     return stream is not None and stream.isatty()
-
-
-def _in_folder(folder: str) -> list[str]:
-    """The pictures in `folder` by their endings, sorted by name, without sub-folders."""
-    from edge.pictures import ENDINGS
-
-    try:
-        names = sorted(name for name in os.listdir(folder) if name.lower().endswith(ENDINGS) and name[0] != ".")
-    except OSError as error:
-        raise errors.missing(folder, error) from None
-    if not names:
-        raise InputMissing(f"{folder}: holds no {', '.join(ENDINGS)} files")
-    return [os.path.join(folder, name) for name in names]
 
 
 def _failed(path: str, error: errors.ToolchainError, options: Options, *, before: int) -> int:

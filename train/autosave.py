@@ -21,15 +21,13 @@ from train.training_state import TrainingState
 
 
 class Autosave(keras.callbacks.Callback):
-    """Saves the state in `folder` every `every_s` seconds and at Ctrl-C; `run` identifies network, recipe and data.
-
-    Of several processes the coordinator alone reads and writes the folder; it tells the workers where the run stands.
-    """
+    """Saves the state in `folder` every `every_s` seconds and at Ctrl-C; of several processes the coordinator alone does."""
 
     def __init__(self, folder: Path, run: dict[str, Any], *, every_s: float, rank: Rank = ALONE) -> None:
         super().__init__()
         self.folder, self.run, self.every_s, self.rank = folder, run, every_s, rank
         self._interrupted = False
+        self.progress: Progress  # the callback listed before this one
 
     def restore(self, model: keras.Model) -> TrainingState:
         """The saved state, or a new one; restores the variables of `model`, which must be compiled."""
@@ -43,11 +41,6 @@ class Autosave(keras.callbacks.Callback):
         if self.rank.is_coordinator:
             note(f"going on at step {state.step:,}")
         return state
-
-    def attach(self, progress: Progress) -> "Autosave":
-        """This callback, to be listed after `progress`."""
-        self.progress = progress
-        return self
 
     def on_train_begin(self, logs=None) -> None:
         self._saved = time.monotonic()

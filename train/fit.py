@@ -42,7 +42,10 @@ def fit(
     validate = validation_accuracy if len(held_out) else None
     progress = Progress(recipe, state, n_train=n_train, validate=validate, shown=rank.is_coordinator)
     if state.step < n_steps:
-        callbacks = [progress, autosave.attach(progress)] if autosave else [progress]
+        callbacks = [progress]
+        if autosave:
+            autosave.progress = progress
+            callbacks.append(autosave)
         batches = Batches(training, recipe, first=state.step, rank=rank)
         with autosave.handle_interrupts() if autosave else nullcontext():
             # The whole run is one Keras epoch: batches are numbered by step, and a recipe's epochs may be fractional.

@@ -9,8 +9,6 @@ from edge.errors import UsageError
 
 # The learning rate of each optimizer, unless the recipe sets one.
 USUAL_RATES = {"sgd": 0.1, "momentum": 0.02, "adagrad": 0.02, "rmsprop": 1e-3, "adadelta": 1.0, "adam": 1.5e-3}
-
-
 _OPEN = ", if the network allows a choice"
 
 

@@ -1,8 +1,4 @@
-"""The state of an unfinished training, and its file in the run folder.
-
-`training.npz` holds every variable of the model and of the optimizer, the states of random generators included (Keras's
-own files omit those), the run's identity and its progress. It is replaced atomically.
-"""
+"""The state of an unfinished training; `training.npz` holds all variables, also random generators', which Keras omits."""
 
 import dataclasses
 import itertools

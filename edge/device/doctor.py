@@ -1,8 +1,4 @@
-"""python -m edge doctor: is this device fit to run edgeproof, and what should its owner do?
-
-Each check is a function of values (a Host, the installed libraries), so that tests can examine a made-up device. Native
-libraries are tried in child processes: one that crashes or hangs is a finding, not the end of the examination.
-"""
+"""python -m edge doctor: is this device fit to run edgeproof? Native libraries are tried in children, which may crash."""
 
 import argparse
 import json

@@ -62,11 +62,9 @@ class Loaded:
 
 
 def load(artifact: Artifact, *, name: str | None = None, threads: int = 1, trusted: bool = False) -> Loaded:
-    """The engine `name`, or the first permitted and installed one, with the model of `artifact` loaded.
+    """The engine `name`, or the first permitted and installed one, with its model; `trusted`: the structure was verified.
 
-    `trusted`: the file's structure was verified before, or the user trusts it. Raises UsageError if the engine `name` may not
-    run this model, EngineMissing if it, or any suitable engine, is not installed, and ModelError if the library refuses the
-    model.
+    Raises UsageError if `name` may not run it, EngineMissing, and ModelError if the library refuses it.
     """
     if name is not None and name not in ENGINES:
         raise UsageError(f"no engine is called {name!r}; there are {', '.join(ENGINES)}")

@@ -32,6 +32,17 @@ def read_pixels(path: str, contract: InputContract) -> bytes:
         raise InputError(f"{path}: {error}") from None
 
 
+def in_folder(folder: str) -> list[str]:
+    """The pictures in `folder` by their endings, sorted by name, without sub-folders. Raises InputMissing if there are none."""
+    try:
+        names = sorted(name for name in os.listdir(folder) if name.lower().endswith(ENDINGS) and name[0] != ".")
+    except OSError as error:
+        raise missing(folder, error) from None
+    if not names:
+        raise InputMissing(f"{folder}: holds no {', '.join(ENDINGS)} files")
+    return [os.path.join(folder, name) for name in names]
+
+
 def _unchanged(content: bytes, contract: InputContract) -> bytes | None:
     """The pixels of a plain PNG that already is what the model takes, equal to Pillow's byte for byte; else None."""
     picture = read_plain_png(content, (contract.width, contract.height, contract.channels))

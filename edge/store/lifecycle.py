@@ -1,8 +1,4 @@
-"""python -m edge install, rollback, list, start: a new model becomes current once it is verified; the one before stays.
-
-A model is verified in a child process before anything is written (edge/store/sandbox.py), stored beside the others, and
-made current by one rename (edge/store/models.py). `edge-predict` only reads.
-"""
+"""python -m edge install, rollback, list, start: a new model becomes current once it is verified; the one before stays."""
 
 import argparse
 import contextlib

@@ -1,8 +1,4 @@
-"""Who made this model? A detached OpenSSF model signature, checked with an elliptic-curve public key, without a network.
-
-A seal detects damage, a signature detects forgery. `python -m convert --sign KEY` (convert/signing.py) or the command
-`model_signing` makes one. This module is imported only if a signature is required.
-"""
+"""Who made this model? A detached OpenSSF model signature (`python -m convert --sign`), checked with a public key."""
 
 import contextlib
 import importlib
@@ -16,11 +12,9 @@ ENDING = ".sig"  # the signature of m.tflite is m.tflite.sig
 
 
 def verify(path: str, data: bytes, *, key: str) -> None:
-    """Check that the signature beside `path` is of `data`, the bytes read from there, and was made with the private half of
-    the public key (PEM; P-256, P-384 or P-521) in the file `key`.
+    """Check that the signature beside `path` is of `data` and made with the private half of the public key in the file `key`.
 
-    Raises ModelError if it is not, or if there is none, InputMissing or InputError for the key, and ModuleNotFoundError if
-    model-signing is not installed.
+    Raises ModelError if not, InputMissing or InputError for the key, ModuleNotFoundError without model-signing.
     """
     verifying = importlib.import_module("model_signing.verifying")
     beside, shown = path + ENDING, one_line(path)

@@ -57,11 +57,7 @@ class BatchFormat:
 
 
 def load(data_dir: str | None = None) -> Dataset:
-    """CIFAR-10: 50,000 training and 10,000 test images of 32x32x3. Raises InputMissing, InputError, or NoNetwork.
-
-    A named folder may hold other images in the same layout; the known JPEG copy is then called `cifar10-jpeg`, any other
-    data set `custom`, with a note on stderr.
-    """
+    """CIFAR-10, or `cifar10-jpeg` or `custom` for other images in a named folder, with a note. Raises as `mnist.load` does."""
     folder = published.named_folder(data_dir, "cifar10", wanted="CIFAR-10")
     batches = list(_batches_in(folder) if folder else _published_batches())
     is_published = [published.sha256(batch.data) for batch in batches] == list(BATCHES.values())

@@ -18,11 +18,7 @@ class NoNetwork(InputMissing):
 
 
 def fetch(urls: list[str], *, patience_s: float | None = None) -> bytes:
-    """The body that the first working URL returns. Raises NoNetwork.
-
-    All mirrors together have `patience_s` seconds (default 20) for the first megabyte, and as many for each further one: a
-    dead network is noticed in 20 s, and a slow one can finish. A silent mirror times out after its share of them.
-    """
+    """The body that the first working URL returns, given `patience_s` for each megabyte. Raises NoNetwork."""
     patience_s = PATIENCE_S if patience_s is None else patience_s
     job = _Download(urls, silence_s=patience_s / (len(urls) + 1))
     # In a thread: a host name's look-up can hang for minutes, and takes no time-out.

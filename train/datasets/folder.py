@@ -34,10 +34,7 @@ _PUBLISHED = {"cifar10", "cifar10-jpeg", "custom", "digits", "mnist"}
 
 @dataclass(frozen=True, eq=False)
 class FolderDataset(Dataset):
-    """A data set from a folder, with a description of its split and the file of each image, in the order of the splits.
-
-    The images of `train` after the first `n_training` come from the folder's own validation pictures, if it has any.
-    """
+    """A data set from a folder: its split in words, the file of each image, and how many of `train` are for training."""
 
     split: str
     n_training: int

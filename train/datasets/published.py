@@ -30,10 +30,9 @@ def files(
     wanted: str,
     unwrap: Callable[[bytes], bytes] = bytes,
 ) -> dict[Path, bytes]:
-    """The content of each file in `digests` (name → SHA-256 of its content), in that order, by path in the cache.
+    """The content, by `unwrap`, of each file in `digests` (name → SHA-256 of its content), in that order, by path in the cache.
 
-    `unwrap` decompresses a file into its content: the compressed bytes differ between mirrors. `folder` is the data set's
-    folder in the cache. Raises NoNetwork; the message asks for a folder that holds `wanted`.
+    Raises NoNetwork; the message asks for a folder that holds `wanted`.
     """
     cache = cache_folder()
     contents, uncached = {}, None
