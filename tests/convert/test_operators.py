@@ -42,38 +42,28 @@ def with_weights(counts: operators.Inventory) -> dict[str, int]:
     return {label: count for label, count in counts.by_type.items() if label.endswith(" weights")}
 
 
-TFLITE = {
-    "float32": {},
-    "float16": {"float32 with float16 weights": 3},  # decoded, a layer each
-    "dynamic": {"float32 with int8 weights": 3},
-    "int8": {},
-    "int16x8": {"int16 with int8 weights": 3},
-    "int4": {"float32 with int4 weights": 3},
+WEIGHTS = {
+    ("tflite", "float32"): {},
+    ("tflite", "float16"): {"float32 with float16 weights": 3},  # decoded, a layer each
+    ("tflite", "dynamic"): {"float32 with int8 weights": 3},
+    ("tflite", "int8"): {},
+    ("tflite", "int16x8"): {"int16 with int8 weights": 3},
+    ("tflite", "int4"): {"float32 with int4 weights": 3},
+    ("onnx", "float32"): {},
+    ("onnx", "float16"): {},  # these and the 4-bit ones ONNX Runtime decodes once, as it loads the file
+    ("onnx", "dynamic"): {"int32 with uint8 weights": 1, "float32 with uint8 weights": 2},
+    ("onnx", "int8"): {"uint8 with int8 weights": 3},
+    ("onnx", "int4"): {},
 }
 
 
-@pytest.mark.parametrize("precision", TFLITE)
-def test_a_tflite_names_the_weights_of_its_three_layers(sources, precision):
-    assert with_weights(account(sources["tflite"], Plan(precision))) == TFLITE[precision]
-
-
-ONNX = {
-    "float32": {},
-    "float16": {},  # these and the 4-bit ones ONNX Runtime decodes once, as it loads the file
-    "dynamic": {"int32 with uint8 weights": 1, "float32 with uint8 weights": 2},
-    "int8": {"uint8 with int8 weights": 3},
-    "int4": {},
-}
-
-
-@pytest.mark.parametrize("precision", ONNX)
-def test_an_onnx_names_the_weights_of_its_three_layers(sources, precision):
-    assert with_weights(account(sources["onnx"], Plan(precision))) == ONNX[precision]
-
-
-def test_an_operator_that_codes_activations_has_no_weights_though_it_puts_out_a_zero_point(sources):
-    counts = account(sources["onnx"], Plan("dynamic"))
-    assert counts.by_type["uint8"] == 1  # the convolution's input; the products code their own
+@pytest.mark.parametrize(("kind", "precision"), WEIGHTS)
+def test_the_account_names_the_weights_of_the_three_layers(sources, kind, precision):
+    counts = account(sources[kind], Plan(precision))
+    assert with_weights(counts) == WEIGHTS[kind, precision]
+    if (kind, precision) == ("onnx", "dynamic"):
+        # What codes the convolution's input puts out a zero point, which is no weight; the products code their own.
+        assert counts.by_type["uint8"] == 1
 
 
 def product(*, weights: np.ndarray, zero_point: np.ndarray) -> bytes:
@@ -118,15 +108,10 @@ def test_a_layer_left_in_float_is_the_one_island_and_has_its_share_of_the_time(s
 
 
 @pytest.mark.parametrize("kind", CONVERTERS)
-def test_nothing_is_timed_where_there_is_no_island(sources, kind, monkeypatch):
+def test_nothing_is_timed_where_there_is_no_island_and_a_time_too_short_for_the_clock_is_no_share(sources, kind, monkeypatch):
     monkeypatch.setattr(operators.time, "perf_counter_ns", lambda: pytest.fail("timed"))
     counts = account(sources[kind], Plan("int8"))
-    assert counts.islands == () and counts.share == 0
-    assert counts.in_words == counts.counted
-
-
-@pytest.mark.parametrize("kind", CONVERTERS)
-def test_an_island_has_no_share_of_a_time_too_short_for_the_clock(sources, kind, monkeypatch):
+    assert (counts.islands, counts.share, counts.in_words) == ((), 0, counts.counted)
     monkeypatch.setattr(operators.time, "perf_counter_ns", lambda: 0)
     (island,) = account(sources[kind], Plan("int8", in_float=("conv",))).islands
     assert island.share == 0
