@@ -86,9 +86,8 @@ def test_ctrl_c_ends_what_runs_and_begins_no_further_run(elsewhere):
 
 
 def test_a_run_that_was_killed_says_so_and_ends_with_a_promised_code(elsewhere, monkeypatch):
-    monkeypatch.setattr(
-        Experiment, "command", lambda experiment, seed: [sys.executable, "-c", "import os; os.kill(os.getpid(), 9)"]
-    )
+    killed = [sys.executable, "-c", "import os; os.kill(os.getpid(), 9)"]
+    monkeypatch.setattr(Experiment, "command", lambda experiment, seed: killed)
     monkeypatch.setattr(training, "DATA", ("custom",))
     (failed,) = training.train([(SMALL, 4)], lanes=1)
     assert re.match(r"lenet5-relu-modern-small, seed 4: killed: Killed; runs/.*\.log says why$", str(failed))
