@@ -156,11 +156,7 @@ def test_the_figures_in_the_repository_are_of_the_runs_the_results_page_is_about
         assert json.loads((ROOT / f"docs/matrix/{network}.json").read_text())["run"] == modern.folder(0).name
 
 
-def test_the_page_in_the_repository_is_made_from_the_figures_in_the_repository(monkeypatch):
+def test_the_page_and_the_readmes_table_are_made_from_the_figures_in_the_repository(monkeypatch):
     monkeypatch.chdir(ROOT)
     assert matrix.table().rstrip() in matrix.PAGE.read_text()
-
-
-def test_the_readme_has_the_table_that_the_command_writes(monkeypatch):
-    monkeypatch.chdir(ROOT)
     assert matrix.summary() in (ROOT / "README.md").read_text()

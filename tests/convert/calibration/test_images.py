@@ -13,8 +13,6 @@ from tests.convert.landscapes import COLOURS, landscapes
 from train import datasets
 from train.datasets import Dataset, Split
 
-needs_data = pytest.mark.skipif(not os.environ.get("EDGEPROOF_DATA"), reason="EDGEPROOF_DATA names no folder with pictures")
-
 
 def contents(images: np.ndarray) -> set[bytes]:
     return {image.tobytes() for image in images}
@@ -174,6 +172,8 @@ def test_grey_pictures_are_not_refused_for_an_order_that_cannot_be_known():
 @pytest.fixture(scope="module")
 def real() -> Dataset:
     """CIFAR-10 where the folder has it, else MNIST."""
+    if not os.environ.get("EDGEPROOF_DATA"):
+        pytest.skip("EDGEPROOF_DATA names no folder with pictures")
     try:
         return datasets.cifar10.load()
     except InputMissing:
@@ -181,7 +181,6 @@ def real() -> Dataset:
 
 
 @pytest.mark.realdata
-@needs_data
 def test_sets_of_real_pictures_are_let_through_and_their_negatives_are_not(real):
     rng = np.random.default_rng(0)
     for _ in range(5):
@@ -191,7 +190,6 @@ def test_sets_of_real_pictures_are_let_through_and_their_negatives_are_not(real)
 
 
 @pytest.mark.realdata
-@needs_data
 @pytest.mark.parametrize("n", [100, 200, 512])
 def test_exchanged_colours_are_told_from_right_ones_whatever_the_set_shows(real, n):
     """Rates over 2,000 sets of any classes, and of 500 sets of each class alone, drawn from the test split."""
@@ -209,7 +207,6 @@ def test_exchanged_colours_are_told_from_right_ones_whatever_the_set_shows(real,
 
 
 @pytest.mark.realdata
-@needs_data
 def test_grey_pictures_tinted_by_three_levels_are_let_through(real):
     grey = real.test.images[:512].mean(axis=3, keepdims=True).repeat(real.contract.channels, axis=3)
     for tint in ((0, 0, 0), (-1, 0, 1), (-3, 0, 3), (3, 0, -3)):
