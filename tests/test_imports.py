@@ -79,14 +79,6 @@ def test_no_modules_import_each_other():
     assert structure.circles(graph(ROOT)) == set()
 
 
-def test_a_circle_is_seen_also_where_one_arrow_is_for_type_checking_alone(tmp_path):
-    for package in structure.PACKAGES:
-        (tmp_path / package).mkdir()
-    (tmp_path / "edge" / "a.py").write_text("def f():\n    from edge import b\n")
-    (tmp_path / "edge" / "b.py").write_text("TYPE_CHECKING = False\nif TYPE_CHECKING:\n    from edge.a import f\n")
-    assert structure.circles(graph(tmp_path)) == {frozenset({"edge.a", "edge.b"})}
-
-
 def test_a_module_is_known_by_its_path_not_its_file_name(tmp_path):
     for name in ("edge/host.py", "convert/host.py", "convert/x.py"):
         (tmp_path / name).parent.mkdir(exist_ok=True)

@@ -15,14 +15,15 @@ import pytest
 
 from conftest import ROOT
 from tests import debian
+from tests.edge.on_device import flip
+from tests.promises import asking
 from tests.wheel import make_wheel, pip
 
 pytestmark = [pytest.mark.pythons, pytest.mark.slow]
 
 SUITES = {"3.13": "trixie", "3.14": "forky"}
 CONSTRAINTS = ROOT / "constraints" / "arm64.txt"  # a device's
-EXAMPLES = sorted(path for path in (ROOT / "examples").iterdir() if path.suffix in (".png", ".jpg", ".bmp"))
-DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+EXAMPLES = dict(asking.examples())  # the class of each, by its path
 
 # sys.executable is then this script, so that child processes come up the same way.
 LAUNCHER = """#!/bin/sh
@@ -86,7 +87,7 @@ def build(version: str, folder: Path, wheel: Path) -> None:
 def test_every_example_is_answered_right(python):
     done = python(python.script, *EXAMPLES)
     assert done.returncode == 0, done.stderr
-    wanted = [f"{path}: {DIGITS.index(path.stem.split('-')[0])} " for path in EXAMPLES]
+    wanted = [f"{path}: {digit} " for path, digit in EXAMPLES.items()]
     assert [line.split("(")[0] for line in done.stdout.splitlines()] == wanted
 
 
@@ -115,8 +116,7 @@ def test_the_device_is_found_fit(python, tmp_path):
 
 
 def test_a_damaged_model_is_refused(python, tflite, tmp_path):
-    damaged = bytearray(tflite.read_bytes())
-    damaged[5000] ^= 1
-    (tmp_path / "damaged.tflite").write_bytes(damaged)
-    done = python(python.script, EXAMPLES[0], "--model", tmp_path / "damaged.tflite")
+    damaged = Path(shutil.copy(tflite, tmp_path))
+    flip(damaged)
+    done = python(python.script, asking.SEVEN, "--model", damaged)
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (78, "", 1)

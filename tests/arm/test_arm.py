@@ -6,6 +6,7 @@ Nothing here is timed: emulated times mean nothing.
 
 import json
 import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -14,10 +15,11 @@ import pytest
 from conftest import ROOT
 from edge import artifact
 from edge.contract import DIGIT
-from edge.locate import shipped_model
 from tests.arm.conftest import REPORT
 from tests.arm.root import Device, build
 from tests.debian import Unavailable
+from tests.edge.on_device import SHIPPED, flip
+from tests.promises import asking
 from train import datasets
 
 pytestmark = [pytest.mark.arm, pytest.mark.slow]
@@ -31,8 +33,7 @@ PAIRS = [
     for engine in ("litert", "litert-c")
 ]
 PROGRAM = Path(__file__).with_name("program.py")
-EXAMPLES = sorted(path for path in (ROOT / "examples").iterdir() if path.suffix in (".png", ".jpg", ".bmp"))
-DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+EXAMPLES = dict(asking.examples())  # the class of each, by its path
 
 
 @pytest.fixture(scope="module")
@@ -118,7 +119,7 @@ def assert_equal_to_the_last_bit(answers, report, pictures, *, model: Path, engi
 def test_the_console_script_answers_every_example_right(device, report):
     done = device.run(device.script, *EXAMPLES, "--verbose", cpu=PI_4)
     assert done.returncode == 0, done.stderr
-    expected = [f"{path}: {DIGITS.index(path.stem.split('-')[0])} " for path in EXAMPLES]
+    expected = [f"{path}: {digit} " for path, digit in EXAMPLES.items()]
     lines = done.stdout.splitlines()
     assert [line.split("(")[0] for line in lines] == expected
     said = done.stderr.strip().rpartition(": ")[2]
@@ -134,7 +135,7 @@ def verify(device, report, model: Path) -> None:
 
 
 def test_the_shipped_model_passes_its_own_test_on_the_device(device, report):
-    verify(device, report, device.folder / "aarch64" / "edge" / "models" / Path(shipped_model()).name)
+    verify(device, report, device.folder / "aarch64" / "edge" / "models" / SHIPPED.name)
 
 
 def test_what_make_demo_makes_passes_its_own_test_on_the_device(device, report, artifacts):
@@ -143,18 +144,16 @@ def test_what_make_demo_makes_passes_its_own_test_on_the_device(device, report, 
 
 
 def test_a_damaged_model_is_refused_on_the_device_as_elsewhere(device, tmp_path):
-    damaged = bytearray(Path(shipped_model()).read_bytes())
-    damaged[5000] ^= 1
-    (tmp_path / "damaged.tflite").write_bytes(damaged)
-    done = device.run(device.script, EXAMPLES[0], "--model", tmp_path / "damaged.tflite", cpu=PI_4)
+    damaged = Path(shutil.copy(SHIPPED, tmp_path))
+    flip(damaged)
+    done = device.run(device.script, asking.SEVEN, "--model", damaged, cpu=PI_4)
     assert (done.returncode, done.stdout) == (78, "")
     assert "Traceback" not in done.stderr
 
 
 @pytest.mark.parametrize(("board", "engine"), PAIRS)
 def test_int8_answers_equal_x86_64s_to_the_last_bit(answers, report, pictures, board, engine):
-    model = Path(shipped_model())
-    assert_equal_to_the_last_bit(answers, report, pictures, model=model, engine=engine, cpu=CORES[board], board=board)
+    assert_equal_to_the_last_bit(answers, report, pictures, model=SHIPPED, engine=engine, cpu=CORES[board], board=board)
 
 
 @pytest.mark.long

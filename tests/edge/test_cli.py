@@ -10,7 +10,7 @@ import sys
 
 import pytest
 
-from conftest import run
+from conftest import call, run
 from edge.bench.process import measure_from_small
 from tests.edge.on_device import COMMAND, SEVEN, SHIPPED, place
 from tests.promises import asking
@@ -162,7 +162,6 @@ def test_a_name_the_terminal_has_no_letters_for_is_escaped(tmp_path):
     assert (done.returncode, done.stdout[:-11]) == (0, f"{tmp_path}/s\\xe9.png: 7"), done
 
 
-def test_verify_replays_the_goldens(tflite):
-    done = run(sys.executable, "-m", "edge", "verify", tflite)
-    assert done.returncode == 0
-    assert "passed: 10 pictures, 10 bit for bit (litert " in done.stdout
+def test_verify_replays_the_goldens(tflite, tmp_path):
+    done = call("edge", "verify", tflite, cwd=tmp_path)
+    assert done.returncode == 0 and "passed: 10 pictures, 10 bit for bit (litert " in done.stdout

@@ -23,6 +23,8 @@ from dataclasses import dataclass
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 COMMAND = os.path.join(os.path.dirname(sys.executable), "edge-predict")
 EXAMPLES = os.path.join(ROOT, "examples")
+SEVEN = os.path.join(EXAMPLES, "seven.png")
+EDGE = [sys.executable, "-m", "edge"]
 SHIPPED = os.path.join(ROOT, "edge", "models", "lenet5-relu-mnist-int8.tflite")
 PATIENCE_S = 60  # a process that has not ended by then never will
 

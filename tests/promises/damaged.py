@@ -15,9 +15,8 @@ from random import Random
 
 from edge import artifact
 from edge.contract import DIGIT, ModelContract
-from tests.promises.asking import COMMAND, EXAMPLES, SHIPPED, Tally, ask, environment, flags, in_lanes
+from tests.promises.asking import COMMAND, SEVEN, SHIPPED, Tally, ask, environment, flags, in_lanes
 
-SEVEN = os.path.join(EXAMPLES, "seven.png")
 VOUCHING: tuple[list[str], ...] = ([], ["--trust"], ["--allow-unverified"])
 BLOCK = 512
 
@@ -29,7 +28,7 @@ def main() -> int:
     tally = Tally()
     with tempfile.TemporaryDirectory() as scratch:
         surroundings = environment(scratch)
-        whole = sealed_onnx() if given.format == "onnx" else _shipped()
+        whole = sealed_onnx() if given.format == "onnx" else Path(SHIPPED).read_bytes()
         n_model = artifact.parse("whole", whole).contract.model_bytes
         control = os.path.join(scratch, f"whole.{given.format}")
         Path(control).write_bytes(whole)
@@ -141,11 +140,6 @@ def sealed_onnx() -> bytes:
         output_dtype="float32",
     )  # fmt: skip
     return artifact.seal(model, contract, labels=tuple("0123456789"), goldens=[], manifest={}, report="")
-
-
-def _shipped() -> bytes:
-    with open(SHIPPED, "rb") as file:
-        return file.read()
 
 
 if __name__ == "__main__":

@@ -26,12 +26,11 @@ from collections import Counter
 from dataclasses import dataclass
 
 from edge import artifact
-from tests.promises.asking import COMMAND, EXAMPLES, ROOT, Ended, Tally, ask, environment, in_lanes
-from tests.promises.killed import EDGE, variants
+from tests.promises.asking import COMMAND, EDGE, ROOT, SEVEN, Ended, Tally, ask, environment, in_lanes
+from tests.promises.killed import variants
 
 ERRORS = ("ENOSPC", "EIO", "EROFS", "ENOMEM")
 CALLS = "openat,read,pread64,readv,write,pwrite64,close,fsync,fdatasync,rename,renameat,renameat2,unlink,mkdir,flock"
-SEVEN = os.path.join(EXAMPLES, "seven.png")
 # No disk stands behind these, and the library falls (SIGSEGV) where one of /sys's lists of processors can be read and the
 # other cannot, which no card brings about; without both it runs.
 KERNEL = re.compile(r"[<\"]/(sys|proc)/")

@@ -16,14 +16,14 @@ import tempfile
 import threading
 import time
 from collections import defaultdict
+from pathlib import Path
 from random import Random
 
 from edge import artifact
 from edge.errors import ToolchainError
-from tests.promises.asking import COMMAND, EXAMPLES, ROOT, SHIPPED, Tally, ask, environment, flags, in_lanes
+from tests.edge.on_device import resealed
+from tests.promises.asking import COMMAND, EDGE, ROOT, SEVEN, Tally, ask, environment, flags, in_lanes
 
-SEVEN = os.path.join(EXAMPLES, "seven.png")
-EDGE = [sys.executable, "-m", "edge"]
 N_MODELS = 3
 CHANGING_S = 0.03  # from the first change in the store to the last, with room
 
@@ -66,19 +66,8 @@ def main() -> int:
 
 
 def variants(folder: str, count: int) -> list[str]:
-    """The model in the wheel, sealed `count` times with different reports, so that each has a digest of its own."""
-    shipped = artifact.read(SHIPPED)
-    manifest = {name: value for name, value in shipped.manifest().items() if name not in ("contract", "labels")}
-    paths = []
-    for number in range(count):
-        data = artifact.seal(
-            shipped.data[: shipped.contract.model_bytes], shipped.contract, labels=shipped.labels,
-            goldens=shipped.goldens(), manifest=manifest, report=f"# Variant {number}\n",
-        )  # fmt: skip
-        paths.append(os.path.join(folder, f"variant-{number}.tflite"))
-        with open(paths[-1], "wb") as file:
-            file.write(data)
-    return paths
+    """The model in the wheel, sealed `count` times under different names, so that each has a digest of its own."""
+    return [str(resealed(Path(folder, f"variant-{n}.tflite"), name=f"variant-{n}")) for n in range(count)]
 
 
 def _undisturbed(store: str, model: str, surroundings: dict[str, str]) -> float:

@@ -7,9 +7,9 @@ which imports pickle for its own arrays' sake; there an audit hook counts what i
 """
 
 import argparse
-import os
 import sys
 import tempfile
+from pathlib import Path
 
 from tests.promises.asking import ROOT, SHIPPED, Tally, ask, environment, examples
 from tests.promises.damaged import sealed_onnx
@@ -32,14 +32,13 @@ def main() -> int:
     tally = Tally()
     pictures = [path for path, _ in examples()]
     with tempfile.TemporaryDirectory() as scratch:
-        onnx = os.path.join(scratch, "dense.onnx")
-        with open(onnx, "wb") as file:
-            file.write(sealed_onnx())
+        onnx = Path(scratch, "dense.onnx")
+        onnx.write_bytes(sealed_onnx())
         surroundings = environment(scratch) | {"PYTHONPATH": ROOT}
         for engine, arguments, allowed in (
             ("litert-c", [], "[]"),
             ("litert", ["--model", SHIPPED, "--engine", "litert"], BROUGHT_BY_NUMPY),
-            ("onnxruntime", ["--model", onnx], BROUGHT_BY_NUMPY),
+            ("onnxruntime", ["--model", str(onnx)], BROUGHT_BY_NUMPY),
         ):
             ended = ask([sys.executable, "-c", PROGRAM, UNWANTED, *pictures, *arguments], surroundings)
             tally.add(ended, engine)

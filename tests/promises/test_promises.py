@@ -15,59 +15,39 @@ from tests.promises.marks import needs_strace
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the promises are measured on Linux")
 
 
-def kept(*command: str) -> str:
-    """The line that the command prints; nothing was broken."""
-    done = run(sys.executable, "-m", *command)
+# How each command is asked for its small sample, and what its line says was looked at.
+SAMPLES = {
+    "a damaged .tflite never answers": ("damaged --count 48 --format tflite --seed 1", "tflite: 48 damaged models in 16 ways"),
+    "a damaged .onnx never answers": ("damaged --count 48 --format onnx --seed 1", "onnx: 48 damaged models in 16 ways"),
+    "any picture is answered or refused in one line and small memory": ("pictures --count 60 --seed 1", "60 files"),
+    "a truncated picture is refused and every form gets its class": ("truncated --count 50", "317 forms"),
+    "eight threads give one thread's answers": (
+        "steady threads --count 100", "8 threads, 100 predictions each with litert-c: 800 identical"
+    ),
+    "memory stays where it was": ("steady process --count 5000", "5,000 predictions"),
+    "a prediction fits in 64 MiB": ("memory --count 15", "15 predictions, 0 killed"),
+    "nothing of Keras, TensorFlow or pickle is loaded": ("loaded", "litert-c, litert, onnxruntime"),
+    "an update killed at any moment leaves one whole model": ("killed --count 4 --seed 1", "4 installs killed, "),
+}  # fmt: skip
+TRACED = {
+    "a prediction writes nothing": ("writes --count 3", "3 predictions"),
+    "a failing system call of a prediction ends cleanly": ("faults predict --every 15", "in hand, refused"),
+    "a failing system call of an install ends cleanly": ("faults install --every 70", "in hand, refused"),
+    "a failing system call of a start ends cleanly": ("faults start --every 60", "in hand, refused"),
+}
+
+
+@pytest.mark.parametrize(
+    ("command", "looked_at"),
+    [*SAMPLES.values(), *(pytest.param(*sample, marks=needs_strace) for sample in TRACED.values())],
+    ids=[*SAMPLES, *TRACED],
+)
+def test_a_promise_is_kept(command, looked_at):
+    name, *flags = command.split()
+    done = run(sys.executable, "-m", f"tests.promises.{name}", *flags)
     assert (done.returncode, done.stderr) == (0, ""), done.stdout + done.stderr
     assert "; 0 broken; " in done.stdout and done.stdout.count("\n") == 1
-    return done.stdout
-
-
-@pytest.mark.parametrize("kind", ["tflite", "onnx"])
-def test_a_damaged_model_never_answers(kind):
-    said = kept("tests.promises.damaged", "--count", "48", "--format", kind, "--seed", "1")
-    assert said.startswith(f"{kind}: 48 damaged models in 16 ways")
-
-
-def test_any_picture_is_answered_or_refused_in_one_line_and_small_memory():
-    assert "60 files" in kept("tests.promises.pictures", "--count", "60", "--seed", "1")
-
-
-def test_a_truncated_picture_is_refused_and_every_form_gets_its_class():
-    assert "317 forms" in kept("tests.promises.truncated", "--count", "50")
-
-
-@needs_strace
-def test_a_prediction_writes_nothing():
-    assert "3 predictions" in kept("tests.promises.writes", "--count", "3")
-
-
-def test_eight_threads_give_one_threads_answers():
-    assert "8 threads, 100 predictions each with litert-c: 800 identical" in kept(
-        "tests.promises.steady", "threads", "--count", "100"
-    )
-
-
-def test_memory_stays_where_it_was():
-    assert "5,000 predictions" in kept("tests.promises.steady", "process", "--count", "5000")
-
-
-def test_a_prediction_fits_in_64_mib():
-    assert "15 predictions, 0 killed" in kept("tests.promises.memory", "--count", "15")
-
-
-def test_nothing_of_keras_tensorflow_or_pickle_is_loaded():
-    assert kept("tests.promises.loaded").startswith("litert-c, litert, onnxruntime")
-
-
-def test_an_update_killed_at_any_moment_leaves_one_whole_model():
-    assert kept("tests.promises.killed", "--count", "4", "--seed", "1").startswith("4 installs killed, ")
-
-
-@needs_strace
-@pytest.mark.parametrize(("what", "every"), [("predict", "15"), ("install", "70"), ("start", "60")])
-def test_a_failing_system_call_ends_cleanly(what, every):
-    assert "in hand, refused" in kept("tests.promises.faults", what, "--every", every)
+    assert looked_at in done.stdout
 
 
 def test_a_process_left_behind_is_seen():

@@ -72,8 +72,7 @@ def main() -> int:
 
 def _to_cut() -> Iterator[tuple[str, bytes]]:
     for path, _ in examples():
-        with open(path, "rb") as file:
-            yield os.path.basename(path), file.read()
+        yield os.path.basename(path), Path(path).read_bytes()
     page = next(Image.open(path) for path, _ in examples() if "page" in path).convert("RGB")
     for name, form, settings in (
         ("page, progressive", "JPEG", {"progressive": True}),

@@ -23,6 +23,7 @@ CONTRACTS = {
     "exact RGB": InputContract(height=28, width=28, channels=3, fit="exact"),
     "resize": InputContract(height=28, width=28, channels=1, fit="resize"),
 }
+ABOVE = [50, 20, 60, 60, 58, 57, 49, 49]
 
 
 def png(width: int, rows: bytes, *, colour: int = 0) -> bytes:
@@ -82,28 +83,27 @@ def test_a_file_written_by_hand():
     assert read_plain_png(data) == (2, 2, 1, bytes([10, 20, 30, 40]))
 
 
+@pytest.mark.parametrize(
+    ("width", "rows", "wanted"),
+    [
+        (2, [2, 7, 8, 2, 1, 250], [7, 8, 8, 2]),  # above; nothing in the first row
+        # The mean, rounded down, of a sum that may pass 255:
+        # 1 + (0 + 10)/2 = 6; 2 + (6 + 21)/2 = 15; 130 + (15 + 255)/2 = 265, which is 9
+        (3, [0, 10, 21, 255, 3, 1, 2, 130], [10, 21, 255, 6, 15, 9]),
+        # Paeth: left, above, corner → left + above - corner; distances of the three; what is added to
+        #  0 50  0 → 50;  50  0 50; above     51 20 50 → 21;  30  1 29; above     21 60 20 → 61;  40  1 41; above
+        # 61 60 60 → 61;   0  1  1; left      62 58 60 → 60;   2  2  0; corner    60 57 58 → 59;   1  2  1; left
+        # 61 49 57 → 53;   8  4  4; above     50 49 49 → 50;   0  1  1; left, and 250 + 50 is 44
+        (8, [0, *ABOVE, 4, 1, 1, 1, 1, 0, 1, 1, 250], [*ABOVE, 51, 21, 61, 62, 60, 61, 50, 44]),
+    ],
+    ids=["above", "mean", "paeth"],
+)
+def test_each_filter_adds_what_the_specification_says_of_the_neighbours(width, rows, wanted):
+    assert read_plain_png(png(width, bytes(rows))) == (width, 2, 1, bytes(wanted))
+
+
 def test_left_adds_the_pixel_before_channel_by_channel():
     assert read_plain_png(png(2, bytes([1, 1, 2, 3, 1, 1, 255]), colour=2)) == (2, 1, 3, bytes([1, 2, 3, 2, 3, 2]))
-
-
-def test_above_adds_the_pixel_above_and_nothing_in_the_first_row():
-    assert read_plain_png(png(2, bytes([2, 7, 8, 2, 1, 250]))) == (2, 2, 1, bytes([7, 8, 8, 2]))
-
-
-def test_the_mean_is_rounded_down_from_a_sum_that_may_pass_255():
-    # 1 + (0 + 10)/2 = 6; 2 + (6 + 21)/2 = 15; 130 + (15 + 255)/2 = 265, which is 9
-    assert read_plain_png(png(3, bytes([0, 10, 21, 255, 3, 1, 2, 130]))) == (3, 2, 1, bytes([10, 21, 255, 6, 15, 9]))
-
-
-def test_paeth_takes_the_neighbour_nearest_to_the_slope_and_of_equals_left_then_above():
-    above = [50, 20, 60, 60, 58, 57, 49, 49]
-    # left, above, corner → left + above - corner; distances of the three; what is added to
-    #  0 50  0 → 50;  50  0 50; above     51 20 50 → 21;  30  1 29; above     21 60 20 → 61;  40  1 41; above
-    # 61 60 60 → 61;   0  1  1; left      62 58 60 → 60;   2  2  0; corner    60 57 58 → 59;   1  2  1; left
-    # 61 49 57 → 53;   8  4  4; above     50 49 49 → 50;   0  1  1; left, and 250 + 50 is 44
-    added = [1, 1, 1, 1, 0, 1, 1, 250]
-    undone = [51, 21, 61, 62, 60, 61, 50, 44]
-    assert read_plain_png(png(8, bytes([0, *above, 4, *added]))) == (8, 2, 1, bytes([*above, *undone]))
 
 
 # The size limit.
