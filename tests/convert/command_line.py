@@ -1,8 +1,7 @@
-"""`python -m convert`, inside the test's process or in one of its own."""
+"""`python -m convert` of the tests' network, inside the test's process."""
 
 import sys
 
-from conftest import ROOT, run
 from convert import __main__ as command
 
 
@@ -10,7 +9,3 @@ def convert_main(monkeypatch, workshop, out, *flags: str) -> int:
     run_folder = str(workshop / "runs" / "lenet5-relu-digits-modern")
     monkeypatch.setattr(sys, "argv", ["convert", "--int8", "--checkpoint", run_folder, "--out", str(out), *flags])
     return command.main()
-
-
-def convert_command(*flags, cwd):
-    return run(sys.executable, "-m", "convert", *flags, cwd=cwd, PYTHONPATH=str(ROOT))

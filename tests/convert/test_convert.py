@@ -9,10 +9,11 @@ import sys
 
 import keras
 import numpy as np
+import pytest
 from PIL import Image
 
 import convert
-from conftest import ROOT
+from conftest import ROOT, call
 from convert import __main__ as command
 from convert.calibration.images import draw_calibration_set
 from convert.evaluation import convert_and_judge, prepare
@@ -107,16 +108,25 @@ def test_a_layer_kept_in_float_is_an_island_and_require_int8_refuses_it(monkeypa
     assert artifact.read(str(path)).manifest()["quantization"]["in_float"] == ["conv2"]
 
 
-def test_every_precision_of_both_formats_is_published_or_refused_with_its_reason(monkeypatch, workshop, tmp_path, capsys):
-    assert convert_main(monkeypatch, workshop, tmp_path, "--all") == 0
-    rows = json.loads((tmp_path / "report.json").read_text())["rows"]
+@pytest.fixture(scope="module")
+def everything(workshop, tmp_path_factory):
+    """What `--all` publishes, and how it ended."""
+    folder = tmp_path_factory.mktemp("everything")
+    run = workshop / "runs" / "lenet5-relu-digits-modern"
+    return folder, call("convert", "--all", "--checkpoint", run, "--out", ".", cwd=folder)
+
+
+def test_every_precision_of_both_formats_is_published_or_refused_with_its_reason(everything):
+    folder, done = everything
+    assert done.returncode == 0
+    rows = json.loads((folder / "report.json").read_text())["rows"]
     verdicts = {(row["format"], row["precision"]): row["verdict"] for row in rows}
     assert len(verdicts) == 12
     assert [cell for cell, verdict in verdicts.items() if verdict == "refused"] == [("onnx", "int16x8")]
-    assert "onnx: refused, not published: ONNX Runtime has no CPU kernels for 16-bit activations" in capsys.readouterr().err
+    assert "onnx: refused, not published: ONNX Runtime has no CPU kernels for 16-bit activations" in done.stderr
     sizes = {row["precision"]: row["bytes"] for row in rows if row["format"] == "tflite" and row["verdict"] == "passed"}
     assert sizes["float32"] > 1.9 * sizes["float16"] > 3.5 * sizes["int8"] / 2 > 1.5 * sizes["int4"] / 2
-    for path in [*tmp_path.glob("*.tflite"), *tmp_path.glob("*.onnx")]:
+    for path in [*folder.glob("*.tflite"), *folder.glob("*.onnx")]:
         ready = predictor.load(str(path))
         assert selftest.replay(ready).passed
 
@@ -178,15 +188,17 @@ def test_a_folders_own_validation_pictures_validate_and_do_not_calibrate(tmp_pat
     np.testing.assert_array_equal(trial.validation.images[:80], data.train.images[120:])
 
 
-def test_formats_are_compared_and_the_lost_pictures_drawn(monkeypatch, workshop, tmp_path):
-    assert convert_main(monkeypatch, workshop, tmp_path, "--int4", "--max-drop-points", "5") == 0
-    report = json.loads((tmp_path / "report.json").read_text())
-    assert [line.split(":")[0] for line in report["agreements"]] == ["lenet5-relu-digits-int8", "lenet5-relu-digits-int4"]
-    written = (tmp_path / "report.md").read_text()
+def test_formats_are_compared_and_the_lost_pictures_drawn(everything):
+    folder, _ = everything
+    report = json.loads((folder / "report.json").read_text())
+    compared = {line.split(":")[0] for line in report["agreements"]}
+    assert compared >= {"lenet5-relu-digits-int8", "lenet5-relu-digits-int4"}
+    written = (folder / "report.md").read_text()
     for row in report["rows"]:
-        sheet = tmp_path / "lost" / f"{row['name']}.{row['format']}.png"
+        sheet = folder / "lost" / f"{row['name']}.{row['format']}.png"
         assert sheet.exists() == bool(row["lost"])
         assert (f"](lost/{sheet.name})" in written) == bool(row["lost"])
+    assert any(row["lost"] for row in report["rows"])
 
 
 def test_a_documented_recipe_is_part_of_the_name(trained):

@@ -7,12 +7,13 @@ import sys
 import numpy as np
 import pytest
 
+from conftest import call
 from convert import __main__ as command
 from convert import evaluation, verify
 from convert.calibration.images import CalibrationSet
 from convert.interfaces import make_converter
 from convert.plan import PRECISIONS
-from tests.convert.command_line import convert_command, convert_main
+from tests.convert.command_line import convert_main
 from train import checkpoint
 
 
@@ -143,7 +144,7 @@ def test_what_a_precision_is_named_alone_and_cannot_be_had_is_exit_1(monkeypatch
 
 def test_two_runs_of_one_name_are_not_published_over_each_other(workshop):
     folder = str(workshop / "runs" / "lenet5-relu-digits-modern")
-    done = convert_command("--int8", "--checkpoint", folder, folder, cwd=workshop)
+    done = call("convert", "--int8", "--checkpoint", folder, folder, cwd=workshop)
     assert done.returncode == 2
     assert "2 runs would be published as lenet5-relu-digits; name one with --checkpoint RUN" in done.stderr
 
@@ -161,5 +162,5 @@ def test_two_runs_of_one_name_are_not_published_over_each_other(workshop):
     ],
 )
 def test_a_slip_is_one_line(flags, code, says, tmp_path):
-    done = convert_command(*flags, cwd=tmp_path)
+    done = call("convert", *flags, cwd=tmp_path)
     assert (done.returncode, done.stdout, done.stderr) == (code, "", says)
