@@ -1,11 +1,12 @@
 """`python -m convert` of the tests' network, inside the test's process."""
 
-import sys
+import subprocess
+from pathlib import Path
 
-from convert import __main__ as command
+from conftest import call
 
 
-def convert_main(monkeypatch, workshop, out, *flags: str) -> int:
-    run_folder = str(workshop / "runs" / "lenet5-relu-digits-modern")
-    monkeypatch.setattr(sys, "argv", ["convert", "--int8", "--checkpoint", run_folder, "--out", str(out), *flags])
-    return command.main()
+def convert(workshop: Path, out: Path, *flags: str | Path, precision: str = "--int8") -> subprocess.CompletedProcess[str]:
+    """Publish in `out`; a `--checkpoint` among the flags stands instead of the network that all tests share."""
+    run_folder = workshop / "runs" / "lenet5-relu-digits-modern"
+    return call("convert", precision, "--checkpoint", run_folder, "--out", out, *flags, cwd=out.parent)

@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import sys
 
 import numpy as np
 import pytest
@@ -13,11 +12,11 @@ from convert import evaluation, verify
 from convert.calibration.images import CalibrationSet
 from convert.interfaces import make_converter
 from convert.plan import PRECISIONS
-from tests.convert.command_line import convert_main
+from tests.convert.command_line import convert
 from train import checkpoint
 
 
-def test_a_candidate_with_shuffled_weights_leaves_no_file(monkeypatch, workshop, tmp_path, capsys):
+def test_a_candidate_with_shuffled_weights_leaves_no_file(monkeypatch, workshop, tmp_path):
     def from_shuffled_weights(kind, saved, calibration):
         rng = np.random.default_rng(0)
         weights = dict(saved.weights)
@@ -26,14 +25,13 @@ def test_a_candidate_with_shuffled_weights_leaves_no_file(monkeypatch, workshop,
         return make_converter(kind, dataclasses.replace(saved, weights=weights), calibration)
 
     monkeypatch.setattr(command, "make_converter", from_shuffled_weights)
-    assert convert_main(monkeypatch, workshop, tmp_path, "--no-repair") == 1
+    done = convert(workshop, tmp_path, "--no-repair")
+    assert done.returncode == 1
     assert sorted(path.name for path in tmp_path.iterdir()) == ["lost", "report.json", "report.md"]
-    said = capsys.readouterr()
-    assert said.err.count("failed, not published: top-1 fell ") == 2
-    assert said.out.count("failed") == 2
+    assert done.stderr.count("failed, not published: top-1 fell ") == done.stdout.count("failed") == 2
 
 
-def test_a_candidate_calibrated_on_noise_leaves_no_file(monkeypatch, workshop, tmp_path, capsys):
+def test_a_candidate_calibrated_on_noise_leaves_no_file(monkeypatch, workshop, tmp_path):
     def noise(split, *, n, seed, apart_from) -> CalibrationSet:
         # Almost black, one white pixel: the input's range is right, every range behind it far too small.
         images = np.zeros((200, 28, 28, 1), np.uint8)
@@ -41,19 +39,18 @@ def test_a_candidate_calibrated_on_noise_leaves_no_file(monkeypatch, workshop, t
         return CalibrationSet(images, (), seed)
 
     monkeypatch.setattr(command, "draw_calibration_set", noise)
-    assert convert_main(monkeypatch, workshop, tmp_path, "--formats", "tflite", "--no-repair") == 1
+    done = convert(workshop, tmp_path, "--formats", "tflite", "--no-repair")
+    assert done.returncode == 1 and "not published: top-1 fell " in done.stderr
     assert sorted(path.name for path in tmp_path.iterdir()) == ["lost", "report.json", "report.md"]
-    assert "not published: top-1 fell " in capsys.readouterr().err
 
 
-def test_an_undecided_candidate_leaves_no_file_and_says_how_many_images_are_enough(monkeypatch, workshop, tmp_path, capsys):
-    assert convert_main(monkeypatch, workshop, tmp_path, "--formats", "tflite", "--max-drop-points", "0.5") == 1
-    assert not list(tmp_path.glob("*.tflite"))
-    said = capsys.readouterr().err
-    assert "undecided, not published: " in said and "600 images are too few to tell; about " in said
+def test_an_undecided_candidate_leaves_no_file_and_says_how_many_images_are_enough(workshop, tmp_path):
+    done = convert(workshop, tmp_path, "--formats", "tflite", "--max-drop-points", "0.5")
+    assert done.returncode == 1 and not list(tmp_path.glob("*.tflite"))
+    assert "undecided, not published: " in done.stderr and "600 images are too few to tell; about " in done.stderr
 
 
-def test_a_network_that_diverged_is_refused_before_anything_is_written(monkeypatch, workshop, tmp_path, capsys):
+def test_a_network_that_diverged_is_refused_before_anything_is_written(monkeypatch, workshop, tmp_path):
     load = checkpoint.load
 
     def diverged(folder):
@@ -61,25 +58,10 @@ def test_a_network_that_diverged_is_refused_before_anything_is_written(monkeypat
         return dataclasses.replace(saved, weights={name: value * np.float32(np.nan) for name, value in saved.weights.items()})
 
     monkeypatch.setattr(command.checkpoint, "load", diverged)
-    monkeypatch.setattr(sys, "argv", ["convert", "--int8", "--checkpoint", str(workshop / "runs/lenet5-relu-digits-modern")])
-    monkeypatch.chdir(tmp_path)
-    assert command.main() == 1
-    assert capsys.readouterr().err.endswith("the float model's own answers are not numbers; train it again\n")
+    done = convert(workshop, tmp_path / "out")
+    assert done.returncode == 1
+    assert done.stderr.endswith("the float model's own answers are not numbers; train it again\n")
     assert not list(tmp_path.iterdir())
-
-
-def test_one_networks_trouble_leaves_the_others_their_report(monkeypatch, workshop, trained, tmp_path, capsys):
-    def other(saved) -> checkpoint.Checkpoint:
-        return dataclasses.replace(saved, data="custom", data_digest="0" * 64)
-
-    good = workshop / "runs" / "lenet5-relu-digits-modern"
-    other(trained).save(tmp_path / "other")
-    monkeypatch.setattr(sys, "argv", ["convert", "--int8", "--formats", "tflite", "--out", str(tmp_path / "out"),
-                                      "--checkpoint", str(tmp_path / "other"), str(good)])  # fmt: skip
-    assert command.main() not in (0, 1)
-    said = capsys.readouterr()
-    assert "lenet5-relu-digits  tflite  int8" in said.out and said.err.rstrip().splitlines()[-1].startswith("convert: ")
-    assert {path.name for path in (tmp_path / "out").iterdir()} >= {"lenet5-relu-digits-int8.tflite", "report.json"}
 
 
 def damaged_run(folder) -> str:
@@ -88,29 +70,27 @@ def damaged_run(folder) -> str:
     return str(folder)
 
 
-def test_a_damaged_run_leaves_the_others_theirs_and_stands_in_the_report(monkeypatch, workshop, tmp_path, capsys):
+def test_a_runs_trouble_leaves_the_others_theirs_and_stands_in_the_report(workshop, trained, tmp_path):
     good, out = str(workshop / "runs" / "lenet5-relu-digits-modern"), tmp_path / "out"
-    flags = ["--int8", "--formats", "tflite", "--checkpoint", damaged_run(tmp_path / "bad"), good, "--out", str(out)]
-    monkeypatch.setattr(sys, "argv", ["convert", *flags])
-    assert command.main() == 65
-    said = capsys.readouterr()
-    assert "lenet5-relu-digits  tflite  int8" in said.out and "bad/checkpoint.npz: not a checkpoint" in said.err
-    assert (out / "lenet5-relu-digits-int8.tflite").exists()
-    (line,) = json.loads((out / "report.json").read_text())["not_converted"]
-    assert "bad/checkpoint.npz: not a checkpoint" in line
-    assert f"## Not converted\n\n- {line}\n" in (out / "report.md").read_text()
+    dataclasses.replace(trained, data="custom", data_digest="0" * 64).save(tmp_path / "other")
+    runs = (damaged_run(tmp_path / "bad"), tmp_path / "other", good)
+    done = convert(workshop, out, "--formats", "tflite", "--checkpoint", *runs)
+    assert done.returncode == 65 and done.stderr.splitlines()[-1].startswith("convert: ")
+    assert "lenet5-relu-digits  tflite  int8" in done.stdout and (out / "lenet5-relu-digits-int8.tflite").exists()
+    lines = json.loads((out / "report.json").read_text())["not_converted"]
+    assert "bad/checkpoint.npz: not a checkpoint" in lines[0] and len(lines) == 2
+    for line in lines:
+        assert line in done.stderr and f"\n- {line}\n" in (out / "report.md").read_text().partition("## Not converted")[2]
 
 
-def test_where_no_network_is_converted_every_trouble_is_said_and_an_older_report_is_called_so(monkeypatch, tmp_path, capsys):
+def test_where_no_network_is_converted_every_trouble_is_said_and_an_older_report_is_called_so(tmp_path):
     old = tmp_path / "out" / "report.md"
     old.parent.mkdir()
     old.write_text("# Of yesterday\n")
     runs = [damaged_run(tmp_path / "one"), str(tmp_path / "gone"), damaged_run(tmp_path / "two")]
-    monkeypatch.setattr(sys, "argv", ["convert", "--int8", "--checkpoint", *runs, "--out", str(tmp_path / "out")])
-    assert command.main() == 65
-    said = capsys.readouterr()
-    assert said.out == "" and old.read_text() == "# Of yesterday\n"
-    assert [line.split(": ")[1:3] for line in said.err.splitlines()] == [
+    done = convert(tmp_path, tmp_path / "out", "--checkpoint", *runs)
+    assert (done.returncode, done.stdout, old.read_text()) == (65, "", "# Of yesterday\n")
+    assert [line.split(": ")[1:3] for line in done.stderr.splitlines()] == [
         [f"{tmp_path}/one/checkpoint.npz", "not a checkpoint (it does not begin like one)"],
         [f"{tmp_path}/gone/checkpoint.npz", "no such file; train first"],
         [f"{tmp_path}/two/checkpoint.npz", "not a checkpoint (it does not begin like one)"],
@@ -118,7 +98,7 @@ def test_where_no_network_is_converted_every_trouble_is_said_and_an_older_report
     ]
 
 
-def test_a_model_that_answers_no_numbers_is_a_failure_even_with_all(monkeypatch, workshop, tmp_path, capsys):
+def test_a_model_that_answers_no_numbers_is_a_failure_even_with_all(monkeypatch, workshop, tmp_path):
     def predict_all(predictor, images):
         logits, median_us = verify.predict_all(predictor, images)
         return (logits * np.nan if precisions.pop(0) == "float16" else logits), median_us
@@ -126,25 +106,19 @@ def test_a_model_that_answers_no_numbers_is_a_failure_even_with_all(monkeypatch,
     precisions = ["float32", "float16"]
     monkeypatch.setattr(evaluation, "predict_all", predict_all)
     monkeypatch.setattr(command.flags, "PRECISIONS", {precision: PRECISIONS[precision] for precision in precisions})
-    run_folder = str(workshop / "runs" / "lenet5-relu-digits-modern")
-    flags = ["--all", "--formats", "tflite", "--checkpoint", run_folder, "--out", str(tmp_path)]
-    monkeypatch.setattr(sys, "argv", ["convert", *flags])
-    assert command.main() == 1
+    done = convert(workshop, tmp_path, "--formats", "tflite", precision="--all")
+    assert done.returncode == 1
     assert precisions == [] and (tmp_path / "lenet5-relu-digits-float32.tflite").exists()
-    said = capsys.readouterr().err
-    assert "lenet5-relu-digits-float16.tflite: failed, not published: its answers are not numbers\n" in said
+    assert "lenet5-relu-digits-float16.tflite: failed, not published: its answers are not numbers\n" in done.stderr
 
 
-def test_what_a_precision_is_named_alone_and_cannot_be_had_is_exit_1(monkeypatch, workshop, tmp_path):
-    folder = str(workshop / "runs" / "lenet5-relu-digits-modern")
-    flags = ["--int16x8", "--formats", "onnx", "--checkpoint", folder, "--out", str(tmp_path)]
-    monkeypatch.setattr(sys, "argv", ["convert", *flags])
-    assert command.main() == 1
+def test_a_precision_that_is_named_alone_and_not_available_is_exit_1(workshop, tmp_path):
+    assert convert(workshop, tmp_path, "--formats", "onnx", precision="--int16x8").returncode == 1
 
 
-def test_two_runs_of_one_name_are_not_published_over_each_other(workshop):
-    folder = str(workshop / "runs" / "lenet5-relu-digits-modern")
-    done = call("convert", "--int8", "--checkpoint", folder, folder, cwd=workshop)
+def test_two_runs_of_one_name_are_not_published_over_each_other(workshop, tmp_path):
+    folder = workshop / "runs" / "lenet5-relu-digits-modern"
+    done = convert(workshop, tmp_path, "--checkpoint", folder, folder)
     assert done.returncode == 2
     assert "2 runs would be published as lenet5-relu-digits; name one with --checkpoint RUN" in done.stderr
 
@@ -152,15 +126,11 @@ def test_two_runs_of_one_name_are_not_published_over_each_other(workshop):
 @pytest.mark.parametrize(
     ("flags", "code", "says"),
     [
-        ((), 2, "convert: name a precision: --int8, another of float32, float16, dynamic, int8, int16x8, int4, or --all\n"),
+        ((), 2, "convert: name a precision: --int8, another of float32, float16, dynamic, int8, int16x8, int4, or --all"),
         (("--int8",), 66, "convert: runs: holds no trained network; train one first: python -m train.mnist\n"),
-        (
-            ("--int8", "--checkpoint", "gone"),
-            66,
-            "convert: gone/checkpoint.npz: no such file; train first: python -m train.mnist\n",
-        ),
+        (("--int8", "--checkpoint", "gone"), 66, "convert: gone/checkpoint.npz: no such file; train first: "),
     ],
 )
 def test_a_slip_is_one_line(flags, code, says, tmp_path):
     done = call("convert", *flags, cwd=tmp_path)
-    assert (done.returncode, done.stdout, done.stderr) == (code, "", says)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (code, "", 1) and done.stderr.startswith(says)

@@ -7,11 +7,11 @@ import sys
 import pytest
 
 from conftest import ROOT, run
-from convert import __main__ as command
 from convert import publish, signing
 from edge import files
 from edge.errors import InputError, InputMissing, StorageError
 from edge.store import signature
+from tests.convert.command_line import convert
 from tests.edge.store.test_signature import pair
 
 pytest.importorskip("model_signing", reason="model-signing is not installed: pip install '.[signing]'", exc_type=ImportError)
@@ -50,7 +50,7 @@ def test_where_signing_fails_nothing_is_published_and_what_was_stays(tmp_path, m
     assert (out / "m.tflite").read_bytes() == b"older" and (out / "m.tflite.sig").read_bytes() == before
 
 
-def test_a_later_model_that_cannot_be_signed_leaves_the_rows_before_it(workshop, tmp_path, monkeypatch, capsys):
+def test_a_later_model_that_cannot_be_signed_leaves_the_rows_before_it(workshop, tmp_path, monkeypatch):
     private, _ = pair(tmp_path, "owner")
     out, write_signed = tmp_path / "out", publish.write_signed
 
@@ -60,18 +60,15 @@ def test_a_later_model_that_cannot_be_signed_leaves_the_rows_before_it(workshop,
         write_signed(path, data, key)
 
     monkeypatch.setattr(publish, "write_signed", once)
-    run_folder = str(workshop / "runs" / "lenet5-relu-digits-modern")
-    monkeypatch.setattr(
-        sys, "argv", ["convert", "--int8", "--checkpoint", run_folder, "--out", str(out), "--sign", str(private)]
-    )
-    assert command.main() == 74
+    done = convert(workshop, out, "--sign", private)
+    assert done.returncode == 74
     assert {path.name for path in out.iterdir() if "int8" in path.name} == {
         "lenet5-relu-digits-int8.tflite", "lenet5-relu-digits-int8.tflite.sig",
     }  # fmt: skip
     report = json.loads((out / "report.json").read_text())
     assert [(row["format"], row["verdict"]) for row in report["rows"]] == [("tflite", "passed")]
     assert report["not_converted"] == ["m.sig: cannot be written: No space left on device"]
-    assert capsys.readouterr().err.endswith("convert: m.sig: cannot be written: No space left on device\n")
+    assert done.stderr.endswith("convert: m.sig: cannot be written: No space left on device\n")
 
 
 def test_a_key_that_cannot_sign_is_refused_before_there_is_anything_to_sign(tmp_path):

@@ -1,7 +1,6 @@
 """A fault planted in a trained network is found where it is, for what it is; a sound network is left in peace."""
 
 import json
-import sys
 import weakref
 from dataclasses import dataclass, replace
 
@@ -9,7 +8,6 @@ import keras
 import numpy as np
 import pytest
 
-from convert import __main__ as command
 from convert.calibration.images import draw_calibration_set
 from convert.evaluation import prepare
 from convert.gate import Gate
@@ -22,6 +20,7 @@ from convert.repair.fusion_groups import fusion_groups
 from convert.results import Finding, Trial
 from convert.sources.flatten import flatten
 from edge.contract import InputContract
+from tests.convert.command_line import convert
 from tests.convert.repair.faults import dark, outlier
 from train.architectures import architecture
 from train.datasets import Dataset, Split
@@ -244,12 +243,10 @@ def test_a_residual_connection_is_fed_from_both_sides():
     assert groups["add4"].passthrough == ("mean", "flatten") and groups["add4"].consumers == ("logits",)
 
 
-def test_the_command_says_why_when_it_is_asked(monkeypatch, workshop, tmp_path, capsys):
-    run = str(workshop / "runs" / "lenet5-relu-digits-modern")
-    flags = ("--int8", "--formats", "tflite", "--checkpoint", run, "--out", str(tmp_path), "--diagnose", "--float32")
-    monkeypatch.setattr(sys, "argv", ["convert", *flags])
-    assert command.main() == 0
-    printed = capsys.readouterr().out
+def test_the_command_says_why_when_it_is_asked(workshop, tmp_path):
+    done = convert(workshop, tmp_path, "--formats", "tflite", "--diagnose", "--float32")
+    assert done.returncode == 0
+    printed = done.stdout
     assert "lenet5-relu-digits-float32.tflite: nothing in it is quantized: no layer to diagnose\n" in printed
     lines = printed[printed.index("lenet5-relu-digits-int8.tflite:\n") :].splitlines()
     assert lines[1].split("  ")[0] == "layer" and lines[1].split()[-1] == "cause"

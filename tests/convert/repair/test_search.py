@@ -1,14 +1,12 @@
 """A candidate that did not pass is repaired by the cheapest remedy that is enough, or the best attempt is described."""
 
 import json
-import sys
 import tracemalloc
 
 import keras
 import numpy as np
 import pytest
 
-from convert import __main__ as command
 from convert.calibration.images import draw_calibration_set
 from convert.evaluation import logits_of, prepare
 from convert.gate import Gate, Verdict
@@ -20,6 +18,7 @@ from convert.repair.search import harm_left, repair, repairable
 from convert.results import ConversionResult, Evaluation, Repair, Step
 from convert.verify import Verification, compare
 from edge import artifact
+from tests.convert.command_line import convert
 from tests.convert.repair.faults import outlier
 from train import checkpoint, evaluate
 from train.architectures import architecture
@@ -210,31 +209,26 @@ def test_nothing_is_tried_where_not_even_a_perfect_candidate_could_pass(attempte
     assert not repairable(trial, result("failed", verification=few))
 
 
-def convert_planted(monkeypatch, planted, tmp_path, *flags: str) -> int:
+def convert_planted(planted, tmp_path, *flags: str):
     planted.save(tmp_path / "run")
-    arguments = ("--int8", "--formats", "tflite", "--checkpoint", str(tmp_path / "run"), "--out", str(tmp_path / "out"), *flags)
-    monkeypatch.setattr(sys, "argv", ["convert", *arguments])
-    return command.main()
+    return convert(tmp_path, tmp_path / "out", "--formats", "tflite", "--checkpoint", tmp_path / "run", *flags)
 
 
-def test_the_command_publishes_what_it_repaired_and_says_what_that_cost(monkeypatch, planted, tmp_path, capsys):
-    (tmp_path / "run").mkdir()
-    assert convert_planted(monkeypatch, planted, tmp_path) == 0
+def test_the_command_publishes_what_it_repaired_and_says_what_that_cost(planted, tmp_path):
+    done = convert_planted(planted, tmp_path)
+    assert done.returncode == 0
     published = artifact.read(str(tmp_path / "out" / "lenet5-relu-digits-int8.tflite"))
     assert published.manifest()["verification"]["drop_points"] < 2
-    output = capsys.readouterr()
-    assert "passed, repaired" in output.out
-    assert "lenet5-relu-digits-int8.tflite: conv2 (" in output.err and "outlier weights in one channel: channel" in output.err
-    assert "lenet5-relu-digits-int8.tflite: repaired by: " in output.err
+    assert "passed, repaired" in done.stdout
+    assert "lenet5-relu-digits-int8.tflite: conv2 (" in done.stderr and "outlier weights in one channel: channel" in done.stderr
+    assert "lenet5-relu-digits-int8.tflite: repaired by: " in done.stderr
     (row,) = json.loads((tmp_path / "out" / "report.json").read_text())["rows"]
     assert row["repair"]["passed"] and row["repair"]["before"]["verdict"] == "failed"
     report = (tmp_path / "out" / "report.md").read_text()
     assert "It costs " in report and " µs a prediction; what runs: " in report
 
 
-def test_what_is_enough_on_validation_images_and_not_on_the_test_split_is_not_called_repaired(
-    monkeypatch, planted, tmp_path, capsys
-):
+def test_what_is_enough_on_validation_images_and_not_on_the_test_split_is_not_called_repaired(monkeypatch, planted, tmp_path):
     as_it_was = Step("as it was", 685, 90, 0, 4.0, kept=True, passed=False)
     enough = Step("percentile ranges", 685, 0, 0, 0.1, kept=True, passed=True)
 
@@ -242,22 +236,19 @@ def test_what_is_enough_on_validation_images_and_not_on_the_test_split_is_not_ca
         return Repair(converter, plan, trial.calibration, (), (as_it_was, enough), True)
 
     monkeypatch.setattr(search, "repair", promising)
-    (tmp_path / "run").mkdir()
-    assert convert_planted(monkeypatch, planted, tmp_path) == 1
-    output = capsys.readouterr()
-    assert output.out.rstrip().endswith("  failed, after a repair") and "repaired" not in output.out
+    done = convert_planted(planted, tmp_path)
+    assert done.returncode == 1
+    assert done.stdout.rstrip().endswith("  failed, after a repair") and "repaired" not in done.stdout
     words = (
         "not repaired by: percentile ranges (0 lost, 0 gained of 685 validation images, logit error 0.1): "
         "enough on validation images, not on the test split"
     )
-    assert f"lenet5-relu-digits-int8.tflite: {words}\n" in output.err
+    assert f"lenet5-relu-digits-int8.tflite: {words}\n" in done.stderr
     assert f"`lenet5-relu-digits-int8.tflite` {words}." in (tmp_path / "out" / "report.md").read_text()
 
 
-def test_without_repair_nothing_is_published_and_the_cause_is_said(monkeypatch, planted, tmp_path, capsys):
-    (tmp_path / "run").mkdir()
-    assert convert_planted(monkeypatch, planted, tmp_path, "--no-repair") == 1
-    assert not list((tmp_path / "out").glob("*.tflite"))
-    output = capsys.readouterr().err
-    assert "outlier weights in one channel" in output and "failed, not published: top-1 fell " in output
-    assert "repaired" not in output
+def test_without_repair_nothing_is_published_and_the_cause_is_said(planted, tmp_path):
+    done = convert_planted(planted, tmp_path, "--no-repair")
+    assert done.returncode == 1 and not list((tmp_path / "out").glob("*.tflite"))
+    assert "outlier weights in one channel" in done.stderr and "failed, not published: top-1 fell " in done.stderr
+    assert "repaired" not in done.stderr

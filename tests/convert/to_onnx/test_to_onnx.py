@@ -113,7 +113,7 @@ def test_a_scaling_that_two_layers_take_stays_where_it_is():
 
 @pytest.mark.parametrize("bias", [True, False])
 @pytest.mark.parametrize("last", [True, False])
-def test_a_batch_norm_behind_a_dense_layer_goes_into_its_weights(bias, last):
+def test_a_scaling_before_and_a_batch_norm_behind_a_dense_layer_go_into_its_weights(bias, last):
     random = {name: keras.initializers.RandomUniform(0.5, 3.0, seed=i) for i, name in enumerate(NORM)}
     hidden = [
         layers.Dense(6, use_bias=bias, bias_initializer="random_normal", name="dense"),
@@ -143,22 +143,6 @@ def test_a_product_that_another_layer_takes_too_keeps_its_norm():
     model = keras.Model(pixels, layers.Add(name="logits")([dense, normed]), name="shared")
     floating = converter(model).convert(Plan("float32"))
     assert "Mul" in kinds(floating)
-    assert largest_difference(model, floating) < 1e-5
-
-
-def test_a_dense_first_layer_takes_the_scaling_too():
-    keras.utils.set_random_seed(0)
-    model = keras.Sequential(
-        [
-            keras.Input((8, 8, 1), batch_size=1, name="pixels"),
-            layers.Rescaling(1 / 255, name="scale"),
-            layers.Flatten(name="flatten"),
-            layers.Dense(4, bias_initializer="random_normal", name="logits"),
-        ],
-        name="dense",
-    )
-    floating = converter(model).convert(Plan("float32"))
-    assert "Mul" not in kinds(floating)
     assert largest_difference(model, floating) < 1e-5
 
 
