@@ -52,10 +52,11 @@ class Gate:
         if verification.interval_points[1] <= self.max_drop_points and n_images >= self.least_images:
             return Verdict("passed", (account,))
         if verification.drop_points >= self.max_drop_points:
-            return Verdict("failed", (account,))
+            too_few = f"on {n_images:,} test images nothing can pass at this limit ({self.least_images:,} needed)"
+            return Verdict("failed", (account, too_few) if n_images < self.least_images else (account,))
         enough = self._images_needed(verification)
-        advice = f"about {enough:,} images would be enough" if enough else "no number of images would be enough"
-        return Verdict("undecided", (account, f"{n_images:,} images are too few to tell; {advice}"))
+        advice = f"about {enough:,} would be enough" if enough else "no number would be enough"
+        return Verdict("undecided", (account, f"{n_images:,} test images are too few to tell; {advice}"))
 
     def _account(self, verification: Verification) -> str:
         drop, (lower, upper) = verification.drop_points, verification.interval_points

@@ -47,7 +47,7 @@ def test_a_candidate_calibrated_on_noise_leaves_no_file(monkeypatch, workshop, t
 def test_an_undecided_candidate_leaves_no_file_and_says_how_many_images_are_enough(workshop, tmp_path):
     done = convert(workshop, tmp_path, "--formats", "tflite", "--max-drop-points", "0.5")
     assert done.returncode == 1 and not list(tmp_path.glob("*.tflite"))
-    assert "undecided, not published: " in done.stderr and "600 images are too few to tell; about " in done.stderr
+    assert "undecided, not published: " in done.stderr and "600 test images are too few to tell; about " in done.stderr
 
 
 def test_a_network_that_diverged_is_refused_before_anything_is_written(monkeypatch, workshop, tmp_path):

@@ -34,7 +34,7 @@ def test_too_few_images_are_undecided_and_the_reason_says_how_many_are_enough():
     verdict = Gate(max_drop_points=2.0).judge(verification(n_images=180, lost=0, gained=0))
     assert verdict.decision == "undecided"
     # z² / (n + z²) ≤ 0.02 from n = 49 z² = 188.2 on.
-    assert verdict.reasons[1] == "180 images are too few to tell; about 189 images would be enough"
+    assert verdict.reasons[1] == "180 test images are too few to tell; about 189 would be enough"
 
 
 def test_luck_on_few_images_does_not_pass():
@@ -43,8 +43,15 @@ def test_luck_on_few_images_does_not_pass():
     assert lucky.interval_points[1] < 2.0
     verdict = Gate(max_drop_points=2.0).judge(lucky)
     assert verdict.decision == "undecided"
-    assert verdict.reasons[1] == "188 images are too few to tell; about 189 images would be enough"
+    assert verdict.reasons[1] == "188 test images are too few to tell; about 189 would be enough"
     assert [Gate(limit).least_images for limit in (0.5, 1.0, 2.0)] == [765, 381, 189]
+
+
+def test_a_failure_on_images_too_few_to_pass_says_how_many_are_needed():
+    verdict = Gate(max_drop_points=1.0).judge(verification(n_images=180, lost=4, gained=0))
+    assert verdict.decision == "failed"
+    assert verdict.reasons[1] == "on 180 test images nothing can pass at this limit (381 needed)"
+    assert len(Gate(max_drop_points=1.0).judge(verification(n_images=381, lost=4, gained=0)).reasons) == 1
 
 
 @pytest.mark.parametrize(
