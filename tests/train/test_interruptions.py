@@ -3,6 +3,7 @@
 import dataclasses
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from conftest import ROOT, run
+from conftest import ROOT, call, run
 from edge.errors import Interrupted
 from train import checkpoint, datasets, evaluate, npz, training_state
 from train import run as training
@@ -43,6 +44,11 @@ def train(folder: Path, *flags: str) -> subprocess.CompletedProcess:
     return run(*COMMAND, *flags, cwd=folder, PYTHONPATH=str(ROOT))
 
 
+def train_here(folder: Path, *flags: str) -> subprocess.CompletedProcess:
+    """The same in this process, where no bit of the weights counts."""
+    return call("train.mnist", *RECIPE, *flags, cwd=folder)
+
+
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory):
     folder = tmp_path_factory.mktemp("undisturbed")
@@ -51,22 +57,39 @@ def undisturbed(tmp_path_factory):
     return folder / RUN
 
 
+@pytest.fixture(scope="module")
+def killed(tmp_path_factory):
+    """A folder with a run that was killed, and how the same command ended there while the first still lived."""
+    if sys.platform == "win32":
+        pytest.skip("needs SIGSTOP and SIGKILL")
+    folder = tmp_path_factory.mktemp("killed")
+    process = begun(folder)
+    process.send_signal(signal.SIGSTOP)  # or it might end before the other comes
+    meanwhile = train_here(folder)
+    process.kill()
+    process.communicate()
+    assert process.returncode == -signal.SIGKILL and not (folder / RUN / "result.json").exists()
+    return folder, meanwhile
+
+
+@pytest.fixture
+def half_done(killed, tmp_path):
+    """A folder with a killed run, for one test alone."""
+    shutil.copytree(killed[0], tmp_path, dirs_exist_ok=True)
+    return tmp_path
+
+
 def same_weights(one: Path, other: Path) -> bool:
     a, b = (checkpoint.load(folder).weights for folder in (one, other))
     return a.keys() == b.keys() and all(a[name].tobytes() == b[name].tobytes() for name in a)
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL")
-def test_after_kill_9_the_same_command_ends_with_the_weights_of_an_undisturbed_run(tmp_path, undisturbed):
-    process = begun(tmp_path)
-    process.kill()
-    process.wait()
-    assert not (tmp_path / RUN / "result.json").exists()
-    done = train(tmp_path)
+def test_after_kill_9_the_same_command_ends_with_the_weights_of_an_undisturbed_run(half_done, undisturbed):
+    done = train(half_done)
     assert done.returncode == 0 and re.search(r"^going on at step [\d,]+$", done.stderr, re.M)
-    assert same_weights(tmp_path / RUN, undisturbed)
-    assert {p.name for p in (tmp_path / RUN).iterdir()} == {p.name for p in undisturbed.iterdir()}
-    history, reference = [(path / "history.csv").read_text().splitlines() for path in (tmp_path / RUN, undisturbed)]
+    assert same_weights(half_done / RUN, undisturbed)
+    assert {p.name for p in (half_done / RUN).iterdir()} == {p.name for p in undisturbed.iterdir()}
+    history, reference = [(path / "history.csv").read_text().splitlines() for path in (half_done / RUN, undisturbed)]
     assert [row.split(",")[:2] for row in history] == [row.split(",")[:2] for row in reference]
 
 
@@ -85,40 +108,32 @@ def test_ctrl_c_saves_says_how_to_go_on_and_ends_with_130(tmp_path, undisturbed)
     assert same_weights(tmp_path / RUN, undisturbed)
 
 
-def test_a_folder_in_which_another_process_trains_is_refused(tmp_path):
-    process = begun(tmp_path)
-    try:
-        done = train(tmp_path)
-        assert done.returncode == 2
-        assert done.stderr.endswith(f"another process is training in {RUN}; wait for it, or choose an --out\n")
-    finally:
-        process.kill()
-        process.communicate()
+def test_a_folder_in_which_another_process_trains_is_refused(killed):
+    _, meanwhile = killed
+    assert meanwhile.returncode == 2
+    assert meanwhile.stderr.endswith(f"another process is training in {RUN}; wait for it, or choose an --out\n")
 
 
-def test_a_run_half_done_is_not_overwritten_by_another(tmp_path):
-    process = begun(tmp_path)
-    process.kill()
-    process.communicate()
-    before = (tmp_path / RUN / "training.npz").read_bytes()
-    done = train(tmp_path, "--seed", "3")
+def test_a_run_half_done_is_not_overwritten_by_another(half_done):
+    before = (half_done / RUN / "training.npz").read_bytes()
+    done = train_here(half_done, "--seed", "3")
     assert done.returncode == 2 and done.stderr.endswith("holds another run (seed 0, not 3); choose an --out\n")
-    assert (tmp_path / RUN / "training.npz").read_bytes() == before
+    assert (half_done / RUN / "training.npz").read_bytes() == before
 
 
 def test_a_run_folder_with_a_line_break_in_its_name_makes_no_second_line(tmp_path):
-    done = train(tmp_path, "--resume", "--out", "a\nb")
+    done = train_here(tmp_path, "--resume", "--out", "a\nb")
     assert (
         done.returncode == 66
         and done.stderr.startswith(r"train.mnist: a\nb: no interrupted run")
         and done.stderr.count("\n") == 1
     )
-    done = train(tmp_path, "--steps", "1", "--out", "a\nb")
+    done = train_here(tmp_path, "--steps", "1", "--out", "a\nb")
     assert r" -> a\nb" in done.stderr.splitlines()[0]
 
 
 def test_resume_without_a_run_to_go_on_with_is_one_line(tmp_path):
-    done = train(tmp_path, "--resume")
+    done = train_here(tmp_path, "--resume")
     assert (done.returncode, done.stdout) == (66, "")
     assert done.stderr == f"train.mnist: {RUN}: no interrupted run to go on with; leave out --resume to begin one\n"
     assert not list(tmp_path.iterdir())
@@ -136,7 +151,7 @@ class Leaves(Autosave):
         super().on_train_batch_end(batch, logs)
 
 
-@pytest.mark.parametrize("optimizer", ["adam", "momentum", "adadelta"])
+@pytest.mark.parametrize("optimizer", ["adam", pytest.param("momentum", marks=pytest.mark.long), "adadelta"])
 def test_left_between_two_rows_and_taken_up_a_run_has_the_same_weights_and_the_same_history(optimizer, tmp_path):
     digits = datasets.digits.load().train
     recipe = Recipe(steps=12, log_every=5, optimizer=optimizer, averaging=0.9, batch=32)
@@ -239,23 +254,19 @@ def test_what_a_kill_left_of_a_save_is_cleared_away(tmp_path, undisturbed):
     (folder / "tensorboard").mkdir(parents=True)
     for left in (".training.npz.4194305.partial", "tensorboard/.events.4194305.partial"):
         (folder / left).write_bytes(b"half")
-    done = train(tmp_path, "--steps", "2", "--out", "run")
+    done = train_here(tmp_path, "--steps", "2", "--out", "run")
     assert done.returncode == 0, done.stderr
     assert {p.name for p in folder.rglob("*")} == {p.name for p in undisturbed.rglob("*")}
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="a limit on a file's size stands in for a full disk")
-def test_a_full_disk_ends_with_74_in_one_line_and_the_state_saved_before_stays(tmp_path, undisturbed):
-    process = begun(tmp_path)
-    process.kill()
-    process.communicate()
-    saved = (tmp_path / RUN / "training.npz").read_bytes()
+def test_a_full_disk_ends_with_74_in_one_line_and_the_state_saved_before_stays(half_done):
+    folder = half_done / RUN
+    saved = (folder / "training.npz").read_bytes()
     full = run(
-        "bash", "-c", 'ulimit -f 64; exec "$0" "$@"', *COMMAND, "--save-every", "0.1", cwd=tmp_path, PYTHONPATH=str(ROOT)
+        "bash", "-c", 'ulimit -f 64; exec "$0" "$@"', *COMMAND, "--save-every", "0.1", cwd=half_done, PYTHONPATH=str(ROOT)
     )
     assert (full.returncode, full.stdout) == (74, "")
     assert full.stderr.splitlines()[-1] == f"train.mnist: {RUN}/training.npz: cannot be written: File too large"
-    assert (tmp_path / RUN / "training.npz").read_bytes() == saved
-    assert {p.name for p in (tmp_path / RUN).iterdir()} == {"training.npz", "history.csv"}
-    assert train(tmp_path).returncode == 0
-    assert same_weights(tmp_path / RUN, undisturbed)
+    assert (folder / "training.npz").read_bytes() == saved  # from which a killed run goes on, as shown above
+    assert {path.name for path in folder.iterdir()} == {"training.npz", "history.csv"}
