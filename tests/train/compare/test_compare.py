@@ -48,6 +48,8 @@ def test_the_optimizers_table_says_what_the_runs_say(optimizers):
     folder, done = optimizers
     rows = cells(done.stdout)
     assert [row["variant"] for row in rows] == ["sgd", "momentum", "adagrad", "rmsprop", "adam"]
+    named = [f"variant {i} of 5: {row['variant']}" for i, row in enumerate(rows, 1)]
+    assert re.findall("variant . of 5: [a-z]+", done.stderr) == named  # before each starts
     assert [float(row["learning rate"]) for row in rows] == [0.1, 0.02, 0.02, 1e-3, 1.5e-3]
     for row in rows:
         figures = json.loads((folder / row["variant"] / "result.json").read_text())
@@ -66,13 +68,6 @@ def test_the_page_names_the_best_and_the_circumstances(optimizers):
     assert "Data: digits, 997 training images and 200 held out for the accuracy" in page
     assert re.search(r"Machine: .*python 3.*keras 3.*the test split is not used\. One run each, seed 0\. $", page)
     assert (folder / "optimizers.png").read_bytes().startswith(b"\x89PNG")
-
-
-def test_each_variant_is_named_before_it_starts(optimizers):
-    _, done = optimizers
-    assert re.findall("variant . of 5: [a-z]+", done.stderr) == [
-        f"variant {i} of 5: {name}" for i, name in enumerate(("sgd", "momentum", "adagrad", "rmsprop", "adam"), 1)
-    ]
 
 
 def test_a_variant_that_diverges_is_a_row(widths, tmp_path):
@@ -134,6 +129,7 @@ def test_other_variants_in_the_folder_are_refused(widths):
         (("optimizers", "--steps", "3", "--epochs", "1"), "--epochs and --steps both set the length; give one"),
         (("activations", "--steps", "-1"), "--steps -1 is out of range"),
         (("widths", "--seed", "-1"), "--seed -1 is out of range"),
+        (("optimizers", "--data", "digits"), "--data digits come with scikit-learn; leave out --data-dir"),
     ],
 )
 def test_what_makes_no_sense_is_said_before_the_data_is_looked_for(flags, message, tmp_path):
@@ -142,9 +138,10 @@ def test_what_makes_no_sense_is_said_before_the_data_is_looked_for(flags, messag
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_dead_neuron_and_a_dead_kernel_are_found():
+def test_a_dead_neuron_and_a_dead_kernel_are_found_and_sigmoids_are_not_called_dead():
     from train.compare.activations import dead_units
 
+    assert dead_units(architecture("lenet5-sigmoid").build(), np.zeros((1, 28, 28, 1), np.uint8)) == {}
     model = architecture("lenet5-relu").build()
     for name, dead, enough in (("conv2", 3, 1), ("dense1", 7, 1e3)):
         kernel, bias = model.get_layer(name).get_weights()
@@ -155,12 +152,6 @@ def test_a_dead_neuron_and_a_dead_kernel_are_found():
     model.get_layer("conv1").set_weights([kernel, bias + 1e-3])  # alive on black pictures too
     images = np.zeros((3, 28, 28, 1), np.uint8)
     assert dead_units(model, images) == {"conv1": (0, 6), "conv2": (1, 16), "dense1": (1, 120)}
-
-
-def test_sigmoids_are_not_called_dead():
-    from train.compare.activations import dead_units
-
-    assert dead_units(architecture("lenet5-sigmoid").build(), np.zeros((1, 28, 28, 1), np.uint8)) == {}
 
 
 def test_the_loss_at_the_end_is_weighted_by_steps():
