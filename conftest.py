@@ -24,9 +24,10 @@ def run(*arguments: str | Path, cwd: Path = ROOT, as_root: bool = True, **enviro
 
     Not `as_root`: permissions stop it, though root runs the tests, as in CI.
     """
-    # As a user's shell has it: output buffered, none of our own settings but the data folder, no model installed.
-    kept = {name: value for name, value in os.environ.items() if name not in ("PYTHONUNBUFFERED", "EDGEPROOF_MODEL")}
-    kept.pop("EDGEPROOF_STORE", None)
+    # As a user's shell has it: output buffered, none of our own settings but the data folder, no model installed; and no
+    # sign of the make that runs the tests, or a make started here says which directory it enters.
+    ours = ("PYTHONUNBUFFERED", "EDGEPROOF_MODEL", "EDGEPROOF_STORE", "MAKELEVEL", "MAKEFLAGS", "MFLAGS")
+    kept = {name: value for name, value in os.environ.items() if name not in ours}
     kept["XDG_DATA_HOME"] = str(ROOT / "nothing-installed")
     return subprocess.run(
         [str(a) for a in arguments], cwd=cwd, env=kept | environment, capture_output=True, text=True, check=False,
