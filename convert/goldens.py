@@ -13,4 +13,4 @@ def golden_images(dataset: Dataset, folder: Path | None) -> list[bytes]:
     if folder is None:
         _, first = np.unique(dataset.test.labels, return_index=True)
         return [dataset.test.images[index].tobytes() for index in first]
-    return [read_pixels(path, dataset.contract) for path in in_folder(str(folder))]
+    return [read_pixels(path, dataset.contract) for path in in_folder(str(folder))[0]]

@@ -4,19 +4,20 @@ import os
 import sys
 from io import TextIOWrapper
 
-from edge import errors
-from edge.errors import InputMissing, UsageError, one_line
+from edge import errors, load
+from edge.errors import InputMissing, StorageError, UsageError, one_line
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import TextIO
+    from typing import BinaryIO, TextIO
 
     from edge.predictor import Prediction, Predictor
 
 HELP = """\
 usage: edge-predict IMAGE... [options]
 
-Classify each picture: a PNG, JPEG or BMP file, or a folder of such files, which are then sorted by name.
+Classify each picture: a PNG, JPEG or BMP file, a folder of such files, which are then sorted by name, or - for
+one file on stdin.
 
   --model FILE         an edgeproof model (default: $EDGEPROOF_MODEL, else the current model of python -m edge install,
                        else the one that came with edgeproof)
@@ -34,6 +35,7 @@ Exit codes: 0 done, 2 usage, 65 bad picture, 66 no such input, 69 engine not ins
 71 out of memory, 74 I/O, 78 bad or unverified model, 130 interrupted.
 If some pictures fail, the others are still answered, and the exit code is that of the first failure.
 """
+MAX_NAMED = 3  # of the files skipped in a folder
 
 
 class Options:
@@ -60,7 +62,7 @@ def parse(arguments: list[str]) -> Options:
     for argument in rest:
         if argument == "--":
             options.images.extend(rest)
-        elif not argument.startswith("-"):
+        elif not argument.startswith("-") or argument == "-":
             options.images.append(argument)
         elif argument in ("--json", "--allow-unverified", "--trust", "--verbose"):
             setattr(options, argument[2:].replace("-", "_"), True)
@@ -75,6 +77,8 @@ def parse(arguments: list[str]) -> Options:
             setattr(options, name[2:].replace("-", "_"), _count(name, value) if name in ("--top-k", "--threads") else value)
     if "" in options.images:
         raise UsageError("a picture's name is empty; see edge-predict --help")
+    if options.images.count("-") > 1:
+        raise UsageError("- stands twice; stdin holds one picture")
     if not options.images:
         raise UsageError("name at least one picture; see edge-predict --help")
     return options
@@ -93,11 +97,16 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"edge-predict {version('edgeproof')}")
         return 0
     options = parse(arguments)
-    from edge import locate, predictor
-
-    model, verified_before = locate.load_model(options.model, allow_unverified=options.allow_unverified)
-    trusted = options.trust or verified_before
-    ready = predictor.from_artifact(model, engine_name=options.engine, threads=options.threads, trusted=trusted)
+    if sys.stdout is None:
+        raise StorageError("stdout is closed: there is nowhere to print an answer")
+    ready = load(
+        options.model,
+        engine=options.engine,
+        threads=options.threads,
+        trust=options.trust,
+        allow_unverified=options.allow_unverified,
+    )
+    model = ready.artifact
     if options.verbose:
         engine = ready.engine
         errors.say("edge-predict", f"{model.path}: {engine.name} {engine.version}, {engine.kernels} kernels")
@@ -110,12 +119,10 @@ def main(arguments: list[str] | None = None) -> int:
 
 def answer_all(ready: "Predictor", options: Options) -> int:
     """Print an answer or an error for each picture; returns the exit code of the first failure, else 0."""
-    from edge.pictures import in_folder
-
     code = 0
     for argument in options.images:
         try:
-            pictures = in_folder(argument) if os.path.isdir(argument) else [argument]
+            pictures = _in_folder(argument) if os.path.isdir(argument) else [argument]
         except InputMissing as error:
             code = _failed(argument, error, options, before=code)
             continue
@@ -125,14 +132,46 @@ def answer_all(ready: "Predictor", options: Options) -> int:
             if counting:
                 print(f"\r{number:,} of {len(pictures):,} pictures", end="", file=sys.stderr, flush=True)
             try:
-                print(_answer(path, ready.predict(path), options))
+                answer = ready.predict(path if path != "-" else _stdin())
             except (errors.InputError, InputMissing, errors.StorageError) as error:
                 if counting:
                     print("\r\x1b[K", end="", file=sys.stderr)
                 code = _failed(path, error, options, before=code)
+                continue
+            _put(_answer(path, answer, options))
         if counting:
             print(file=sys.stderr)
     return code
+
+
+def _in_folder(folder: str) -> list[str]:
+    """The pictures in `folder`; what else is there is told on stderr."""
+    from edge.pictures import in_folder
+
+    pictures, skipped = in_folder(folder)
+    if skipped:
+        named = ", ".join(skipped[:MAX_NAMED]) + (", …" if len(skipped) > MAX_NAMED else "")
+        errors.say("edge-predict", f"{folder}: skipped {len(skipped):,}, by their endings no pictures that are read: {named}")
+    return pictures
+
+
+def _stdin() -> "BinaryIO":
+    if sys.stdin is None:
+        raise InputMissing("-: stdin is closed")
+    if sys.stdin.isatty():
+        raise InputMissing("-: stdin is the terminal; send it a picture: edge-predict - < picture.png")
+    return sys.stdin.buffer
+
+
+def _put(line: str) -> None:
+    """Print `line` now: whatever ends this process later, the answer has left it."""
+    try:
+        print(line, flush=True)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        errors.discard(1)
+        raise StorageError(f"stdout: {error.strerror or error}") from None
 
 
 def _is_screen(stream: "TextIO | None") -> bool:
@@ -141,7 +180,7 @@ def _is_screen(stream: "TextIO | None") -> bool:
 
 def _failed(path: str, error: errors.ToolchainError, options: Options, *, before: int) -> int:
     if options.json:
-        print(_json({"path": path, "error": str(error)}))
+        _put(_json({"path": path, "error": str(error)}))
     errors.say("edge-predict", error)
     return before or error.exit_code
 

@@ -117,7 +117,7 @@ def note(text: str, *, end: str = "\n") -> None:
         if sys.stderr is not None:  # None if the shell closed it; print would then use stdout
             print(text, file=sys.stderr, end=end, flush=True)
     except OSError:
-        _discard(2)
+        discard(2)
 
 
 def run(main: "Callable[[], int | None]", program: str) -> int:
@@ -172,15 +172,15 @@ def _flushed(code: int, program: str) -> int:
             sys.stdout.flush()
         return code
     except OSError as error:
-        _discard(1)
+        discard(1)
         if isinstance(error, BrokenPipeError):
             return code
         say(program, f"stdout: {error.strerror}")
         return code or 74
 
 
-def _discard(stream: int) -> None:
-    """Discard further output to `stream`: Python would flush it at its end, fail, and change the exit code."""
+def discard(stream: int) -> None:
+    """Discard what `stream` still holds or gets: Python would flush it at its end, fail, and change the exit code."""
     import os
 
     os.dup2(os.open(os.devnull, os.O_WRONLY), stream)

@@ -7,6 +7,17 @@ from edge.artifact import Artifact
 from edge.contract import TOP_BIT_FLIPPED, ModelContract
 from edge.pictures import read_pixels
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import os
+    from typing import Any, BinaryIO, overload
+
+    from numpy import uint8
+    from numpy.typing import NDArray
+    from PIL.Image import Image
+
+    Picture = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO | Image | NDArray[uint8]
+
 
 class Prediction:
     """The answer to one picture. Each property is computed when read; most callers read the class alone."""
@@ -29,6 +40,9 @@ class Prediction:
     def label(self) -> str:
         """The label of the most probable class."""
         return self._labels[self.index]
+
+    def __repr__(self) -> str:
+        return f"<{self.label!r}, {100 * self.probability:.1f} %>"
 
     @property
     def logits(self) -> list[float]:
@@ -68,9 +82,27 @@ class Predictor:
         self.labels = model.labels or tuple(map(str, range(self.contract.n_classes)))
         self._run = self.engine.run
 
-    def predict(self, path: str) -> Prediction:
-        """The answer to the picture in the file `path`. Raises what `read_pixels` raises."""
-        return self.answer(read_pixels(path, self.contract.input))
+    if TYPE_CHECKING:
+
+        @overload
+        def predict(self, picture: Picture, *, color: str = "rgb") -> Prediction: ...
+        @overload
+        def predict(self, picture: list[Any] | tuple[Any, ...], *, color: str = "rgb") -> list[Prediction]: ...
+
+    def predict(self, picture: "Any", *, color: str = "rgb") -> "Prediction | list[Prediction]":
+        """The answer to `picture`, fitted to the model's input; to a list of pictures, the list of answers.
+
+        A picture is a path, the bytes of a picture file, a binary file, a PIL image, or an array: uint8 [H, W] or [H, W, C],
+        its channels in the order of `color`, "rgb" or "bgr". Raises InputMissing or InputError with what is wrong with it,
+        TypeError for what is no picture.
+        """
+        if isinstance(picture, str) and color == "rgb":
+            return self.answer(read_pixels(picture, self.contract.input))
+        if isinstance(picture, list | tuple):
+            return [self.predict(each, color=color) for each in picture]
+        from edge.pictures import frames
+
+        return self.answer(frames.pixels(picture, self.contract.input, color=color))
 
     def answer(self, pixels: bytes) -> Prediction:
         """The answer to uint8 [H, W, C] pixels as bytes."""

@@ -19,28 +19,36 @@ MAX_FILE_MIB = 20  # an uncompressed picture of 4 megapixels has 16
 def read_pixels(path: str, contract: InputContract) -> bytes:
     """The picture in `path` as `contract` describes: uint8 [height, width, channels]. Raises InputMissing or InputError."""
     try:
-        content = _read(path)
-        pixels = _unchanged(content, contract)
-        if pixels is None:
-            from edge.pictures import decode
-
-            image = decode.decode(content, contract)
-            del content  # may be as large as the picture, and is no longer needed
-            pixels = decode.fit(image, contract)
-        return pixels
+        return pixels_of(_read(path), contract)
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
 
 
-def in_folder(folder: str) -> list[str]:
-    """The pictures in `folder` by their endings, sorted by name, without sub-folders. Raises InputMissing if there are none."""
+def pixels_of(content: bytes, contract: InputContract) -> bytes:
+    """The picture file whose bytes are `content` as `contract` describes it. Raises InputError."""
+    pixels = _unchanged(content, contract)
+    if pixels is None:
+        from edge.pictures import decode
+
+        image = decode.decode(content, contract)
+        del content  # may be as large as the picture, and is no longer needed
+        pixels = decode.fit(image, contract)
+    return pixels
+
+
+def in_folder(folder: str) -> tuple[list[str], list[str]]:
+    """The pictures in `folder` by their endings, and the names of what else is there, both sorted by name.
+
+    Hidden files are neither; sub-folders are not looked into. Raises InputMissing if there are no pictures.
+    """
     try:
-        names = sorted(name for name in os.listdir(folder) if name.lower().endswith(ENDINGS) and name[0] != ".")
+        names = sorted(name for name in os.listdir(folder) if name[0] != ".")
     except OSError as error:
         raise missing(folder, error) from None
-    if not names:
+    pictures = [os.path.join(folder, name) for name in names if name.lower().endswith(ENDINGS)]
+    if not pictures:
         raise InputMissing(f"{folder}: holds no {', '.join(ENDINGS)} files")
-    return [os.path.join(folder, name) for name in names]
+    return pictures, [name for name in names if not name.lower().endswith(ENDINGS)]
 
 
 def _unchanged(content: bytes, contract: InputContract) -> bytes | None:
@@ -74,8 +82,13 @@ def _read(path: str) -> bytes:
             content = file.read(status.st_size)
         except OSError as error:
             raise StorageError(f"{path}: {error.strerror or error}") from None
+    check_begins(content)
+    return content
+
+
+def check_begins(content: bytes) -> None:
+    """Raises InputError unless the file whose bytes are `content` starts like a picture."""
     if not content:
         raise InputError("an empty file; copy or export the picture again")
     if not content.startswith((b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"BM")):
         raise InputError(f"not a picture (begins {content[:8]!r}); PNG, JPEG and BMP are read")
-    return content

@@ -69,13 +69,18 @@ def decode(content: bytes, contract: InputContract) -> Image.Image:
             image.load()
             if image.mode in ("P", "PA") and image.palette is None:
                 raise InputError(f"a damaged or unfinished {kind} (its palette is missing); copy or export the picture again")
-            turn = _UPRIGHT.get(_orientation(image))
-            return image.transpose(turn) if turn is not None else image
+            return upright(image)
     except (InputError, MemoryError):
         raise
     except Exception as error:  # Pillow raises a dozen kinds, such as struct.error and zlib.error
         reason = str(error) or type(error).__name__
         raise InputError(f"a damaged or unfinished {kind} ({reason}); copy or export the picture again") from None
+
+
+def upright(image: Image.Image) -> Image.Image:
+    """`image` turned as its EXIF orientation says."""
+    turn = _UPRIGHT.get(_orientation(image))
+    return image.transpose(turn) if turn is not None else image
 
 
 def _opened(kind: str, file: io.BytesIO) -> ImageFile.ImageFile:
@@ -134,6 +139,8 @@ def _orientation(image: Image.Image) -> int:
 
 def _opaque(image: Image.Image, mode: str) -> Image.Image:
     """`image` in `mode`, L or RGB; transparent parts become black or white."""
+    if image.mode == "F":
+        raise InputError("its pixels are floats, and nothing says which is white; save it with 8 bits a channel")
     if image.mode.startswith("I"):
         # 16 bits: 65535 becomes 255. Pillow's own conversion would clip at 255.
         image = image.point(lambda value: value * (1 / 257) + 0.5).convert("L")

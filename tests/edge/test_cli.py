@@ -97,7 +97,8 @@ def test_a_folder_is_every_picture_in_it_sorted_by_name(tmp_path):
     answers = [json.loads(line) for line in done.stdout.splitlines()]
     assert [a["path"] for a in answers] == [f"{tmp_path}/{n}" for n in ("a.png", "b.PNG", "c.png")] + [f"{EXAMPLES}/two.png"]
     assert [a.get("label") for a in answers] == ["7", None, "7", "2"]
-    assert done.returncode == 65 and done.stderr.count("\n") == 1
+    assert done.returncode == 65 and done.stderr.count("\n") == 2
+    assert f"{tmp_path}: skipped 1, by their endings no pictures that are read: notes.txt\n" in done.stderr
 
 
 def test_three_thousand_pictures_take_the_memory_of_one(tmp_path):
@@ -136,8 +137,38 @@ def test_what_was_answered_before_an_interruption_is_not_lost(tmp_path):
     assert text.endswith(" %)\n") and (tmp_path / "errors").read_text() == "edge-predict: interrupted\n"
 
 
+def test_an_answer_has_left_the_process_before_the_next_picture_is_read(tmp_path):
+    with subprocess.Popen([COMMAND, SEVEN, "-"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=tmp_path) as command:
+        assert command.stdout.readline().startswith(str(SEVEN).encode() + b": 7 (")
+        command.terminate()  # while it waits for stdin
+        assert command.wait() == -signal.SIGTERM
+
+
+def test_stdin_is_a_picture():
+    with SEVEN.open("rb") as picture:
+        done = subprocess.run([COMMAND, "-", "two.png"], stdin=picture, capture_output=True, text=True, cwd=EXAMPLES)
+    seven, two = done.stdout.splitlines()
+    assert (done.returncode, done.stderr, seven[:5], two[:10]) == (0, "", "-: 7 ", "two.png: 2")
+
+
+@pytest.mark.parametrize(
+    ("command", "code", "says"),
+    [
+        ("- <&-", 66, "-: stdin is closed"),
+        ("- - <seven.png", 2, "- stands twice"),
+        ("- </dev/null", 65, "<stdin>: an empty file"),
+        ("- <draw.py", 65, "<stdin>: not a picture"),
+        ("- < <(head -c 21M /dev/zero)", 65, "<stdin>: over 20 MiB"),
+    ],
+)
+def test_what_stdin_cannot_be_is_said(command, code, says):
+    done = run("bash", "-c", f"{COMMAND} {command}", cwd=EXAMPLES)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (code, "", 1), done
+    assert done.stderr.startswith(f"edge-predict: {says}")
+
+
 def test_a_full_disk_under_stdout_is_74():
-    done = run("bash", "-c", f"{COMMAND} seven.png > /dev/full", cwd=EXAMPLES)
+    done = run("bash", "-c", f"{COMMAND} seven.png seven.png > /dev/full", cwd=EXAMPLES)
     assert (done.returncode, done.stderr) == (74, "edge-predict: stdout: No space left on device\n")
 
 
@@ -148,12 +179,17 @@ def test_a_reader_that_goes_away_is_no_error():
 
 @pytest.mark.parametrize(
     ("picture", "closed", "code", "out"),
-    [("seven.png", "2>&-", 0, "seven.png: 7 ("), ("gone.png", "2>&-", 66, ""), ("seven.png", ">&-", 0, "")],
+    [("seven.png", "2>&-", 0, "seven.png: 7 ("), ("gone.png", "2>&-", 66, "")],
 )
-def test_a_closed_stream_changes_neither_answer_nor_exit_code(picture, closed, code, out):
+def test_a_closed_stderr_changes_neither_answer_nor_exit_code(picture, closed, code, out):
     done = run("bash", "-c", f"{COMMAND} {picture} {closed}", cwd=EXAMPLES)
     assert (done.returncode, done.stdout.startswith(out), done.stderr) == (code, True, "")
     assert bool(done.stdout) == bool(out)
+
+
+def test_a_closed_stdout_is_74():
+    done = run("bash", "-c", f"{COMMAND} seven.png >&-", cwd=EXAMPLES)
+    assert (done.returncode, done.stderr) == (74, "edge-predict: stdout is closed: there is nowhere to print an answer\n")
 
 
 def test_a_name_the_terminal_has_no_letters_for_is_escaped(tmp_path):
