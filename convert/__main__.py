@@ -85,7 +85,15 @@ def load_networks(settings: Namespace) -> "tuple[list[Network], list[ToolchainEr
         with silence_native_output():  # TensorFlow announces itself
             from convert.sources import from_keras
         try:
-            return [from_keras.load(settings.model, settings.data, contract_file=settings.contract, seed=settings.seed)], []
+            return [
+                from_keras.load(
+                    settings.model,
+                    settings.data,
+                    contract_file=settings.contract,
+                    preset=settings.pixels,
+                    seed=settings.seed,
+                )
+            ], []
         except ToolchainError as error:
             return [], [error]
     loaded, failures = [], []

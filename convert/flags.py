@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from convert.calibration.ranges import METHODS
+from convert.pictures.presets import PRESETS
 from convert.plan import DEFAULT_METHOD, PRECISIONS
 from edge.contract import KINDS
 from edge.errors import InputMissing, UsageError
@@ -71,7 +72,12 @@ def parse() -> argparse.Namespace:
     )
     own.add_argument(
         "--contract", type=Path, metavar="FILE.json",
-        help="its input: height, width, channels, fit, polarity, scale, offset (default: from the network's input shape)",
+        help="its input: height, width, channels, scale, offset, and how pictures become pixels (default: from the network's "
+        "input shape)",
+    )  # fmt: skip
+    own.add_argument(
+        "--pixels", choices=PRESETS, default="", metavar="PRESET",
+        help=f"what made pixels of pictures where it was trained: {', '.join(PRESETS)} (default: edgeproof)",
     )  # fmt: skip
     settings = parser.parse_args()
     settings.precisions = tuple(p for p in PRECISIONS if settings.all or p in (settings.precisions or ()))
@@ -81,8 +87,9 @@ def parse() -> argparse.Namespace:
         raise UsageError("--model and --data go together: a network and the pictures to judge it on")
     if settings.model and (settings.checkpoint or settings.data_dir):
         raise UsageError("--checkpoint and --data-dir are for networks trained here, --model and --data for one of your own")
-    if settings.contract and not settings.model:
-        raise UsageError("--contract is for a network of your own: name it with --model")
+    if (settings.contract or settings.pixels) and not settings.model:
+        flag = "--contract" if settings.contract else "--pixels"
+        raise UsageError(f"{flag} is for a network of your own: name it with --model")
     return settings
 
 

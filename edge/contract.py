@@ -2,6 +2,14 @@
 
 FITS = ("exact", "resize", "digit")
 POLARITIES = ("any", "light-on-dark")
+# How pictures become images: the keys of format 2, each with its values, the default first. docs/pixels.md defines them.
+GEOMETRY = {
+    "resize": ("edgeproof", "nearest", "bilinear", "bicubic", "bilinear-antialias", "bicubic-antialias"),
+    "aspect": ("squash", "crop", "pad", "resize-crop"),
+    "exif": ("apply", "ignore"),
+    "alpha": ("auto", "drop", "black", "white"),
+}
+MAX_SHORTER_SIDE = 1024
 
 
 class InputContract:
@@ -9,11 +17,18 @@ class InputContract:
 
     `fit` says how a picture becomes such an image: `exact` refuses any other size, `resize` scales, `digit` prepares it
     as MNIST was prepared. `polarity` is `light-on-dark` if the ink must be the brighter, else `any`.
+
+    `resize` names the kernel and `aspect` what becomes of another shape: `squash` changes it, `crop` and `pad` keep it and cut
+    the picture's middle out or add black, `resize-crop` scales to `shorter_side` pixels (else 0) and takes the middle. `exif`
+    says whether a photo is turned upright, `alpha` what shows through transparent parts.
     """
 
-    __slots__ = ("channels", "fit", "height", "polarity", "width")
+    __slots__ = ("alpha", "aspect", "channels", "exif", "fit", "height", "polarity", "resize", "shorter_side", "width")
 
-    def __init__(self, *, height: int, width: int, channels: int, fit: str, polarity: str = "any") -> None:
+    def __init__(
+        self, *, height: int, width: int, channels: int, fit: str, polarity: str = "any", resize: str = "edgeproof",
+        aspect: str = "squash", exif: str = "apply", alpha: str = "auto", shorter_side: int = 0,
+    ) -> None:  # fmt: skip
         if min(height, width) < 1 or channels not in (1, 3):
             raise ValueError(f"no image is {height}x{width}x{channels}; channels are 1 or 3")
         if fit not in FITS or polarity not in POLARITIES:
@@ -22,6 +37,26 @@ class InputContract:
             raise ValueError("a digit contract is 28x28x1, light on dark")
         self.height, self.width, self.channels = height, width, channels
         self.fit, self.polarity = fit, polarity
+        self.resize, self.aspect, self.exif, self.alpha, self.shorter_side = resize, aspect, exif, alpha, shorter_side
+        if stated := self.geometry():
+            for key, values in GEOMETRY.items():
+                if (value := getattr(self, key)) not in values:
+                    raise ValueError(f"{key} {value!r}; known are {', '.join(values)}")
+            if fit == "digit" or (fit == "exact" and not stated.keys() <= {"exif", "alpha"}):
+                raise ValueError(f"fit {fit} with {' and '.join(stated)}; wanted fit resize")
+            least = max(height, width) if aspect == "resize-crop" else 0
+            if type(shorter_side) is not int or not least <= shorter_side <= (MAX_SHORTER_SIDE if least else 0):
+                wanted = f"{least} to {MAX_SHORTER_SIDE}" if least else "none but with aspect resize-crop"
+                raise ValueError(f"shorter-side {shorter_side!r}; wanted {wanted}")
+
+    def geometry(self) -> dict[str, str | int]:
+        """What differs from the usual way from picture to image, by the keys of contract.txt; empty in format 1."""
+        stated: dict[str, str | int] = {
+            key: getattr(self, key) for key, values in GEOMETRY.items() if getattr(self, key) != values[0]
+        }
+        if self.shorter_side:
+            stated["shorter-side"] = self.shorter_side
+        return stated
 
     @property
     def n_values(self) -> int:
@@ -37,7 +72,8 @@ class InputContract:
         return hash(tuple(getattr(self, name) for name in self.__slots__))
 
     def __repr__(self) -> str:
-        return f"{self.height}x{self.width}x{self.channels} {self.fit} {self.polarity}"
+        stated = "".join(f" {key} {value}" for key, value in self.geometry().items())
+        return f"{self.height}x{self.width}x{self.channels} {self.fit} {self.polarity}{stated}"
 
 
 DIGIT = InputContract(height=28, width=28, channels=1, fit="digit", polarity="light-on-dark")
@@ -91,8 +127,9 @@ class ModelContract:
 
     def items(self) -> dict[str, str | int | float]:
         """The values by key, from which both contract.txt and the manifest are written."""
+        geometry = self.input.geometry()
         return {
-            "edgeproof": 1,
+            "edgeproof": 2 if geometry else 1,
             "name": self.name,
             "kind": self.kind,
             "model-bytes": self.model_bytes,
@@ -106,6 +143,7 @@ class ModelContract:
             "output-scale": self.output_scale,
             "output-zero-point": self.output_zero_point,
             "classes": self.n_classes,
+            **geometry,
         }
 
     def to_text(self) -> str:
@@ -121,8 +159,10 @@ class ModelContract:
         values = dict(pairs)
         if len(values) != len(pairs):
             raise ValueError("a key stands twice")
-        if values.pop("edgeproof", None) != "1":
-            raise ValueError("not format 1; a newer edgeproof may read it")
+        version = values.pop("edgeproof", None)
+        if version not in ("1", "2"):
+            raise ValueError("not format 1 or 2; a newer edgeproof may read it")
+        geometry = {key: values.pop(key) for key in GEOMETRY if key in values} if version == "2" else {}
         try:
             contract = cls(
                 name=values.pop("name"),
@@ -134,6 +174,8 @@ class ModelContract:
                     channels=int(values.pop("channels")),
                     fit=values.pop("fit"),
                     polarity=values.pop("polarity"),
+                    shorter_side=int(values.pop("shorter-side", 0)) if version == "2" else 0,
+                    **geometry,
                 ),
                 input_dtype=values.pop("input-dtype"),
                 output_dtype=values.pop("output-dtype"),
@@ -144,7 +186,9 @@ class ModelContract:
         except KeyError as error:
             raise ValueError(f"no line for {error}") from None
         if values:
-            raise ValueError(f"unknown key {min(values)!r}")
+            raise ValueError(f"unknown key {min(values)!r}; a newer edgeproof may know it")
+        if version == "2" and contract.to_text() != text:
+            raise ValueError("not as format 2 is written: a usual value is not stated, and keys have one order")
         return contract
 
 

@@ -15,10 +15,11 @@ from typing import Any
 import keras
 import numpy as np
 
+from convert.pictures.presets import PRESETS, Preset
 from convert.sources.flatten import activation_of, flatten, last_operation
 from convert.sources.keras_file import read
 from convert.tango import tango_interval
-from edge.contract import InputContract
+from edge.contract import GEOMETRY, InputContract
 from edge.errors import InputError, ModelError, missing, note, one_line
 from edge.silence import silence_native_output
 from train import evaluate
@@ -78,12 +79,15 @@ class Foreign:
         return flatten(self.loaded, self.contract, self.scale, self.offset, batch_size=batch_size)
 
 
-def load(path: Path, pictures: Path, *, contract_file: Path | None = None, seed: int = 0) -> Foreign:
-    """The classifier in `path` with its `pictures`, split by `seed`. Raises ModelError, InputError, or InputMissing."""
+def load(path: Path, pictures: Path, *, contract_file: Path | None = None, preset: str = "", seed: int = 0) -> Foreign:
+    """The classifier in `path` with its `pictures`, split by `seed`. Raises ModelError, InputError, or InputMissing.
+
+    What the contract file does not say of the pixels, the `preset` does.
+    """
     file = read(path)
     path = Path(one_line(str(path)))  # from here on it is only shown
     shape = _input_shape(path, file.model)
-    contract, scale, offset = _contract(path, shape, contract_file)
+    contract, scale, offset = _contract(path, shape, contract_file, PRESETS[preset or "edgeproof"])
     n_classes = _n_classes(path, file.model)
     dataset = folder.load(pictures, contract, seed=seed)
     if len(dataset.class_names) != n_classes:
@@ -133,8 +137,10 @@ def _n_classes(path: Path, model: keras.Model) -> int:
     return n_classes
 
 
-def _contract(path: Path, shape: tuple[int | None, ...], file: Path | None) -> tuple[InputContract, float, float]:
-    """The input contract, scale and offset: from `file`, and from `shape` where it does not say."""
+def _contract(
+    path: Path, shape: tuple[int | None, ...], file: Path | None, preset: Preset
+) -> tuple[InputContract, float, float]:
+    """The input contract, scale and offset: from `file`, and from `shape` and `preset` where it does not say."""
     declared = _declared(file) if file else {}
     names = ("height", "width", "channels")
     sizes = {name: declared.pop(name, size) for name, size in zip(names, shape, strict=True)}
@@ -145,17 +151,22 @@ def _contract(path: Path, shape: tuple[int | None, ...], file: Path | None) -> t
             raise InputError(f"{file}: {name} {size!r}, and {path} takes {own or 'a whole number'}")
     if not (min(sizes["height"], sizes["width"]) >= SIDES[0] and max(sizes["height"], sizes["width"]) <= SIDES[1]):
         raise ModelError(f"{path}: takes {sizes['height']}x{sizes['width']}; wanted sides from {SIDES[0]} to {SIDES[1]} pixels")
-    scale, offset = (declared.pop(name, usual) for name, usual in (("scale", 1.0), ("offset", 0.0)))
+    scale, offset = (declared.pop(name, usual) for name, usual in (("scale", preset.scale[0]), ("offset", preset.offset[0])))
     for name, value in (("scale", scale), ("offset", offset)):
         number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
         if not number or (name == "scale" and not value > 0):
             raise InputError(f"{file}: {name} {value!r}; wanted a number, such as 0.00392156862745098 for 1/255")
     fit, polarity = declared.pop("fit", "resize"), declared.pop("polarity", "any")
+    stated = {key: declared.pop(key) for key in (*GEOMETRY, "shorter-side") if key in declared}
+    keys = preset.keys(sizes["height"], sizes["width"], fit=fit) | stated
+    if keys.get("aspect") != "resize-crop" and "shorter-side" not in stated:
+        keys.pop("shorter-side", None)  # the preset's, whose aspect the file replaces
     if declared:
-        known = "height, width, channels, fit, polarity, scale, offset"
+        known = "height, width, channels, fit, polarity, scale, offset, resize, aspect, exif, alpha, shorter-side"
         raise InputError(f"{file}: unknown key {min(declared)!r}; known are {known}")
     try:
-        return InputContract(**sizes, fit=fit, polarity=polarity), float(scale), float(offset)
+        contract = InputContract(**sizes, fit=fit, polarity=polarity, shorter_side=keys.pop("shorter-side", 0), **keys)
+        return contract, float(scale), float(offset)
     except ValueError as error:
         raise InputError(f"{file or path}: {error}") from None
 

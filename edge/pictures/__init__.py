@@ -52,7 +52,13 @@ def in_folder(folder: str) -> tuple[list[str], list[str]]:
 
 
 def _unchanged(content: bytes, contract: InputContract) -> bytes | None:
-    """The pixels of a plain PNG that already is what the model takes, equal to Pillow's byte for byte; else None."""
+    """The pixels of a plain PNG that already is what the model takes, equal to Pillow's byte for byte; else None.
+
+    A plain PNG has neither transparency nor an orientation, and no kernel or aspect changes a picture of the right size, but
+    `resize-crop` may enlarge it first.
+    """
+    if contract.shorter_side not in (0, min(contract.height, contract.width)):
+        return None
     picture = read_plain_png(content, (contract.width, contract.height, contract.channels))
     if picture is None:
         return None

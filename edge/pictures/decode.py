@@ -9,6 +9,7 @@ from edge.contract import InputContract, is_light_on_dark
 from edge.errors import InputError
 
 MAX_MEGAPIXELS = 4
+MAX_FULL_MEGAPIXELS = 16  # where every pixel counts, as other libraries do it: up to 256 MiB (SECURITY.md)
 MAX_SIDE = 65_535  # each row of pixels takes a pointer, however short
 # A JPEG can be decoded at up to 1/8 of its size, so a phone's photo costs no more than a small picture. Of a progressive
 # one, all coefficients and the file are in memory meanwhile: 3 bytes per pixel as phones save it, 8 at worst.
@@ -38,10 +39,15 @@ def fit(image: Image.Image, contract: InputContract) -> bytes:
     if contract.fit == "exact" and image.size != size:
         actual, wanted = f"{image.width}x{image.height}", f"{contract.width}x{contract.height}"
         raise InputError(f"{actual} pixels (width x height); this model takes exactly {wanted}: resize the picture")
-    opaque = _opaque(image, mode)
+    opaque = _opaque(image, mode, contract.alpha)
+    if contract.resize != "edgeproof" or contract.aspect != "squash":
+        from edge.pictures import geometry
+
+        return geometry.scale(opaque, contract)
     if contract.fit != "digit":
         return (opaque if opaque.size == size else opaque.resize(size, Image.Resampling.BICUBIC)).tobytes()
-    if opaque.size == size and _is_grey(_opaque(image, "RGB")) and is_light_on_dark(opaque.tobytes(), opaque.width):
+    grey = opaque.size == size and _is_grey(_opaque(image, "RGB", contract.alpha))
+    if grey and is_light_on_dark(opaque.tobytes(), opaque.width):
         return opaque.tobytes()
     from edge.pictures.digit import redraw
 
@@ -57,8 +63,10 @@ def decode(content: bytes, contract: InputContract) -> Image.Image:
             warnings.simplefilter("ignore")
             _check_parts(kind, content)
             image = _opened(kind, file)
-            may_shrink = kind == "JPEG" and contract.fit != "exact"
-            _check_size(image, MAX_JPEG_MEGAPIXELS if may_shrink else MAX_MEGAPIXELS)
+            in_full = contract.resize != "edgeproof"  # other libraries' pixels come from every pixel of the picture
+            most = MAX_FULL_MEGAPIXELS if in_full else MAX_MEGAPIXELS
+            may_shrink = kind == "JPEG" and contract.fit != "exact" and not in_full
+            _check_size(image, MAX_JPEG_MEGAPIXELS if may_shrink else most)
             if kind == "BMP" and image.info.get("compression") in (1, 2) and len(content) > MAX_RUN_LENGTH_MIB << 20:
                 raise InputError(f"a run-length coded BMP of over {MAX_RUN_LENGTH_MIB} MiB; save the picture as PNG")
             if may_shrink:
@@ -69,7 +77,7 @@ def decode(content: bytes, contract: InputContract) -> Image.Image:
             image.load()
             if image.mode in ("P", "PA") and image.palette is None:
                 raise InputError(f"a damaged or unfinished {kind} (its palette is missing); copy or export the picture again")
-            return upright(image)
+            return upright(image, contract)
     except (InputError, MemoryError):
         raise
     except Exception as error:  # Pillow raises a dozen kinds, such as struct.error and zlib.error
@@ -77,9 +85,9 @@ def decode(content: bytes, contract: InputContract) -> Image.Image:
         raise InputError(f"a damaged or unfinished {kind} ({reason}); copy or export the picture again") from None
 
 
-def upright(image: Image.Image) -> Image.Image:
-    """`image` turned as its EXIF orientation says."""
-    turn = _UPRIGHT.get(_orientation(image))
+def upright(image: Image.Image, contract: InputContract) -> Image.Image:
+    """`image` turned as its EXIF orientation says, unless `contract` ignores that."""
+    turn = _UPRIGHT.get(_orientation(image)) if contract.exif == "apply" else None
     return image.transpose(turn) if turn is not None else image
 
 
@@ -137,29 +145,31 @@ def _orientation(image: Image.Image) -> int:
         return 1
 
 
-def _opaque(image: Image.Image, mode: str) -> Image.Image:
-    """`image` in `mode`, L or RGB; transparent parts become black or white."""
+def _opaque(image: Image.Image, mode: str, alpha: str) -> Image.Image:
+    """`image` in `mode`, L or RGB; `alpha` says what transparent parts become: auto, for black or white, or as the key says."""
     if image.mode == "F":
         raise InputError("its pixels are floats, and nothing says which is white; save it with 8 bits a channel")
     if image.mode.startswith("I"):
         # 16 bits: 65535 becomes 255. Pillow's own conversion would clip at 255.
         image = image.point(lambda value: value * (1 / 257) + 0.5).convert("L")
-    elif image.has_transparency_data:
-        return _laid_on_ground(image if image.mode in ("LA", "RGBA") else image.convert("RGBA"), mode)
+    elif image.has_transparency_data and alpha != "drop":
+        return _laid_on_ground(image if image.mode in ("LA", "RGBA") else image.convert("RGBA"), mode, alpha)
     return image if image.mode == mode else image.convert(mode)
 
 
-def _laid_on_ground(image: Image.Image, mode: str) -> Image.Image:
-    """`image` (LA or RGBA) in `mode` on a black or white ground, whichever its transparency was meant for.
+def _laid_on_ground(image: Image.Image, mode: str, ground: str) -> Image.Image:
+    """`image` (LA or RGBA) in `mode` on a black or white ground; `auto` is whichever its transparency was meant for.
 
     Ink on transparency needs a ground that contrasts with it; a page with transparent corners, one like the page.
     """
     alpha, colours = image.getchannel("A"), image.convert(mode)
-    visible, opaque = _sum(alpha), 255 * image.width * image.height
-    is_light = 255 * _sum(ImageChops.multiply(colours if mode == "L" else colours.convert("L"), alpha)) > 128 * visible
-    is_page = 2 * visible > opaque
+    if ground == "auto":
+        visible, opaque = _sum(alpha), 255 * image.width * image.height
+        is_light = 255 * _sum(ImageChops.multiply(colours if mode == "L" else colours.convert("L"), alpha)) > 128 * visible
+        is_page = 2 * visible > opaque
+        ground = "white" if is_light == is_page else "black"
     # Pasting the ground over the transparent parts, rather than the picture over a ground, takes one copy less.
-    colours.paste("white" if is_light == is_page else "black", mask=ImageChops.invert(alpha))
+    colours.paste(ground, mask=ImageChops.invert(alpha))
     return colours
 
 

@@ -82,7 +82,7 @@ def _of_image(image: Any, contract: InputContract) -> bytes:
         raise InputError(f"{image.width}x{image.height} pixels; a picture has at least one")
     try:
         image.load()
-        return decode.fit(decode.upright(image), contract)
+        return decode.fit(decode.upright(image, contract), contract)
     except (InputError, MemoryError):
         raise
     except Exception as error:  # whatever format it comes from, Pillow reads it only now

@@ -29,7 +29,9 @@ def test_the_text_reads_back_to_the_same_contract():
 @pytest.mark.parametrize(
     ("was", "becomes", "says"),
     [
-        ("edgeproof 1", "edgeproof 2", "not format 1"),
+        ("edgeproof 1", "edgeproof 3", "not format 1 or 2"),
+        ("edgeproof 1", "edgeproof 2", "not as format 2 is written"),
+        ("classes 10", "classes 10\nresize nearest", "unknown key 'resize'"),
         ("height 28\n", "", "no line for 'height'"),
         ("fit digit", "fit stretch", "fit 'stretch'"),
         ("classes 10", "classes ten", "invalid literal"),
@@ -46,3 +48,41 @@ def test_a_contract_that_says_something_else_is_refused(was, becomes, says):
 def test_a_digit_contract_is_light_on_dark_28_by_28():
     with pytest.raises(ValueError, match="28x28x1, light on dark"):
         InputContract(height=32, width=32, channels=1, fit="digit", polarity="light-on-dark")
+
+
+KERAS = InputContract(height=64, width=48, channels=3, fit="resize", resize="bilinear", exif="ignore", alpha="drop")
+TORCHVISION = InputContract(
+    height=64, width=48, channels=3, fit="resize", resize="bilinear-antialias", aspect="resize-crop", shorter_side=73
+)
+
+
+@pytest.mark.parametrize("input", [KERAS, TORCHVISION])
+def test_how_pictures_become_pixels_is_format_2_and_reads_back(input):
+    text = contract(input=input).to_text()
+    assert text.startswith("edgeproof 2\n")
+    assert ModelContract.from_text(text).input == input
+    assert ModelContract.from_text(text).input != DIGIT
+
+
+def test_only_what_differs_from_the_usual_way_is_stated():
+    assert contract(input=KERAS).to_text().endswith("classes 10\nresize bilinear\nexif ignore\nalpha drop\n")
+    usual = InputContract(height=64, width=48, channels=3, fit="resize", resize="edgeproof", alpha="auto")
+    assert contract(input=usual).to_text().startswith("edgeproof 1\n")
+
+
+@pytest.mark.parametrize(
+    ("was", "becomes", "says"),
+    [
+        ("resize bilinear", "resize lanczos", "resize 'lanczos'; known are edgeproof, nearest"),
+        ("resize bilinear", "kernel bilinear", "unknown key 'kernel'; a newer edgeproof may know it"),
+        ("alpha drop", "alpha auto", "a usual value is not stated"),
+        ("exif ignore\nalpha drop", "alpha drop\nexif ignore", "keys have one order"),
+        ("edgeproof 2", "edgeproof 1", "unknown key 'alpha'"),
+        ("fit resize", "fit exact", "fit exact with resize"),
+        ("alpha drop", "alpha drop\nshorter-side 73", "shorter-side 73; wanted none"),
+        ("exif ignore", "aspect resize-crop\nexif ignore", "shorter-side 0; wanted 64 to 1024"),
+    ],
+)
+def test_a_key_or_value_of_format_2_that_this_reader_does_not_know_is_refused(was, becomes, says):
+    with pytest.raises(ValueError, match=says):
+        ModelContract.from_text(contract(input=KERAS).to_text().replace(was, becomes))

@@ -1,0 +1,1 @@
+"""The owner's pixels: how pictures became pixels where the network was trained."""
