@@ -1,0 +1,5 @@
+static void inverse_square_root_plain(int n, const float *in, float *out)
+{
+    for (int i = 0; i < n; i++)
+        out[i] = 1.0f / sqrtf(in[i]);
+}

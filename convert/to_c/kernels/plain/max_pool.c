@@ -1,0 +1,18 @@
+/* The greatest byte of each window. */
+static void max_pool_plain(const window *w, const uint8_t *in, uint8_t *out)
+{
+    for (int y = 0; y < w->height; y++)
+        for (int x = 0; x < w->width; x++)
+            for (int channel = 0; channel < w->channels; channel++) {
+                int greatest = w->low;
+                for (int row = 0; row < w->rows; row++)
+                    for (int column = 0; column < w->columns; column++) {
+                        int i = y * w->down + row - w->top, j = x * w->across + column - w->left;
+                        if (i < 0 || i >= w->input_height || j < 0 || j >= w->input_width)
+                            continue;
+                        int value = in[i * w->input_line + j * w->channels + channel];
+                        greatest = value > greatest ? value : greatest;
+                    }
+                out[y * w->output_line + x * w->channels + channel] = (uint8_t)(greatest > w->high ? w->high : greatest);
+            }
+}

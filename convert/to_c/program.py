@@ -1,0 +1,151 @@
+"""The C file around the layers: what it includes, one network function a path, and the choice among them at run time."""
+
+from dataclasses import dataclass
+
+from convert.to_c.emit import Layers, kernel
+from convert.to_c.reader import Graph
+
+
+@dataclass(frozen=True)
+class Path:
+    """An instruction path: when it compiles, how its functions are marked, and the test that this machine has it.
+
+    `vectors` names the file of its vector operations; the kernels in kernels/vector are written in them. None: plain C.
+    """
+
+    name: str
+    title: str
+    compiles: str = ""
+    target: str = ""
+    runs: str = "1"
+    vectors: str | None = None
+
+
+PATHS = (Path("plain", "plain C"),)
+_VECTOR_KERNELS = ("convolve", "depthwise")  # kernels/vector/NAME.c; all others are plain C on every path
+_NEEDS_REQUANTIZE = {"convolve", "depthwise", "multiply", "mean"}
+
+
+def text(
+    layers: Layers, graph: Graph, *, name: str, symbol: str, n_bytes: int, n_floats: int
+) -> tuple[str, str, tuple[str, ...]]:
+    """The C source, the header, and the names of the paths."""
+    used = list(dict.fromkeys(call.kernel for call in layers.calls))
+    plain = (["requantize"] if _NEEDS_REQUANTIZE & set(used) else []) + used
+    parts = [
+        f"/* {name}: generated, not to be edited. See {name}.h for how to call it, and for what to compile it with. */",
+        f'#include "{name}.h"\n\n#include <math.h>\n#include <string.h>',
+        "#if defined(__GNUC__)\n#define ALIGNED __attribute__((aligned(64)))\n#else\n#define ALIGNED\n#endif",
+        kernel("types.c"),
+        "/* ---- The layers ---- */",
+        layers.definitions,
+        "/* ---- Plain C ---- */",
+        *(kernel(f"plain/{each}.c") for each in plain),
+        *(_path(path, layers, used, symbol) for path in PATHS),
+        _choice(symbol, "float" if graph.exit.dtype == "float32" else "int8_t"),
+    ]
+    return (
+        "\n".join(part.rstrip("\n") + "\n" for part in parts),
+        _header(graph, name, symbol, n_bytes, n_floats),
+        tuple(path.name for path in PATHS),
+    )
+
+
+def _path(path: Path, layers: Layers, used: list[str], symbol: str) -> str:
+    fast = [each for each in used if each in _VECTOR_KERNELS and path.vectors]
+    calls = "".join(call.text(f"{call.kernel}_{path.name if call.kernel in fast else 'plain'}") for call in layers.calls)
+    logits = "float" if layers.calls[-1].kernel == "leave_floats" else "int8_t"
+    network = (
+        f"{path.target}static void network_{path.name}({symbol}_context *context, const uint8_t *pixels, {logits} *logits)\n"
+        f"{{\n{calls}}}\n"
+    )
+    return network
+
+
+def _choice(symbol: str, logits: str) -> str:
+    """The exported functions: which paths there are, and the prediction on one of them or on the best."""
+    rows = "".join(f'    {{"{path.name}", network_{path.name}}},\n' for path in PATHS)
+    tests = "".join(f"    if (path == {at})\n        return {path.runs};\n" for at, path in enumerate(PATHS))
+    return f"""\
+/* ---- The choice among the paths, the fastest first ---- */
+typedef struct {{
+    const char *name;
+    void (*network)({symbol}_context *, const uint8_t *, {logits} *);
+}} path;
+
+static const path paths[] = {{
+{rows}}};
+
+static int path_runs(int path)
+{{
+{tests}    return 0;
+}}
+
+const char *{symbol}_path(int path)
+{{
+    return path >= 0 && path < (int)(sizeof paths / sizeof *paths) ? paths[path].name : 0;
+}}
+
+int {symbol}_predict_on(int path, {symbol}_context *context, const uint8_t *pixels, {logits} *logits)
+{{
+    if (!{symbol}_path(path) || !path_runs(path))
+        return 0;
+    paths[path].network(context, pixels, logits);
+    return 1;
+}}
+
+void {symbol}_predict({symbol}_context *context, const uint8_t *pixels, {logits} *logits)
+{{
+    for (int path = 0; !{symbol}_predict_on(path, context, pixels, logits); path++)
+        ;
+}}
+"""
+
+
+def _header(graph: Graph, name: str, symbol: str, n_bytes: int, n_floats: int) -> str:
+    upper, entry, leaves = symbol.upper(), graph.entry.shape, graph.exit
+    height, width, channels = (1, 1, *entry[1:])[-3:]
+    floats = f"    float floats[{n_floats}];\n" if n_floats else ""
+    logits = "float" if leaves.dtype == "float32" else "int8_t"
+    scale, zero_point = (f"{float(leaves.scale)!r}", leaves.zero_point) if logits == "int8_t" else ("1.0", 0)
+    n_classes = leaves.shape[-1]
+    return f"""\
+/* {name}: a network of edgeproof in C99. Generated, not to be edited.
+
+   Compile {name}.c with any C99 compiler; gcc and clang add faster paths, chosen at run time:
+       cc -O3 -c {name}.c    (link with -lm) */
+#ifndef {upper}_H
+#define {upper}_H
+
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {{
+#endif
+
+#define {upper}_HEIGHT {height}
+#define {upper}_WIDTH {width}
+#define {upper}_CHANNELS {channels}
+#define {upper}_CLASSES {n_classes}
+#define {upper}_OUTPUT_SCALE {scale}
+#define {upper}_OUTPUT_ZERO_POINT {zero_point}
+
+/* Memory for one prediction at a time; what it holds before a call does not matter. */
+typedef struct {{
+    uint8_t bytes[{n_bytes}];
+{floats}}} {symbol}_context;
+
+/* pixels: {height}x{width}x{channels} bytes, rows from the top, channels together.
+   logits: {n_classes}; the greatest is the answer.
+   A logit's value is (logit - OUTPUT_ZERO_POINT) * OUTPUT_SCALE. */
+void {symbol}_predict({symbol}_context *context, const uint8_t *pixels, {logits} *logits);
+
+/* For tests: the name of a path, 0 behind the last; a prediction on it, 0 where this machine lacks its instructions. */
+const char *{symbol}_path(int path);
+int {symbol}_predict_on(int path, {symbol}_context *context, const uint8_t *pixels, {logits} *logits);
+
+#ifdef __cplusplus
+}}
+#endif
+#endif
+"""
