@@ -17,6 +17,7 @@ from benchmarks.report import collect, html, markdown
 from benchmarks.report.row import Report
 from convert.git_commit import commit
 from edge import errors
+from edge.console import called
 from edge.device import host
 from edge.errors import Refused, ToolchainError
 from edge.files import write_atomic
@@ -56,7 +57,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="python -m benchmarks",
+        prog=called("benchmarks"),
         description="Measure every model here and write report.json, report.md and report.html.",
         epilog="Exit code 1: worse than --compare's base, or --recheck did not confirm a manifest's top-1. If a row could not "
         "be re-checked: the code of that failure. Unsteady rows are no failure.",

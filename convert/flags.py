@@ -6,6 +6,7 @@ from pathlib import Path
 from convert.calibration.ranges import METHODS
 from convert.pictures.presets import PRESETS
 from convert.plan import DEFAULT_METHOD, PRECISIONS
+from edge.console import called
 from edge.contract import KINDS
 from edge.errors import InputMissing, UsageError
 from train.checkpoint import FILE, Checkpoint
@@ -14,7 +15,7 @@ from train.checkpoint import FILE, Checkpoint
 def parse() -> argparse.Namespace:
     """The settings of a conversion. Raises UsageError where they contradict each other."""
     parser = argparse.ArgumentParser(
-        prog="python -m convert",
+        prog=called("convert"),
         description="Quantize trained networks, compare each with its float model image by image, publish what passed.",
         epilog="Exit code 1: at least one model was not published, and a line on stderr says why, with numbers. With --all, a "
         "precision that a format does not have is no failure.",

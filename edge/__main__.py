@@ -5,13 +5,14 @@ import sys
 
 from edge import errors, predictor
 from edge.bench import command
+from edge.console import called
 from edge.device import doctor, host, selftest
 from edge.store import lifecycle
 
 
 def main() -> int:
     what = "Verify, time, install and roll back models on this device."
-    parser = argparse.ArgumentParser(prog="python -m edge", description=what)
+    parser = argparse.ArgumentParser(prog=called("edge"), description=what)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     verify = commands.add_parser("verify", help="replay the images that a model carries and compare the outputs")
     verify.add_argument("model", metavar="MODEL", help="an edgeproof model")

@@ -7,6 +7,8 @@ from io import TextIOWrapper
 from edge import errors, load
 from edge.errors import InputMissing, StorageError, UsageError, one_line
 
+program = "edge-predict"  # as it was started
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import BinaryIO, TextIO
@@ -69,18 +71,18 @@ def parse(arguments: list[str]) -> Options:
         else:
             name, equals, value = argument.partition("=")
             if name not in ("--model", "--top-k", "--engine", "--threads"):
-                raise UsageError(f"no option {argument}; see edge-predict --help")
+                raise UsageError(f"no option {argument}; see {program} --help")
             if not equals:
                 value = next(rest, "")
             if not value:
-                raise UsageError(f"{name} needs a value; see edge-predict --help")
+                raise UsageError(f"{name} needs a value; see {program} --help")
             setattr(options, name[2:].replace("-", "_"), _count(name, value) if name in ("--top-k", "--threads") else value)
     if "" in options.images:
-        raise UsageError("a picture's name is empty; see edge-predict --help")
+        raise UsageError(f"a picture's name is empty; see {program} --help")
     if options.images.count("-") > 1:
         raise UsageError("- stands twice; stdin holds one picture")
     if not options.images:
-        raise UsageError("name at least one picture; see edge-predict --help")
+        raise UsageError(f"name at least one picture; see {program} --help")
     return options
 
 
@@ -89,12 +91,12 @@ def main(arguments: list[str] | None = None) -> int:
     arguments = sys.argv[1:] if arguments is None else arguments
     before_dashes = arguments[: arguments.index("--")] if "--" in arguments else arguments
     if "--help" in before_dashes or "-h" in before_dashes:
-        print(HELP, end="")
+        print(HELP.replace("edge-predict", program), end="")
         return 0
     if "--version" in before_dashes:
         from importlib.metadata import version
 
-        print(f"edge-predict {version('edgeproof')}")
+        print(f"{program} {version('edgeproof')}")
         return 0
     options = parse(arguments)
     if sys.stdout is None:
@@ -109,11 +111,11 @@ def main(arguments: list[str] | None = None) -> int:
     model = ready.artifact
     if options.verbose:
         engine = ready.engine
-        errors.say("edge-predict", f"{model.path}: {engine.name} {engine.version}, {engine.kernels} kernels")
+        errors.say(program, f"{model.path}: {engine.name} {engine.version}, {engine.kernels} kernels")
         for reason in ready.passed_over:
-            errors.say("edge-predict", f"passed over: {reason}")
+            errors.say(program, f"passed over: {reason}")
     if not model.contract:
-        errors.say("edge-predict", f"{model.path}: unverified: pixels from 0 to 255 are assumed")
+        errors.say(program, f"{model.path}: unverified: pixels from 0 to 255 are assumed")
     return answer_all(ready, options)
 
 
@@ -151,7 +153,7 @@ def _in_folder(folder: str) -> list[str]:
     pictures, skipped = in_folder(folder)
     if skipped:
         named = ", ".join(skipped[:MAX_NAMED]) + (", …" if len(skipped) > MAX_NAMED else "")
-        errors.say("edge-predict", f"{folder}: skipped {len(skipped):,}, by their endings no pictures that are read: {named}")
+        errors.say(program, f"{folder}: skipped {len(skipped):,}, by their endings no pictures that are read: {named}")
     return pictures
 
 
@@ -159,7 +161,7 @@ def _stdin() -> "BinaryIO":
     if sys.stdin is None:
         raise InputMissing("-: stdin is closed")
     if sys.stdin.isatty():
-        raise InputMissing("-: stdin is the terminal; send it a picture: edge-predict - < picture.png")
+        raise InputMissing(f"-: stdin is the terminal; send it a picture: {program} - < picture.png")
     return sys.stdin.buffer
 
 
@@ -181,7 +183,7 @@ def _is_screen(stream: "TextIO | None") -> bool:
 def _failed(path: str, error: errors.ToolchainError, options: Options, *, before: int) -> int:
     if options.json:
         _put(_json({"path": path, "error": str(error)}))
-    errors.say("edge-predict", error)
+    errors.say(program, error)
     return before or error.exit_code
 
 
@@ -205,11 +207,13 @@ def _count(name: str, value: str) -> int:
     return int(value)
 
 
-def console() -> None:
-    """The `edge-predict` command; does not return."""
+def console(name: str = "edge-predict") -> None:
+    """The command `edge-predict`, also called `name`; does not return."""
+    global program
+    program = name
     if isinstance(sys.stdout, TextIOWrapper):
         # A name with letters that the terminal lacks is printed with escapes rather than not at all.
         sys.stdout.reconfigure(errors="backslashreplace")
-    code = errors.run(main, "edge-predict")
+    code = errors.run(main, program)
     # Only tearing down Python is left, which takes 3 ms.
     os._exit(code)

@@ -125,6 +125,18 @@ def run(main: "Callable[[], int | None]", program: str) -> int:
     return _flushed(_called(main, program), program)
 
 
+def explain_imports(program: str) -> None:
+    """Until `run` is called, end as it would: a library that is missing is one line and 69. For the packages of `python -m`."""
+
+    def end(_kind: object, error: BaseException, _trace: object) -> None:
+        def again() -> None:
+            raise error
+
+        sys.exit(run(again, program))
+
+    sys.excepthook = end
+
+
 def _called(main: "Callable[[], int | None]", program: str) -> int:
     try:
         return main() or 0

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from conftest import ROOT, run
+from edge import console
 
 PAGES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md")]
 PAGES += sorted((ROOT / "docs").rglob("*.md"))
@@ -54,12 +55,24 @@ def code(text: str) -> Iterator[str]:
 
 
 def commands(text: str) -> Iterator[tuple[str, list[str]]]:
-    """Every `python -m MODULE` or `edge-predict` in `text`: the module, and the words that follow it."""
+    """Every `python -m MODULE`, `edge-predict` or `edgeproof` in `text`: the module, and the words that follow it."""
     for line in code(text):
         for call in re.split(r"&&|\|\||;|\|(?!\w)", line.partition("  #")[0]):
+            call = as_module(call)
             match = re.search(r"python3?(?: -\w)* -m ([\w.]+)(.*)", call) or re.search(r"(?:^|\s)(edge-predict)\b(.*)", call)
             if match:
                 yield match[1].rstrip("."), match[2].split()
+
+
+def as_module(call: str) -> str:
+    """`call` with `edgeproof COMMAND` as the `edge-predict` or `python -m` that it starts."""
+    match = re.search(r"(?:^|[\s/])edgeproof (train [a-z]\w+|[a-z-]+)\b(.*)", call)
+    if not match or re.search(r"git clone|pip install", call):
+        return call
+    name = match[1].replace(" ", ".")
+    if name == "predict":
+        return f"edge-predict{match[2]}"
+    return f"python -m {f'edge {name}' if name in console.DEVICE else name}{match[2]}"
 
 
 def slug(heading: str) -> str:

@@ -17,7 +17,7 @@ FLOORS = {
         ("engines", "locate"),
         ("predictor",),
         ("cli", "device"),
-        ("bench", "store"),
+        ("bench", "console", "store"),
         ("__main__",),
     ),
     "convert": (

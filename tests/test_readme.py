@@ -46,12 +46,6 @@ def test_the_readme_shows_the_two_commands():
     assert re.findall(r"^    (make \w+)", (ROOT / "README.md").read_text(), re.MULTILINE) == ["make demo", "make test"]
 
 
-def test_the_python_it_shows_runs_and_prints_what_it_says():
-    (program,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs/cli.md").read_text(), re.DOTALL)
-    done = run(sys.executable, "-c", program)
-    assert done.stdout.strip() == program.rpartition("# ")[2].strip(), done.stderr
-
-
 @pytest.mark.slow
 def test_every_command_runs_and_prints_what_is_shown(checkout):
     path, store = f"{checkout}/.venv/bin:/usr/local/bin:/usr/bin:/bin", f"{checkout}/store"

@@ -4,6 +4,7 @@ import argparse
 import sys
 
 from edge import errors
+from edge.console import called
 from edge.contract import DIGIT
 from train import check_backend
 from train.architectures import ARCHITECTURES
@@ -11,7 +12,7 @@ from train.recipe_book import MEASURED, RECIPES, REPORTED
 
 
 def main() -> int:
-    argparse.ArgumentParser(prog="python -m train", description=__doc__).parse_args()
+    argparse.ArgumentParser(prog=called("train"), description=__doc__).parse_args()
     check_backend()
     head = ("network", "trained by", "parameters", "top-1 %: reported", "documented, ours", "modern, ours")
     rows = [head, *(_row(name) for name in ARCHITECTURES)]

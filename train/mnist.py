@@ -7,6 +7,7 @@ others.
 import sys
 
 from edge import errors
+from edge.console import called
 from edge.contract import DIGIT
 from train import command
 from train.architectures import networks_for
@@ -14,7 +15,7 @@ from train.datasets import mnist
 
 
 def main() -> int:
-    parser = command.parser("python -m train.mnist", networks=networks_for(DIGIT), description=__doc__)
+    parser = command.parser(called("train.mnist"), networks=networks_for(DIGIT), description=__doc__)
     parser.add_argument("--data", choices=("mnist", "digits"), default="mnist", help="default: %(default)s")
     flags = parser.parse_args()
     command.chosen(flags, data=flags.data)  # refuses bad flags before a download

@@ -8,6 +8,7 @@ from types import ModuleType
 from typing import Any
 
 from edge import errors
+from edge.console import called
 from edge.errors import Refused, note
 from edge.files import write_atomic
 from train import check_backend, markdown
@@ -90,7 +91,7 @@ def _plot(comparison: ModuleType, outcomes: list[VariantOutcome], dataset: Datas
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m train.compare", description=__doc__)
+    parser = argparse.ArgumentParser(prog=called("train.compare"), description=__doc__)
     names = parser.add_subparsers(dest="comparison", required=True)
     for name, comparison in COMPARISONS.items():
         flags = names.add_parser(name, help=comparison.TITLE, description=comparison.ABOUT)
