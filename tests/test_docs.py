@@ -66,8 +66,8 @@ def commands(text: str) -> Iterator[tuple[str, list[str]]]:
 
 def as_module(call: str) -> str:
     """`call` with `edgeproof COMMAND` as the `edge-predict` or `python -m` that it starts."""
-    match = re.search(r"(?:^|[\s/])edgeproof (train [a-z]\w+|[a-z-]+)\b(.*)", call)
-    if not match or re.search(r"git clone|pip install", call):
+    match = re.match(r"\s*(?:\$ )?(?:\w+=\S+ )*(?:ExecStart=)?(?:\S+/)?edgeproof (train [a-z]\w+|[a-z-]+)\b(.*)", call)
+    if not match:
         return call
     name = match[1].replace(" ", ".")
     if name == "predict":

@@ -54,7 +54,7 @@ def test_every_command_runs_and_prints_what_is_shown(checkout):
         command = re.sub("^make ", "make -o .venv/installed ", command)
         done = run("bash", "-c", command, cwd=checkout, PATH=path, EDGEPROOF_STORE=store)
         assert done.returncode == 0, f"$ {command}\n{done.stdout}{done.stderr}"
-        if command.startswith("edge-predict"):
+        if command.startswith("edgeproof predict"):
             assert done.stdout == shown, f"$ {command}"
         else:
             assert without_figures(done.stdout) == without_figures(shown), f"$ {command}"
