@@ -8,9 +8,9 @@ from convert.to_c.reader import Graph
 
 @dataclass(frozen=True)
 class Path:
-    """An instruction path: when it compiles, how its functions are marked, and the test that this machine has it.
+    """An instruction path: when it compiles, the target its functions are compiled for, and the test that this machine has it.
 
-    `vectors` names the file of its vector operations; the kernels in kernels/vector are written in them. None: plain C.
+    Its vector operations are kernels/paths/NAME.c; kernels/vector/*.c are written in them. Plain C has none.
     """
 
     name: str
@@ -18,11 +18,15 @@ class Path:
     compiles: str = ""
     target: str = ""
     runs: str = "1"
-    vectors: str | None = None
 
 
-PATHS = (Path("plain", "plain C"),)
-_VECTOR_KERNELS = ("convolve", "depthwise")  # kernels/vector/NAME.c; all others are plain C on every path
+_X86 = "defined(__x86_64__)"
+PATHS = (
+    Path("avx2", "AVX2", _X86, "avx2", '__builtin_cpu_supports("avx2")'),
+    Path("plain", "plain C"),
+)
+# What kernels/vector/ has, in the order of need; all other kernels are plain C on every path.
+_VECTOR_KERNELS = {"convolve": ("strip16", "strip8", "convolve")}
 _NEEDS_REQUANTIZE = {"convolve", "depthwise", "multiply", "mean"}
 
 
@@ -35,7 +39,7 @@ def text(
     parts = [
         f"/* {name}: generated, not to be edited. See {name}.h for how to call it, and for what to compile it with. */",
         f'#include "{name}.h"\n\n#include <math.h>\n#include <string.h>',
-        "#if defined(__GNUC__)\n#define ALIGNED __attribute__((aligned(64)))\n#else\n#define ALIGNED\n#endif",
+        kernel("start.c"),
         kernel("types.c"),
         "/* ---- The layers ---- */",
         layers.definitions,
@@ -52,34 +56,55 @@ def text(
 
 
 def _path(path: Path, layers: Layers, used: list[str], symbol: str) -> str:
-    fast = [each for each in used if each in _VECTOR_KERNELS and path.vectors]
+    fast = [each for each in used if each in _VECTOR_KERNELS] if path.compiles else []
     calls = "".join(call.text(f"{call.kernel}_{path.name if call.kernel in fast else 'plain'}") for call in layers.calls)
     logits = "float" if layers.calls[-1].kernel == "leave_floats" else "int8_t"
     network = (
-        f"{path.target}static void network_{path.name}({symbol}_context *context, const uint8_t *pixels, {logits} *logits)\n"
+        f"{'TARGET ' if path.target else ''}static void network_{path.name}({symbol}_context *context, const uint8_t *pixels, {logits} *logits)\n"
         f"{{\n{calls}}}\n"
     )
-    return network
+    if not path.compiles:
+        return f"/* ---- The network in {path.title} ---- */\n{network}"
+    parts = [
+        f"/* ---- {path.title} ---- */\n#if FAST_PATHS && {path.compiles}",
+        f"#define ON(name) name##_{path.name}",
+        f'#define TARGET __attribute__((target("{path.target}")))' if path.target else "#define TARGET",
+        "#define INLINE TARGET static inline __attribute__((always_inline))",
+        kernel(f"paths/{path.name}.c"),
+        *(_vector(part, path.name) for each in fast for part in _VECTOR_KERNELS[each]),
+        network,
+        "#undef ON\n#undef TARGET\n#undef INLINE\n#endif",
+    ]
+    return "\n".join(part.rstrip("\n") + "\n" for part in parts)
+
+
+def _vector(part: str, path: str) -> str:
+    """A kernel in vector operations; one whose name ends in a number is written for so many lanes."""
+    lanes = part.lstrip("abcdefghijklmnopqrstuvwxyz_")
+    body = kernel(f"vector/{part.removesuffix(lanes)}.c")
+    if not lanes:
+        return body
+    return f"#define LANES {lanes}\n#define LANED(name) name##{lanes}_{path}\n{body}#undef LANES\n#undef LANED\n"
 
 
 def _choice(symbol: str, logits: str) -> str:
     """The exported functions: which paths there are, and the prediction on one of them or on the best."""
-    rows = "".join(f'    {{"{path.name}", network_{path.name}}},\n' for path in PATHS)
-    tests = "".join(f"    if (path == {at})\n        return {path.runs};\n" for at, path in enumerate(PATHS))
+    rows = "".join(
+        _guarded(path, f'    {{"{path.name}", runs_{path.name}, network_{path.name}}},\n') for path in PATHS
+    )
+    tests = "".join(
+        _guarded(path, f"static int runs_{path.name}(void)\n{{\n    return {path.runs};\n}}\n\n") for path in PATHS
+    )
     return f"""\
 /* ---- The choice among the paths, the fastest first ---- */
-typedef struct {{
+{tests}typedef struct {{
     const char *name;
+    int (*runs)(void);
     void (*network)({symbol}_context *, const uint8_t *, {logits} *);
 }} path;
 
 static const path paths[] = {{
 {rows}}};
-
-static int path_runs(int path)
-{{
-{tests}    return 0;
-}}
 
 const char *{symbol}_path(int path)
 {{
@@ -88,7 +113,7 @@ const char *{symbol}_path(int path)
 
 int {symbol}_predict_on(int path, {symbol}_context *context, const uint8_t *pixels, {logits} *logits)
 {{
-    if (!{symbol}_path(path) || !path_runs(path))
+    if (!{symbol}_path(path) || !paths[path].runs())
         return 0;
     paths[path].network(context, pixels, logits);
     return 1;
@@ -100,6 +125,10 @@ void {symbol}_predict({symbol}_context *context, const uint8_t *pixels, {logits}
         ;
 }}
 """
+
+
+def _guarded(path: Path, text: str) -> str:
+    return f"#if FAST_PATHS && {path.compiles}\n{text}#endif\n" if path.compiles else text
 
 
 def _header(graph: Graph, name: str, symbol: str, n_bytes: int, n_floats: int) -> str:
