@@ -129,11 +129,12 @@ class _Writer:
         self.definitions += [
             array(f"{name}_weights", packed.weights),
             array(f"{name}_biases", packed.biases),
+            array(f"{name}_signed_biases", packed.biases + 128 * packed.sums),
             array(f"{name}_scales", packed.scales),
         ]
         self.structure(
             "convolution", name,
-            weights=f"{name}_weights", biases=f"{name}_biases", scales=f"{name}_scales",
+            weights=f"{name}_weights", biases=f"{name}_biases", signed_biases=f"{name}_signed_biases", scales=f"{name}_scales",
             height=out.height, width=out.width, channels=out.channels,
             rows=packed.rows, words=packed.words, taps=rows * columns, columns=columns,
             step=step.stride[1] * source.channels, line=step.stride[0] * source.line, input_line=source.line,

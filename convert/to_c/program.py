@@ -10,7 +10,7 @@ from convert.to_c.reader import Graph
 class Path:
     """An instruction path: when it compiles, the target its functions are compiled for, and the test that this machine has it.
 
-    Its vector operations are kernels/paths/NAME.c; kernels/vector/*.c are written in them. Plain C has none.
+    `vectors` are the files of kernels/paths/ with its vector operations, in which kernels/vector/ is written. Plain C has none.
     """
 
     name: str
@@ -18,15 +18,33 @@ class Path:
     compiles: str = ""
     target: str = ""
     runs: str = "1"
+    vectors: tuple[str, ...] = ()
 
 
-_X86 = "defined(__x86_64__)"
+_X86, _ARM = "defined(__x86_64__)", "defined(__aarch64__)"
 PATHS = (
-    Path("avx2", "AVX2", _X86, "avx2", '__builtin_cpu_supports("avx2")'),
+    Path(
+        "avx512vnni",
+        "AVX-512 with VNNI",
+        _X86,
+        "avx512f,avx512bw,avx512vl,avx512vnni",
+        '__builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl")',
+        ("avx512vnni",),
+    ),
+    Path("avxvnni", "AVX-VNNI", f"{_X86} && HAVE_AVXVNNI", "avx2,avxvnni", "has_avxvnni()", ("avx2", "avxvnni_dot")),
+    Path("avx2", "AVX2", _X86, "avx2", '__builtin_cpu_supports("avx2")', ("avx2", "avx2_dot")),
+    Path("sse2", "SSE2", _X86, "sse2", "1", ("sse2",)),
+    Path("neondot", "NEON with dot products", _ARM, "+dotprod", "has_dot_products()", ("neon", "neondot_dot")),
+    Path("neon", "NEON", _ARM, "", "1", ("neon", "neon_dot")),
     Path("plain", "plain C"),
 )
 # What kernels/vector/ has, in the order of need; all other kernels are plain C on every path.
-_VECTOR_KERNELS = {"convolve": ("strip16", "strip8", "convolve")}
+_VECTOR_KERNELS = {
+    "convolve": ("strip16", "strip8", "convolve"),
+    "depthwise": ("depthwise_strip16", "depthwise_strip8", "depthwise"),
+}
+# What kernels/bytes/ has: for all fast paths alike.
+_BYTE_KERNELS = ("max_pool",)
 _NEEDS_REQUANTIZE = {"convolve", "depthwise", "multiply", "mean"}
 
 
@@ -40,11 +58,13 @@ def text(
         f"/* {name}: generated, not to be edited. See {name}.h for how to call it, and for what to compile it with. */",
         f'#include "{name}.h"\n\n#include <math.h>\n#include <string.h>',
         kernel("start.c"),
+        kernel("machine.c"),
         kernel("types.c"),
         "/* ---- The layers ---- */",
         layers.definitions,
         "/* ---- Plain C ---- */",
         *(kernel(f"plain/{each}.c") for each in plain),
+        *_bytewise(used),
         *(_path(path, layers, used, symbol) for path in PATHS),
         _choice(symbol, "float" if graph.exit.dtype == "float32" else "int8_t"),
     ]
@@ -55,14 +75,23 @@ def text(
     )
 
 
+def _bytewise(used: list[str]) -> list[str]:
+    """The kernels of kernels/bytes that the network needs."""
+    needed = [each for each in used if each in _BYTE_KERNELS]
+    if not needed:
+        return []
+    return ["#if FAST_PATHS", *(kernel(f"bytes/{each}.c") for each in ("bytes16", *needed)), "#endif"]
+
+
 def _path(path: Path, layers: Layers, used: list[str], symbol: str) -> str:
     fast = [each for each in used if each in _VECTOR_KERNELS] if path.compiles else []
-    calls = "".join(call.text(f"{call.kernel}_{path.name if call.kernel in fast else 'plain'}") for call in layers.calls)
+    bytewise = _BYTE_KERNELS if path.compiles else ()
+    kinds = {each: path.name if each in fast else "bytes" if each in bytewise else "plain" for each in used}
+    calls = "".join(call.text(f"{call.kernel}_{kinds[call.kernel]}") for call in layers.calls)
     logits = "float" if layers.calls[-1].kernel == "leave_floats" else "int8_t"
-    network = (
-        f"{'TARGET ' if path.target else ''}static void network_{path.name}({symbol}_context *context, const uint8_t *pixels, {logits} *logits)\n"
-        f"{{\n{calls}}}\n"
-    )
+    mark = "TARGET " if path.compiles else ""
+    arguments = f"{symbol}_context *context, const uint8_t *pixels, {logits} *logits"
+    network = f"{mark}static void network_{path.name}({arguments})\n{{\n{calls}}}\n"
     if not path.compiles:
         return f"/* ---- The network in {path.title} ---- */\n{network}"
     parts = [
@@ -70,10 +99,10 @@ def _path(path: Path, layers: Layers, used: list[str], symbol: str) -> str:
         f"#define ON(name) name##_{path.name}",
         f'#define TARGET __attribute__((target("{path.target}")))' if path.target else "#define TARGET",
         "#define INLINE TARGET static inline __attribute__((always_inline))",
-        kernel(f"paths/{path.name}.c"),
+        *(kernel(f"paths/{each}.c") for each in path.vectors),
         *(_vector(part, path.name) for each in fast for part in _VECTOR_KERNELS[each]),
         network,
-        "#undef ON\n#undef TARGET\n#undef INLINE\n#endif",
+        "#undef ON\n#undef TARGET\n#undef INLINE\n#undef BIASES\n#endif",
     ]
     return "\n".join(part.rstrip("\n") + "\n" for part in parts)
 
@@ -89,12 +118,8 @@ def _vector(part: str, path: str) -> str:
 
 def _choice(symbol: str, logits: str) -> str:
     """The exported functions: which paths there are, and the prediction on one of them or on the best."""
-    rows = "".join(
-        _guarded(path, f'    {{"{path.name}", runs_{path.name}, network_{path.name}}},\n') for path in PATHS
-    )
-    tests = "".join(
-        _guarded(path, f"static int runs_{path.name}(void)\n{{\n    return {path.runs};\n}}\n\n") for path in PATHS
-    )
+    rows = "".join(_guarded(path, f'    {{"{path.name}", runs_{path.name}, network_{path.name}}},\n') for path in PATHS)
+    tests = "".join(_guarded(path, f"static int runs_{path.name}(void)\n{{\n    return {path.runs};\n}}\n\n") for path in PATHS)
     return f"""\
 /* ---- The choice among the paths, the fastest first ---- */
 {tests}typedef struct {{

@@ -1,24 +1,30 @@
 /* -DFAST_PATHS=0 leaves plain C99 alone. */
 #ifndef FAST_PATHS
-#if defined(__GNUC__)
+#if defined(__GNUC__) && (defined(__x86_64__) || defined(__AARCH64EL__))
 #define FAST_PATHS 1
 #else
 #define FAST_PATHS 0
 #endif
 #endif
 
-#if FAST_PATHS
-#if defined(__x86_64__)
+#if FAST_PATHS && defined(__x86_64__)
 #include <immintrin.h>
+#elif FAST_PATHS
+#include <arm_neon.h>
 #endif
-#define ALIGNED __attribute__((aligned(64)))
+
 #if defined(__clang__)
 #define UNROLL _Pragma("clang loop unroll(full)")
-#else
-#define UNROLL _Pragma("GCC unroll 8")
+#elif defined(__GNUC__)
+#define UNROLL _Pragma("GCC unroll 16")
 #endif
+
+#if defined(__GNUC__)
+#define ALIGNED __attribute__((aligned(64)))
+#define SPECIALIZED static inline __attribute__((always_inline))
 #else
 #define ALIGNED
+#define SPECIALIZED static
 #endif
 
 #if defined(__FAST_MATH__)

@@ -2,6 +2,7 @@
 typedef struct {
     const int8_t *weights;         /* [block of 16 outputs, the last of 16 or 8][rows][words][output][4] */
     const int32_t *biases;         /* of sums over bytes */
+    const int32_t *signed_biases;  /* of sums over bytes less 128 */
     const float *scales;           /* of a sum, to steps of the output */
     int height, width, channels;   /* of the output */
     int rows, words, taps;         /* of the kernel: rows, words in a row; depthwise: words in all, and places */

@@ -1,66 +1,34 @@
-/* AVX2 has no exact product of bytes: even and odd bytes are multiplied as 16-bit numbers, in pairs. */
-typedef __m256i sums8_avx2;
-typedef struct { __m256i low, high; } sums16_avx2;
-typedef struct { __m256i even, odd; } weights8_avx2;
-typedef struct { weights8_avx2 low, high; } weights16_avx2;
-typedef struct { __m256i even, odd; } bytes_avx2;
+/* Eight sums in a vector of 256 bits. */
+#define BIASES biases
+typedef __m256i ON(sums8);
+typedef struct { __m256i low, high; } ON(sums16);
 
-INLINE sums8_avx2 begin8_avx2(const int32_t *biases)
+INLINE ON(sums8) ON(begin8)(const int32_t *biases)
 {
     return _mm256_loadu_si256((const __m256i *)(const void *)biases);
 }
 
-INLINE sums16_avx2 begin16_avx2(const int32_t *biases)
+INLINE ON(sums16) ON(begin16)(const int32_t *biases)
 {
-    return (sums16_avx2){begin8_avx2(biases), begin8_avx2(biases + 8)};
+    return (ON(sums16)){ON(begin8)(biases), ON(begin8)(biases + 8)};
 }
 
-INLINE weights8_avx2 load8_avx2(const int8_t *weights)
-{
-    __m256i w = _mm256_loadu_si256((const __m256i *)(const void *)weights);
-    return (weights8_avx2){_mm256_srai_epi16(_mm256_slli_epi16(w, 8), 8), _mm256_srai_epi16(w, 8)};
-}
-
-INLINE weights16_avx2 load16_avx2(const int8_t *weights)
-{
-    return (weights16_avx2){load8_avx2(weights), load8_avx2(weights + 32)};
-}
-
-INLINE bytes_avx2 spread_avx2(const uint8_t *word)
-{
-    int32_t four;
-    memcpy(&four, word, 4);
-    __m256i x = _mm256_set1_epi32(four);
-    return (bytes_avx2){_mm256_and_si256(x, _mm256_set1_epi16(255)), _mm256_srli_epi16(x, 8)};
-}
-
-INLINE sums8_avx2 dot8_avx2(sums8_avx2 sums, weights8_avx2 w, bytes_avx2 x)
-{
-    sums = _mm256_add_epi32(sums, _mm256_madd_epi16(w.even, x.even));
-    return _mm256_add_epi32(sums, _mm256_madd_epi16(w.odd, x.odd));
-}
-
-INLINE sums16_avx2 dot16_avx2(sums16_avx2 sums, weights16_avx2 w, bytes_avx2 x)
-{
-    return (sums16_avx2){dot8_avx2(sums.low, w.low, x), dot8_avx2(sums.high, w.high, x)};
-}
-
-INLINE sums8_avx2 greatest8_avx2(sums8_avx2 a, sums8_avx2 b)
+INLINE ON(sums8) ON(greatest8)(ON(sums8) a, ON(sums8) b)
 {
     return _mm256_max_epi32(a, b);
 }
 
-INLINE sums16_avx2 greatest16_avx2(sums16_avx2 a, sums16_avx2 b)
+INLINE ON(sums16) ON(greatest16)(ON(sums16) a, ON(sums16) b)
 {
-    return (sums16_avx2){_mm256_max_epi32(a.low, b.low), _mm256_max_epi32(a.high, b.high)};
+    return (ON(sums16)){_mm256_max_epi32(a.low, b.low), _mm256_max_epi32(a.high, b.high)};
 }
 
-INLINE __m256i scale_avx2(__m256i sums, const float *scales)
+INLINE __m256i ON(scale)(__m256i sums, const float *scales)
 {
     return _mm256_cvtps_epi32(_mm256_mul_ps(_mm256_cvtepi32_ps(sums), _mm256_loadu_ps(scales)));
 }
 
-INLINE __m128i limit_avx2(__m256i steps, int zero, int low, int high)
+INLINE __m128i ON(limit)(__m256i steps, int zero, int low, int high)
 {
     steps = _mm256_adds_epi16(steps, _mm256_set1_epi16((short)zero));
     steps = _mm256_packus_epi16(steps, steps);
@@ -73,14 +41,41 @@ INLINE __m128i limit_avx2(__m256i steps, int zero, int low, int high)
     return bytes;
 }
 
-INLINE void store8_avx2(sums8_avx2 sums, const float *scales, int zero, int low, int high, uint8_t *out)
+INLINE void ON(store8)(ON(sums8) sums, const float *scales, int zero, int low, int high, uint8_t *out)
 {
-    __m256i steps = scale_avx2(sums, scales);
-    _mm_storel_epi64((__m128i *)(void *)out, limit_avx2(_mm256_packs_epi32(steps, steps), zero, low, high));
+    __m256i steps = ON(scale)(sums, scales);
+    _mm_storel_epi64((__m128i *)(void *)out, ON(limit)(_mm256_packs_epi32(steps, steps), zero, low, high));
 }
 
-INLINE void store16_avx2(sums16_avx2 sums, const float *scales, int zero, int low, int high, uint8_t *out)
+INLINE void ON(store16)(ON(sums16) sums, const float *scales, int zero, int low, int high, uint8_t *out)
 {
-    __m256i steps = _mm256_packs_epi32(scale_avx2(sums.low, scales), scale_avx2(sums.high, scales + 8));
-    _mm_storeu_si128((__m128i *)(void *)out, limit_avx2(steps, zero, low, high));
+    __m256i steps = _mm256_packs_epi32(ON(scale)(sums.low, scales), ON(scale)(sums.high, scales + 8));
+    _mm_storeu_si128((__m128i *)(void *)out, ON(limit)(steps, zero, low, high));
+}
+
+typedef __m256i ON(pairs8);
+typedef struct { __m256i low, high; } ON(pairs16);
+
+INLINE ON(pairs8) ON(load_pairs8)(const int8_t *weights)
+{
+    return _mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *)(const void *)weights));
+}
+
+INLINE ON(pairs16) ON(load_pairs16)(const int8_t *weights)
+{
+    return (ON(pairs16)){ON(load_pairs8)(weights), ON(load_pairs8)(weights + 16)};
+}
+
+INLINE ON(sums8) ON(dot_pairs8)(ON(sums8) sums, ON(pairs8) w, const uint8_t *one, const uint8_t *two)
+{
+    __m128i a = _mm_loadl_epi64((const __m128i *)(const void *)one), b = _mm_loadl_epi64((const __m128i *)(const void *)two);
+    return _mm256_add_epi32(sums, _mm256_madd_epi16(w, _mm256_cvtepu8_epi16(_mm_unpacklo_epi8(a, b))));
+}
+
+INLINE ON(sums16) ON(dot_pairs16)(ON(sums16) sums, ON(pairs16) w, const uint8_t *one, const uint8_t *two)
+{
+    __m128i a = _mm_loadu_si128((const __m128i *)(const void *)one), b = _mm_loadu_si128((const __m128i *)(const void *)two);
+    __m256i low = _mm256_cvtepu8_epi16(_mm_unpacklo_epi8(a, b)), high = _mm256_cvtepu8_epi16(_mm_unpackhi_epi8(a, b));
+    return (ON(sums16)){_mm256_add_epi32(sums.low, _mm256_madd_epi16(w.low, low)),
+                        _mm256_add_epi32(sums.high, _mm256_madd_epi16(w.high, high))};
 }

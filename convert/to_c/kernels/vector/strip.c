@@ -7,7 +7,7 @@ INLINE void LANED(strip)(const convolution *c, int first, int n, int pool, const
     LANED(sums) sums[8];
     UNROLL
     for (int i = 0; i < n; i++)
-        sums[i] = LANED(begin)(c->biases + first);
+        sums[i] = LANED(begin)(c->BIASES + first);
     for (int row = 0; row < c->rows; row++, in += c->input_line)
         for (int word = 0; word < c->words; word++, weights += 4 * LANES) {
             LANED(weights) w = LANED(load)(weights);
