@@ -20,7 +20,7 @@ from benchmarks.limits.work import OperatorWork, Work
 from edge import errors, predictor
 from edge.bench import pipelines, protocol, samples
 from edge.bench.percentiles import LatencySummary
-from edge.bench.protocol import Machine, Refusal, TimingPlan
+from edge.bench.timing import Machine, Refusal, TimingPlan
 from edge.device import host
 from edge.predictor import Predictor
 from train import markdown

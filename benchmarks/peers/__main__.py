@@ -164,7 +164,7 @@ def commands(device: str, *, runs: int, tf_lite: bool) -> str:
     rows = []
     reference = [turn[ours][0] for turn in measured]
     for name in chosen:
-        times, peaks = zip(*(turn[name] for turn in measured), strict=True)
+        times, peaks, _ = zip(*(turn[name] for turn in measured), strict=True)
         beside = "1" if name == ours else str(ratio(reference, times))
         rows.append((name, f"{statistics.median(times):.1f}", beside, f"{max(peaks):.1f}"))
     head = ("whole process", "median ms", "× edge-predict (95 % interval)", "peak MiB")

@@ -85,16 +85,16 @@ def main(*, runs: int, device: str) -> None:
     """Print the table of `runs` runs of each command, in turns; a tenth of them for tf.lite, which takes seconds."""
     with tempfile.TemporaryDirectory() as folder:
         subprocess.run([sys.executable, "-c", PAGES, os.path.join(EXAMPLES, "seven-page.png"), folder], check=True)
-        measured: dict[str, list[tuple[float, float]]] = {name: [] for name in commands(device, folder)}
+        measured: dict[str, list[tuple[float, float, float]]] = {name: [] for name in commands(device, folder)}
         for turn in range(runs):
             for name, argv in commands(device, folder).items():
                 if "tf.lite" not in name or turn % 10 == 0:
                     measured[name].append(measure(argv))
-    empty = statistics.median(ms for ms, _ in next(iter(measured.values())))
+    empty = statistics.median(ms for ms, _, _ in next(iter(measured.values())))
     rows = []
     for name, results in measured.items():
-        times = [ms for ms, _ in results]
-        median, peak = statistics.median(times), max(mib for _, mib in results)
+        times = [ms for ms, _, _ in results]
+        median, peak = statistics.median(times), max(mib for _, mib, _ in results)
         rows.append((name, f"{min(times):.1f}", f"{median:.1f}", f"{median / empty:.2f}", f"{peak:.1f}", str(len(results))))
     head = ("whole process, one thread", "min ms", "median ms", "× empty", "peak MiB", "n")
     print(markdown.table(head, rows, align="lr"))

@@ -8,9 +8,10 @@ import tempfile
 from dataclasses import asdict, dataclass, replace
 
 from edge import errors, predictor
-from edge.bench import footprint, pipelines, protocol, samples
+from edge.bench import footprint, pipelines, protocol, samples, timing
 from edge.bench.percentiles import CONFIDENCE, PERCENTILES, LatencySummary
-from edge.bench.protocol import LatencyReport, Machine, Refusal, TimingPlan
+from edge.bench.protocol import LatencyReport
+from edge.bench.timing import Machine, Refusal, TimingPlan
 from edge.predictor import Predictor
 
 SCHEMA = 1
@@ -35,12 +36,18 @@ class Subject:
 def add_flags(parser: argparse.ArgumentParser) -> None:
     """Give `parser` the options of `main`, and `main` to run."""
     parser.add_argument("models", nargs="+", metavar="MODEL", help="an edgeproof model; with --advise, several")
-    parser.add_argument("--calls", type=int, default=1000, metavar="N", help="calls per window (default: 1000)")
-    parser.add_argument("--windows", type=int, default=protocol.MIN_WINDOWS, metavar="N", help="at least 5 (default: 5)")
-    parser.add_argument("--percentile", type=int, choices=PERCENTILES, default=99, help="the highest needed (default: 99)")
+    usual = f"default: {timing.MOST_CALLS}, fewer where they take over {timing.WINDOW_S:g} s"
+    parser.add_argument("--calls", type=int, metavar="N", help=f"calls per window ({usual})")
+    parser.add_argument(
+        "--windows", type=int, default=timing.WINDOWS, metavar="N", help="at least 5; a 95 %% interval needs 6 (default: 6)"
+    )
+    parser.add_argument(
+        "--percentile", type=int, choices=PERCENTILES, help="the highest needed; refused if the calls cannot support it"
+    )
     parser.add_argument("--processes", type=int, default=10, metavar="N", help="cold processes per window (default: 10)")
     parser.add_argument("--every", default="", metavar="TIME", help="start a call every 100ms, say, instead of back to back")
-    parser.add_argument("--shared-machine", action="store_true", help="for a busy machine: allow 5 %% drift instead of 2 %%")
+    parser.add_argument("--shared-machine", action="store_true", help="call it steady up to 5 %% drift instead of 2 %%")
+    parser.add_argument("--strict", action="store_true", help="on an unsteady machine refuse (exit code 1): no figure")
     parser.add_argument("--engine", metavar="NAME", help="litert-c, litert, tflite-runtime or onnxruntime")
     parser.add_argument("--threads", type=int, default=1, metavar="N", help="threads the engine may use (default: 1)")
     parser.add_argument("--trust", action="store_true", help="allow litert-c, which skips structure checks")
@@ -50,15 +57,18 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
 
 
 def main(flags: argparse.Namespace, machine: Machine | None = None) -> int:
-    """Measure and print. Raises Refusal if no figure can be trusted; with --json it is printed first."""
+    """Measure and print. Raises Refusal where there is no figure; with --json it is printed first."""
     if (len(flags.models) > 1) != flags.advise:
         raise errors.UsageError("bench takes one MODEL; bench --advise takes several precisions of one network")
+    asked = flags.calls is not None or flags.percentile is not None
+    flags.calls = timing.MOST_CALLS if flags.calls is None else flags.calls
     if min(flags.calls, flags.windows, flags.threads) < 1 or flags.processes < 0:
         raise errors.UsageError("--calls, --windows and --threads must be 1 or more, --processes 0 or more")
     every_ns = cadence_ns(flags.every)
     plan = TimingPlan(
-        windows=flags.windows, percentile=flags.percentile, every_ns=every_ns, shared_machine=flags.shared_machine
-    )
+        windows=flags.windows, percentile=flags.percentile or 99, every_ns=every_ns,
+        window_s=0.0 if asked else timing.WINDOW_S, shared_machine=flags.shared_machine, strict=flags.strict,
+    )  # fmt: skip
     try:
         with tempfile.TemporaryDirectory() as folder:
             answer, lines = (advise if flags.advise else bench)(flags, plan, folder, machine or Machine())
@@ -172,23 +182,44 @@ def _text(value: object) -> str:
 
 
 def _table(report: LatencyReport) -> list[str]:
-    rows: list[tuple[str, ...]] = [("", "least", "p50", "p90", "p99", "p50 of the windows", "calls")]
+    rows: list[tuple[str, ...]] = [("", "least", "p50", "95 % interval", "p90", "p99", "calls")]
     for pipeline, stages in report.figures.items():
         shown = {stage: figure for stage, figure in stages.items() if len(stages) > 2 or stage != "whole"}
         for stage, figure in shown.items():
-            times = (_time(t) for t in (figure.least_us, figure.p50_us, figure.p90_us, figure.p99_us))
-            spread = f"{_time(figure.p50_lowest_us)} to {_time(figure.p50_highest_us)}"
-            rows.append((f"{pipeline}: {stage}", *times, spread, f"{figure.windows} × {figure.calls:,}"))
+            times = [_time(t) for t in (figure.least_us, figure.p50_us, figure.p90_us, figure.p99_us)]
+            times.insert(2, "-" if figure.low_us is None else f"{_time(figure.low_us)} to {_time(figure.high_us)}")
+            rows.append((f"{pipeline}: {stage}", *times, f"{figure.windows} × {figure.calls:,}"))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ["  ".join((row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:]))) for row in rows]
+    return [*lines, "", *(_when_unsteady(report) if report.unsteady else _when_steady(report))]
+
+
+def _when_steady(report: LatencyReport) -> list[str]:
     again = f"{report.measured_again} windows measured again for drift"
     median = f"The median of {report.plan.windows} windows, {_pace(report)}"
-    lines += ["", f"{median}; a dash means too few calls in a window; {again}."]
+    lines = [f"{median}; a dash means too few calls in a window; {again}."]
     for pipeline, stages in report.figures.items():
         if (bound := stages["whole"].p99_bound_us) is not None:
             n = stages["whole"].windows * stages["whole"].calls
             lines.append(f"{pipeline}: 99 of 100 take at most {_time(bound)} ({CONFIDENCE:.0%} confidence, {n:,} calls).")
     return lines
+
+
+def _when_unsteady(report: LatencyReport) -> list[str]:
+    lines = [f"{pipeline}: {unsteady(stages['whole'])}" for pipeline, stages in report.figures.items()]
+    how = f"p50 is at the machine's full pace: slices between calibration loops, {_pace(report)}"
+    return [
+        *lines,
+        f"{how}. p90 and p99 contain what other programs did; a dash means too few calls.",
+        f"Why: {report.unsteady}. --strict refuses instead.",
+    ]
+
+
+def unsteady(figure: LatencySummary) -> str:
+    """The figure of an unsteady machine in words, with how far to trust it."""
+    assert figure.low_us is not None and figure.pace_varied is not None
+    between = f"95 % interval {_time(figure.low_us)} to {_time(figure.high_us)}, least {_time(figure.least_us)}"
+    return f"unsteady: {_time(figure.p50_us)}, {between}; the machine's own speed varied by {100 * figure.pace_varied:.0f} %"
 
 
 def _pace(report: LatencyReport) -> str:

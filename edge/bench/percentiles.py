@@ -7,6 +7,8 @@ from functools import lru_cache
 from itertools import count
 
 CONFIDENCE = 0.99
+# What repeats within one process cannot show: the next process lies elsewhere in memory (measured in docs/unsteady.md).
+MARGIN = 0.03
 PERCENTILES = (50, 90, 99)
 
 
@@ -14,11 +16,14 @@ PERCENTILES = (50, 90, 99)
 class LatencySummary:
     """One stage in µs: the percentiles of the median window, the lowest and highest median of the windows, and a bound.
 
-    A percentile is None if a window has too few calls for it. `p99_bound_us` is MLPerf's early-stopping estimate over the
-    calls of all windows: with 99 % confidence, 99 of 100 calls take at most this; None if the calls are too few.
+    `low_us` to `high_us` is the 95 % interval of the median; None with fewer than six windows. `pace_varied` is None on a
+    steady machine. Else it is the share by which its own speed varied, p50 is the median at its full pace (interleaved.py),
+    and p90 and p99 are of all calls, so they contain what other programs did. A percentile is None if a window has too few
+    calls for it. `p99_bound_us` is MLPerf's early-stopping estimate over the calls of all windows: with 99 % confidence, 99 of
+    100 calls take at most this; None if the calls are too few.
     """
 
-    calls: int  # per window
+    calls: int  # in the window that is shown
     windows: int
     least_us: float
     p50_us: float
@@ -27,6 +32,9 @@ class LatencySummary:
     p50_lowest_us: float
     p50_highest_us: float
     p99_bound_us: float | None
+    low_us: float | None = None
+    high_us: float | None = None
+    pace_varied: float | None = None
 
 
 def may_exceed(n: int, percentile: float) -> int:
@@ -64,10 +72,33 @@ def nearest_rank(samples: Sequence[int], percentile: float) -> int:
     return sorted(samples)[max(math.ceil(percentile / 100 * len(samples)), 1) - 1]
 
 
+def interval_ranks(n: int, confidence: float = 0.95) -> int | None:
+    """How many of `n` sorted values may be left out on either side so that the rest enclose the median; None if n is too small.
+
+    Distribution-free: each independent value is below the median with probability one half (the sign test's interval).
+    """
+    tail, ranks = 0.0, None
+    for k in range((n + 1) // 2):
+        tail += math.comb(n, k) / 2**n
+        if 1 - 2 * tail < confidence:
+            break
+        ranks = k
+    return ranks
+
+
+def interval(values: Sequence[float]) -> tuple[float, float] | None:
+    """The 95 % interval of the median of which `values` are independent estimates; None with fewer than six."""
+    if (left_out := interval_ranks(len(values))) is None:
+        return None
+    ordered = sorted(values)
+    return ordered[left_out], ordered[-1 - left_out]
+
+
 def summarize(windows: list[list[int]], shown: list[int]) -> LatencySummary:
     """The summary of one stage from its ns by window; the percentiles are those of the window `shown`."""
     percentiles = {p: nearest_rank(shown, p) if len(shown) >= fewest_calls(p) else None for p in PERCENTILES}
     medians = [nearest_rank(window, 50) for window in windows]
+    low, high = interval(medians) or (None, None)
     return LatencySummary(
         calls=len(shown),
         windows=len(windows),
@@ -78,6 +109,8 @@ def summarize(windows: list[list[int]], shown: list[int]) -> LatencySummary:
         p50_lowest_us=min(medians) / 1e3,
         p50_highest_us=max(medians) / 1e3,
         p99_bound_us=_us(bound([ns for window in windows for ns in window], 99)),
+        low_us=None if low is None else low / 1e3 * (1 - MARGIN),
+        high_us=None if high is None else high / 1e3 * (1 + MARGIN),
     )
 
 

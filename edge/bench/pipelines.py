@@ -4,13 +4,14 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
 from edge import child, errors, pictures
 from edge.bench import process
-from edge.bench.protocol import TimedPipeline
 from edge.bench.samples import Samples
+from edge.bench.timing import TimedPipeline
 from edge.predictor import Prediction, Predictor
 
 # A process that loads a model and answers once. argv: edge's parent folder, model, engine or "", threads, trusted, picture.
@@ -18,16 +19,17 @@ START = """
 import sys, time
 parent, model, engine, threads, trusted, picture = sys.argv[1:]
 sys.path.insert(0, parent)
-started = time.perf_counter_ns()
+started, started_cpu = time.perf_counter_ns(), time.process_time_ns()
 from edge import predictor
 try:
     ready = predictor.load(model, engine_name=engine or None, threads=int(threads), trusted=trusted == "True")
-    loaded = time.perf_counter_ns()
+    loaded, loaded_cpu = time.perf_counter_ns(), time.process_time_ns()
     ready.predict(picture).label
 except Exception as error:
     print(error if hasattr(error, "exit_code") else repr(error), file=sys.stderr)
     sys.exit(getattr(error, "exit_code", 70))
-print(loaded - started, time.perf_counter_ns() - loaded)
+ended, ended_cpu = time.perf_counter_ns(), time.process_time_ns()
+print(loaded - started, ended - loaded, loaded_cpu - started_cpu, ended_cpu - loaded_cpu)
 """
 # edge-predict if its script is not installed. argv: edge's parent folder, then those of edge-predict.
 CONSOLE = "import sys; sys.path.insert(0, sys.argv.pop(1)); from edge.cli import console; console()"
@@ -84,13 +86,16 @@ def whole_processes(
     predict += ["--model", model, "--threads", str(threads), *(["--trust"] if trusted else [])]
     predict += ["--engine", engine] if engine else []
 
+    busy: dict[str, Sequence[int]] = {}  # the CPU ns of each pipeline's last call, by stage
+
     def cold_process(number: int) -> tuple[int, ...]:
         command = [*predict, samples.files[number % len(samples.files)]]
         try:
-            elapsed_ms, peak_mib = process.measure_from_small(command)
+            elapsed_ms, peak_mib, cpu_ms = process.measure_from_small(command)
         except RuntimeError:  # its stderr was not kept, because reading it would cost time
             raise _failure("edge-predict", child.run(command)) from None
         peaks_mib.append(peak_mib)
+        busy["edge-predict"] = (round(cpu_ms * 1e6),)
         return (round(elapsed_ms * 1e6),)
 
     def start(number: int) -> tuple[int, ...]:
@@ -98,12 +103,15 @@ def whole_processes(
         done = child.run([sys.executable, "-c", START, *arguments])
         if done.returncode:
             raise _failure("a process that loads the model", done)
-        load_ns, first_ns = map(int, done.stdout.split())
+        load_ns, first_ns, *busy["start"] = map(int, done.stdout.split())
         return load_ns, first_ns
 
+    both = (("edge-predict", ("process",), cold_process), ("start", ("load", "first call"), start))
     return [
-        TimedPipeline(name="edge-predict", stages=("process",), call=cold_process, calls=calls, warm_up=1, settles=False),
-        TimedPipeline(name="start", stages=("load", "first call"), call=start, calls=calls, warm_up=1, settles=False),
+        TimedPipeline(
+            name=name, stages=stages, call=call, busy=partial(busy.__getitem__, name), calls=calls, warm_up=1, settles=False
+        )
+        for name, stages, call in both
     ]
 
 

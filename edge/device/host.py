@@ -42,7 +42,7 @@ class Host:
     frequency_mhz: int | None
     max_frequency_mhz: int | None
     temperature_c: float | None
-    throttle_word: int | None  # Raspberry Pi: bits 0-3 now, 16-19 earlier (since when: edge/bench/protocol.py)
+    throttle_word: int | None  # Raspberry Pi: bits 0-3 now, 16-19 earlier (since when: edge/bench/throttling.py)
     under_voltage_alarm: bool | None  # Raspberry Pi: within the last seconds; a Pi 5 may have only this one
     memory_mib: int | None
     available_memory_mib: int | None

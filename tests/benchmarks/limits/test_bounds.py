@@ -15,7 +15,7 @@ from benchmarks.pages import BEGIN, END
 from conftest import ROOT
 from edge import predictor
 from edge.bench.percentiles import summarize
-from edge.bench.protocol import Refusal, TimingPlan
+from edge.bench.timing import Refusal, TimingPlan
 from edge.errors import InputMissing
 
 # 2 G float32 and 8 G int8 multiply-adds a second, 4 GB/s.

@@ -4,16 +4,17 @@ import argparse
 import json
 import sys
 from dataclasses import replace
-from itertools import count
+from itertools import count, cycle
 from pathlib import Path
 
 import pytest
 
 from conftest import ROOT, call
 from edge import artifact, errors, predictor
-from edge.bench import command, footprint, pipelines, process, samples
+from edge.bench import command, footprint, interleaved, pipelines, process, samples
 from edge.bench.percentiles import LatencySummary
-from edge.bench.protocol import LatencyReport, Machine, TimingPlan
+from edge.bench.protocol import LatencyReport
+from edge.bench.timing import Machine, Refusal, TimingPlan
 from edge.device import host
 from edge.errors import ModelError, UsageError
 from edge.locate import shipped_model
@@ -44,7 +45,7 @@ def flags(*arguments: object) -> argparse.Namespace:
 
 def ticking() -> Machine:
     """Every look at the clock, and so every stage and every calibration loop, takes a microsecond."""
-    return Machine(clock=count(0, 1000).__next__, spin=lambda: None)
+    return Machine(clock=count(0, 1000).__next__, spin=lambda: None, probe=lambda: None)
 
 
 def test_fifty_calls_are_refused_a_p99_with_exit_code_1_and_the_refusal_is_an_object_too(tmp_path):
@@ -90,6 +91,30 @@ def test_every_stage_is_told_and_adds_up(capsys):
     assert answer["figures"]["pixels"]["whole"]["calls"] == 64
 
 
+def restless() -> Machine:
+    """Ticking, with a calibration loop that takes three ticks longer after every window than before it."""
+    clock, longer = count(0, 1000).__next__, cycle([0] * 5 + [3] * 5)
+    return replace(ticking(), clock=clock, cpu_clock=clock, spin=lambda: [clock() for _ in range(next(longer))])
+
+
+def test_an_unsteady_machine_gets_a_figure_with_its_interval_and_strictly_a_refusal(monkeypatch, capsys):
+    monkeypatch.setattr(interleaved, "ROUNDS", 3)
+    monkeypatch.setattr(interleaved, "BURST_S", 0.002)
+    arguments = (shipped_model(), "--trust", "--processes", 0, "--calls", 5, "--percentile", 50)
+    assert command.main(flags(*arguments), restless()) == 0
+    printed = capsys.readouterr()
+    words = (
+        "pixels: unsteady: 2.00 µs, 95 % interval 1.94 µs to 2.06 µs, least 2.00 µs; the machine's own speed varied by 0 %\n"
+    )
+    assert words in printed.out
+    assert (
+        "Why: pixels: window 1 was measured 6 times, and each time the calibration loop drifted by more than 2%" in printed.out
+    )
+    assert "edge: unsteady: pixels: window 1 was measured 6 times" in printed.err
+    with pytest.raises(Refusal, match="refused: pixels: window 1 was measured 6 times"):
+        command.main(flags(*arguments, "--strict"), restless())
+
+
 def test_the_table_says_what_is_unknown_and_which_window_is_shown(tmp_path, capsys):
     nowhere = replace(ticking(), host=lambda: host.read(str(tmp_path)))
     assert command.main(flags(shipped_model(), "--processes", 0, "--calls", 133, "--percentile", 90), nowhere) == 0
@@ -99,9 +124,9 @@ def test_the_table_says_what_is_unknown_and_which_window_is_shown(tmp_path, caps
     said = "governor unknown, frequency unknown then unknown MHz, temperature unknown then unknown °C, throttle word unknown"
     assert said + "\nthrottled during the run: unknown\n" in text
     row = next(line for line in text.splitlines() if line.startswith("file: decode"))
-    assert row.count("1.00 µs") == 5 and "  -  " in row and row.endswith("5 × 133")  # no p99
-    assert "The median of 5 windows, back to back; a dash" in text and "; 0 windows measured again" in text
-    assert "pixels: 99 of 100 take at most 2.00 µs (99% confidence, 665 calls).\n" in text
+    assert row.count("1.00 µs") == 3 and "0.97 µs to 1.03 µs" in row and row.endswith("-  6 × 133")  # no p99
+    assert "The median of 6 windows, back to back; a dash" in text and "; 0 windows measured again" in text
+    assert "pixels: 99 of 100 take at most 2.00 µs (99% confidence, 798 calls).\n" in text
     assert "edge-predict's peak memory not measured" in text
 
 
@@ -111,21 +136,21 @@ def test_at_a_cadence_files_come_and_answers_go(capsys):
     assert command.main(flags(shipped_model(), *arguments), machine) == 0
     said = capsys.readouterr()
     assert list(json.loads(said.out)["figures"]) == ["file"]
-    assert said.err == "edge: 25 s at this cadence, and the warm-up\n"
+    assert said.err == "edge: 30 s at this cadence, and the warm-up\nedge: timing file: about 30 s\n"
 
 
 @pytest.mark.parametrize(
     ("every_ns", "paced", "said"),
     [
-        (0, (), "5 windows, back to back;"),
-        (10**8, ("file",), "5 windows, file one every 100.000 ms, edge-predict and start back to back;"),
+        (0, (), "6 windows, back to back;"),
+        (10**8, ("file",), "6 windows, file one every 100.000 ms, edge-predict and start back to back;"),
     ],
 )
 def test_only_the_rows_that_keep_the_cadence_are_said_to(every_ns, paced, said):
     figures = {name: {"whole": figure(8.0, 0.5)} for name in ("edge-predict", "start", "file")}
     report = LatencyReport(
-        figures=figures, plan=TimingPlan(every_ns=every_ns), paced=paced, measured_again=0, host=host.read("nowhere"),
-        temperature_c_after=None, frequency_mhz_after=None, throttled="no",
+        figures=figures, plan=TimingPlan(every_ns=every_ns), paced=paced, measured_again=0, unsteady="",
+        host=host.read("nowhere"), temperature_c_after=None, frequency_mhz_after=None, throttled="no",
     )  # fmt: skip
     assert said in "\n".join(command._table(report))
 
@@ -214,8 +239,9 @@ def test_a_process_that_cannot_load_the_model_says_why(pictures, tmp_path):
 
 def test_the_peak_of_a_child_holds_its_own_memory_and_not_ours():
     ballast = bytes(range(256)) * (1 << 19)  # 128 MiB, touched
-    _, peak_mib = process.measure_from_small([sys.executable, "-c", "b'x' * (64 << 20)"])
+    _, peak_mib, cpu_ms = process.measure_from_small([sys.executable, "-c", "b'x' * (64 << 20)"])
     assert 64 < peak_mib < len(ballast) >> 20
+    assert cpu_ms > 0
 
 
 def test_the_install_is_what_a_device_needs_and_what_is_not_installed_has_no_size():

@@ -2,7 +2,7 @@
 
 import pytest
 
-from edge.bench.percentiles import bound, fewest_calls, may_exceed, nearest_rank, summarize
+from edge.bench.percentiles import bound, fewest_calls, interval, interval_ranks, may_exceed, nearest_rank, summarize
 
 
 def test_the_fewest_calls_are_those_loadgen_asks_for():
@@ -41,3 +41,10 @@ def test_a_summary_says_nothing_its_window_is_too_small_for():
     small = summarize([[1000, 2000, 3000]] * 5, [1000, 2000, 3000])
     assert (small.least_us, small.p50_us, small.p90_us, small.p99_us, small.p99_bound_us) == (1.0, 2.0, None, None, None)
     assert summarize([list(range(1000, 65_000, 1000))], list(range(1000, 65_000, 1000))).p90_us == 58.0
+
+
+def test_the_medians_interval_is_that_of_the_sign_test():
+    # Conover, Practical Nonparametric Statistics: 5 values enclose the median in 93.75 %, 6 in 96.9 %; of 20, the 6th to 15th.
+    assert [interval_ranks(n) for n in (0, 5, 6, 8, 9, 20)] == [None, None, 0, 0, 1, 5]
+    assert interval([3.0, 1.0, 2.0]) is None
+    assert interval([6.0, 1.0, 5.0, 2.0, 4.0, 3.0]) == (1.0, 6.0)
