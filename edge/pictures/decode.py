@@ -40,12 +40,10 @@ def fit(image: Image.Image, contract: InputContract) -> bytes:
         actual, wanted = f"{image.width}x{image.height}", f"{contract.width}x{contract.height}"
         raise InputError(f"{actual} pixels (width x height); this model takes exactly {wanted}: resize the picture")
     opaque = _opaque(image, mode, contract.alpha)
-    if contract.resize != "edgeproof" or contract.aspect != "squash":
-        from edge.pictures import geometry
-
-        return geometry.scale(opaque, contract)
     if contract.fit != "digit":
-        return (opaque if opaque.size == size else opaque.resize(size, Image.Resampling.BICUBIC)).tobytes()
+        from edge.pictures.geometry import scale
+
+        return scale(opaque, contract)
     grey = opaque.size == size and _is_grey(_opaque(image, "RGB", contract.alpha))
     if grey and is_light_on_dark(opaque.tobytes(), opaque.width):
         return opaque.tobytes()

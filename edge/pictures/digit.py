@@ -7,6 +7,7 @@ The constants were chosen on MNIST training digits redrawn by `tests/redraw.py`.
 from PIL import Image, ImageChops
 
 from edge.errors import InputError
+from edge.pictures.geometry import in_two_calls
 
 SIDE = 28
 BOX = 20
@@ -49,7 +50,7 @@ def _separate_ink(grey: Image.Image) -> tuple[Image.Image, int]:
     for size_filter in [MaxFilter(3)] * n_steps + [MinFilter(3)] * n_steps:
         ground = ground.filter(size_filter)
     ground = ground.crop((n_steps, n_steps, n_steps + width, n_steps + height)).filter(BoxBlur(1))
-    return ImageChops.subtract(ground.resize(grey.size, Image.Resampling.BILINEAR), grey), max(1, _noise(grey))
+    return ImageChops.subtract(in_two_calls(ground, grey.size, Image.Resampling.BILINEAR), grey), max(1, _noise(grey))
 
 
 def _keep_strokes(ink: Image.Image, noise: int) -> tuple[Image.Image, int, int]:
@@ -132,7 +133,7 @@ def _place(strokes: Image.Image) -> bytes:
     """`strokes` scaled to fit 20x20, with the centre of mass on pixel (14, 14), as in MNIST."""
     scale = BOX / max(strokes.size)
     width, height = (max(1, round(n * scale)) for n in strokes.size)
-    small = strokes.resize((width, height), Image.Resampling.BICUBIC)
+    small = in_two_calls(strokes, (width, height), Image.Resampling.BICUBIC)
     # A thin line would be faint at this size; an MNIST digit contains white.
     peak = max(1, max(small.tobytes()))
     small = small.point([min(255, v * 255 // peak) for v in range(256)])
@@ -152,7 +153,7 @@ def _at_most(side: int, image: Image.Image) -> Image.Image:
     if scale >= 1:
         return image
     size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
-    return image.resize(size, Image.Resampling.BOX)
+    return in_two_calls(image, size, Image.Resampling.BOX)
 
 
 def _border(grey: Image.Image) -> list[int]:

@@ -1,4 +1,4 @@
-"""Scale a decoded picture as the tool that trained the network did (docs/pixels.md); the usual way is in decode.py.
+"""Scale a decoded picture as the tool that trained the network did (docs/pixels.md).
 
 Where Pillow has the same kernel, Pillow does the work. Without antialiasing it has none: its `transform` cuts off fractions,
 and in bicubic is more than a step off TensorFlow's on most values. numpy follows TensorFlow's arithmetic there, in float32.
@@ -15,6 +15,13 @@ if TYPE_CHECKING:
 _STRIP_ROWS = 64  # rows of a large picture that are an array at a time
 _TABLE_STEPS = 1024  # TensorFlow looks its bicubic weights up in a table
 _KEYS = -0.5  # the parameter of its bicubic kernel (Keys 1981)
+
+_RESAMPLING = {
+    "edgeproof": Image.Resampling.BICUBIC,
+    "nearest": Image.Resampling.NEAREST,
+    "bilinear-antialias": Image.Resampling.BILINEAR,
+    "bicubic-antialias": Image.Resampling.BICUBIC,
+}
 
 
 def scale(image: Image.Image, contract: InputContract) -> bytes:
@@ -33,19 +40,16 @@ def scale(image: Image.Image, contract: InputContract) -> bytes:
 
 
 def in_two_calls(image: Image.Image, size: tuple[int, int], kernel: Image.Resampling) -> Image.Image:
-    """`image` scaled to `size`, across and then down: the same pixels in every Pillow. Versions differ on which is first."""
+    """`image` scaled to `size`, first across, then down: in one call, Pillow 13 has another order than those before it."""
     return image.resize((size[0], image.height), kernel).resize(size, kernel)
 
 
 def _resized(image: Image.Image, size: tuple[int, int], kernel: str) -> Image.Image:
     if image.size == size:
         return image
-    if kernel == "nearest":
-        return image.resize(size, Image.Resampling.NEAREST)
     if kernel in ("bilinear", "bicubic"):
         return _sampled(image, size, kernel)
-    smooth = Image.Resampling.BILINEAR if kernel == "bilinear-antialias" else Image.Resampling.BICUBIC
-    return in_two_calls(image, size, smooth)
+    return in_two_calls(image, size, _RESAMPLING[kernel])
 
 
 def _shorter_side_at(n_pixels: int, size: tuple[int, int]) -> tuple[int, int]:

@@ -19,6 +19,7 @@ from tests.arm.conftest import REPORT
 from tests.arm.root import Device, build
 from tests.debian import Unavailable
 from tests.edge.on_device import SHIPPED, flip
+from tests.edge.pictures import fitted
 from tests.promises import asking
 from train import datasets
 
@@ -125,6 +126,15 @@ def test_the_console_script_answers_every_example_right(device, report):
     said = done.stderr.strip().rpartition(": ")[2]
     assert said.startswith("litert-c ")
     report.append(f"edge-predict: {len(lines)} of {len(EXAMPLES)} examples right: {PI_4}, {said}")
+
+
+def test_a_picture_gives_the_same_pixels_as_on_x86_64(device, report):
+    done = device.run(fitted.__file__, cpu=PI_4)
+    assert done.returncode == 0, done.stderr
+    there, here = json.loads(done.stdout), fitted.digests()
+    version = there.pop("Pillow")
+    assert there == here
+    report.append(f"pixels: {sum(map(len, here.values()))} made pictures fitted alike by Pillow {version}: {PI_4}")
 
 
 def verify(device, report, model: Path) -> None:
