@@ -7,14 +7,15 @@ from PIL import Image, ImageChops, ImageFile
 
 from edge.contract import InputContract, is_light_on_dark
 from edge.errors import InputError
+from edge.pictures import geometry
 
 MAX_MEGAPIXELS = 4
-MAX_FULL_MEGAPIXELS = 16  # where every pixel counts, as other libraries do it: up to 256 MiB (SECURITY.md)
 MAX_SIDE = 65_535  # each row of pixels takes a pointer, however short
 # A JPEG can be decoded at up to 1/8 of its size, so a phone's photo costs no more than a small picture. Of a progressive
 # one, all coefficients and the file are in memory meanwhile: 3 bytes per pixel as phones save it, 8 at worst.
 MAX_JPEG_MEGAPIXELS = 64
 MAX_DECODE_MIB = 38
+MAX_WHOLE_DECODE_MIB = 120  # where it is decoded in full, as other libraries do: 6 bytes per pixel, and the file
 # The next limits are for crafted files: each part costs the decoder time, or a pass over the picture.
 MAX_SCANS = 100
 MAX_PNG_CHUNKS = 65_536
@@ -41,9 +42,7 @@ def fit(image: Image.Image, contract: InputContract) -> bytes:
         raise InputError(f"{actual} pixels (width x height); this model takes exactly {wanted}: resize the picture")
     opaque = _opaque(image, mode, contract.alpha)
     if contract.fit != "digit":
-        from edge.pictures.geometry import scale
-
-        return scale(opaque, contract)
+        return geometry.scale(opaque, contract)
     grey = opaque.size == size and _is_grey(_opaque(image, "RGB", contract.alpha))
     if grey and is_light_on_dark(opaque.tobytes(), opaque.width):
         return opaque.tobytes()
@@ -59,11 +58,11 @@ def decode(content: bytes, contract: InputContract) -> Image.Image:
         # Pillow warns about oddities in the file; those that matter fail below. An open PNG would keep the whole file.
         with warnings.catch_warnings(), io.BytesIO(content) as file:
             warnings.simplefilter("ignore")
-            _check_parts(kind, content)
+            whole = contract.resize != "edgeproof"  # other libraries' pixels come from every pixel of the picture
+            _check_parts(kind, content, MAX_WHOLE_DECODE_MIB if whole else MAX_DECODE_MIB)
             image = _opened(kind, file)
-            in_full = contract.resize != "edgeproof"  # other libraries' pixels come from every pixel of the picture
-            most = MAX_FULL_MEGAPIXELS if in_full else MAX_MEGAPIXELS
-            may_shrink = kind == "JPEG" and contract.fit != "exact" and not in_full
+            most = geometry.MAX_MEGAPIXELS if whole else MAX_MEGAPIXELS
+            may_shrink = kind == "JPEG" and contract.fit != "exact" and not whole
             _check_size(image, MAX_JPEG_MEGAPIXELS if may_shrink else most)
             if kind == "BMP" and image.info.get("compression") in (1, 2) and len(content) > MAX_RUN_LENGTH_MIB << 20:
                 raise InputError(f"a run-length coded BMP of over {MAX_RUN_LENGTH_MIB} MiB; save the picture as PNG")
@@ -104,7 +103,7 @@ def _opened(kind: str, file: io.BytesIO) -> ImageFile.ImageFile:
     return BmpImageFile(file)
 
 
-def _check_parts(kind: str, content: bytes) -> None:
+def _check_parts(kind: str, content: bytes, max_decode_mib: int) -> None:
     """Refuse a file with so many parts, or so much to hold at once, that decoding it takes excessive time or memory."""
     if kind == "PNG":
         at = 8
@@ -117,9 +116,9 @@ def _check_parts(kind: str, content: bytes) -> None:
         from edge.pictures.jpeg import decode_cost
 
         coefficient_bytes, n_scans = decode_cost(content)
-        if coefficient_bytes and coefficient_bytes + len(content) > MAX_DECODE_MIB << 20:
+        if coefficient_bytes and coefficient_bytes + len(content) > max_decode_mib << 20:
             needed = f"a progressive JPEG that takes {coefficient_bytes + len(content) >> 20} MiB to decode"
-            raise InputError(f"{needed}; at most {MAX_DECODE_MIB} are taken: make the picture smaller")
+            raise InputError(f"{needed}; at most {max_decode_mib} are taken: make the picture smaller")
         if n_scans > MAX_SCANS:
             raise InputError(f"a JPEG of {n_scans} scans; at most {MAX_SCANS} are read: save the picture again")
 

@@ -7,11 +7,13 @@ and in bicubic is more than a step off TensorFlow's on most values. numpy follow
 from PIL import Image
 
 from edge.contract import InputContract
+from edge.errors import InputError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import numpy as np
 
+MAX_MEGAPIXELS = 16  # of a picture, also with what is padded: up to 256 MiB (SECURITY.md)
 _STRIP_ROWS = 64  # rows of a large picture that are an array at a time
 _TABLE_STEPS = 1024  # TensorFlow looks its bicubic weights up in a table
 _KEYS = -0.5  # the parameter of its bicubic kernel (Keys 1981)
@@ -25,18 +27,26 @@ _RESAMPLING = {
 
 
 def scale(image: Image.Image, contract: InputContract) -> bytes:
-    """`image`, mode L or RGB, as `contract` describes: uint8 [height, width, channels]."""
+    """`image`, mode L or RGB, as `contract` describes: uint8 [height, width, channels]. Raises InputError if too long."""
     size = contract.width, contract.height
     if contract.aspect == "resize-crop":
-        scaled = _resized(image, _shorter_side_at(contract.shorter_side, image.size), contract.resize)
+        scaled = _resized(image, _bearable(_shorter_side_at(contract.shorter_side, image.size), image), contract.resize)
         # torchvision rounds half a pixel to the even number; Keras, below, cuts it off.
         left, top = round((scaled.width - size[0]) / 2), round((scaled.height - size[1]) / 2)
         return scaled.crop((left, top, left + size[0], top + size[1])).tobytes()
     if contract.aspect == "crop":
         image = _middle(image, _within(image.size, size))
     elif contract.aspect == "pad":
-        image = _padded(image, _around(image.size, size))
+        image = _padded(image, _bearable(_around(image.size, size), image))
     return _resized(image, size, contract.resize).tobytes()
+
+
+def _bearable(size: tuple[int, int], image: Image.Image) -> tuple[int, int]:
+    """`size`, unless so large a picture would take too much memory: then InputError."""
+    if size[0] * size[1] > MAX_MEGAPIXELS << 20:
+        becomes = f"{image.width}x{image.height} pixels become {size[0]}x{size[1]} before they are scaled or cut"
+        raise InputError(f"{becomes}; at most {MAX_MEGAPIXELS} megapixels are taken: cut the picture to what matters")
+    return size
 
 
 def in_two_calls(image: Image.Image, size: tuple[int, int], kernel: Image.Resampling) -> Image.Image:
@@ -90,25 +100,27 @@ def _sampled(image: Image.Image, size: tuple[int, int], kernel: str) -> Image.Im
     columns, across = weigh(image.width, size[0])
     rows, down = weigh(image.height, size[1])
     wanted, places = np.unique(rows, return_inverse=True)
-    picked = _pixels(image, wanted)[:, columns].astype(np.float32)  # [rows wanted, W, taps, C]
-    lines = np.einsum("rwtc,wt->rwc", picked, across)
+    lines = np.einsum("rwtc,wt->rwc", _pixels(image, wanted, columns), across)
     values = np.einsum("htwc,ht->hwc", lines[places.reshape(rows.shape)], down)
     pixels = np.clip(np.rint(values), 0, 255).astype(np.uint8)
     return Image.frombytes(image.mode, size, pixels.tobytes())
 
 
-def _pixels(image: Image.Image, rows: "np.ndarray") -> "np.ndarray":
-    """These rows of `image`, ascending: uint8 [len(rows), W, C]. In strips, so that a large picture is not in memory twice."""
+def _pixels(image: Image.Image, rows: "np.ndarray", columns: "np.ndarray") -> "np.ndarray":
+    """Of these rows, ascending, these columns, int64 [W, taps]: float32 [len(rows), W, taps, C].
+
+    In strips, so that a large picture is not in memory twice.
+    """
     import numpy as np
 
     n_channels = len(image.getbands())
-    out = np.empty((len(rows), image.width, n_channels), np.uint8)
+    out = np.empty((len(rows), *columns.shape, n_channels), np.float32)
     for top in range(0, image.height, _STRIP_ROWS):
         bottom = min(top + _STRIP_ROWS, image.height)
         here = np.flatnonzero((rows >= top) & (rows < bottom))
         if len(here):
             strip = np.frombuffer(image.crop((0, top, image.width, bottom)).tobytes(), np.uint8)
-            out[here] = strip.reshape(bottom - top, image.width, n_channels)[rows[here] - top]
+            out[here] = strip.reshape(bottom - top, image.width, n_channels)[rows[here] - top][:, columns]
     return out
 
 
