@@ -65,6 +65,8 @@ def _literal(values: np.ndarray) -> str:
 
 def _float(value: np.float32) -> str:
     """A float32 that reads back exactly."""
+    if not np.isfinite(value):
+        return "NAN" if np.isnan(value) else "INFINITY" if value > 0 else "-INFINITY"
     text = np.format_float_scientific(value, unique=True, trim="-") if value else "0"
     return f"{text}.f" if "e" not in text and "." not in text else f"{text}f"
 
@@ -232,6 +234,15 @@ class _Writer:
         else:
             kernel = f"{step.function}_floats" if len(step.sources) == 2 else step.function
             self.call(kernel, out.size, *(plane.at for plane in step.sources), out.at, remark=remark)
+
+    def _lookupfloat(self, step: steps.LookUpFloat, name: str) -> None:
+        (source,), out = step.sources, step.out
+        self.definitions.append(array(f"{name}_floats", step.table))
+        width = out.width * out.channels
+        self.call(
+            "look_up_floats", out.height, width, f"{name}_floats", source.at, source.line, out.at, out.line,
+            remark=_remark(step, "table of floats"),
+        )  # fmt: skip
 
     def _leave(self, step: steps.Leave, _: str) -> None:
         kernel = "leave_floats" if step.out.is_float else "leave"

@@ -5,11 +5,19 @@ from dataclasses import replace
 
 import numpy as np
 
-from convert.to_c.steps import Convolve, Copy, Enter, LookUp, Plane, Pool, Step
+from convert.to_c.steps import Convolve, Copy, Enter, Float, Leave, LookUp, LookUpFloat, Plane, Pool, Step
+
+# The float operators of one value, in float32 as they run one after the other.
+_FUNCTIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "square": lambda x: x * x,
+    "square_root": np.sqrt,
+    "inverse_square_root": lambda x: np.float32(1) / np.sqrt(x),
+}
 
 
 def fuse(program: list[Step]) -> list[Step]:
-    """`program` with its pairs of steps joined, as long as one can be."""
+    """`program` with fewer steps: float operators of one byte as tables, and pairs of steps joined as long as one can be."""
+    program = _tabulate(program)
     while True:
         for at, step in enumerate(program):
             readers = [n for n, other in enumerate(program) if step.out in other.sources]
@@ -26,6 +34,37 @@ def fuse(program: list[Step]) -> list[Step]:
             break
         else:
             return program
+
+
+def _tabulate(program: list[Step]) -> list[Step]:
+    """A float that depends on one byte is looked up; between bytes, so is a byte."""
+    known: dict[int, tuple[Plane, np.ndarray]] = {}
+    tabulated: list[Step] = []
+    for step in program:
+        source = known.get(id(step.sources[0])) if step.sources else None
+        if isinstance(step, Float) and step.function == "dequantize":
+            (plane,) = step.sources
+            known[id(step.out)] = plane, (np.arange(256) - plane.zero).astype(np.float32) * plane.scale
+        elif isinstance(step, Float) and source and step.function in _FUNCTIONS:
+            with np.errstate(all="ignore"):  # the root of a byte that never comes may be none
+                table = _FUNCTIONS[step.function](source[1])
+            known[id(step.out)] = source[0], table
+            step = LookUpFloat(step.name, (source[0],), step.out, table)
+        elif isinstance(step, Float) and source and step.function == "quantize":
+            scaled = np.nan_to_num(source[1] * (np.float32(1) / step.out.scale), nan=-1024, posinf=1024, neginf=-1024)
+            table = np.clip(np.rint(scaled) + step.out.zero, 0, 255).astype(np.uint8)
+            step = LookUp(step.name, (source[0],), step.out, table[None, None, None])
+        tabulated.append(step)
+    return _needed(tabulated)
+
+
+def _needed(program: list[Step]) -> list[Step]:
+    """Without the steps that nothing reads."""
+    kept: list[Step] = []
+    for step in reversed(program):
+        if isinstance(step, Leave) or any(step.out in other.sources for other in kept):
+            kept.append(step)
+    return kept[::-1]
 
 
 def _compose(first: np.ndarray, second: np.ndarray) -> np.ndarray:

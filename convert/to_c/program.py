@@ -29,18 +29,21 @@ PATHS = (
         _X86,
         "avx512f,avx512bw,avx512vl,avx512vnni",
         '__builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl")',
-        ("avx512vnni",),
+        ("avx512vnni", "avx2_add"),
     ),
-    Path("avxvnni", "AVX-VNNI", f"{_X86} && HAVE_AVXVNNI", "avx2,avxvnni", "has_avxvnni()", ("avx2", "avxvnni_dot")),
-    Path("avx2", "AVX2", _X86, "avx2", '__builtin_cpu_supports("avx2")', ("avx2", "avx2_dot")),
-    Path("sse2", "SSE2", _X86, "sse2", "1", ("sse2",)),
-    Path("neondot", "NEON with dot products", _ARM, "+dotprod", "has_dot_products()", ("neon", "neondot_dot")),
-    Path("neon", "NEON", _ARM, "", "1", ("neon", "neon_dot")),
+    Path(
+        "avxvnni", "AVX-VNNI", f"{_X86} && HAVE_AVXVNNI", "avx2,avxvnni", "has_avxvnni()", ("avx2", "avxvnni_dot", "avx2_add")
+    ),
+    Path("avx2", "AVX2", _X86, "avx2", '__builtin_cpu_supports("avx2")', ("avx2", "avx2_dot", "avx2_add")),
+    Path("sse2", "SSE2", _X86, "sse2", "1", ("sse2", "sse2_add")),
+    Path("neondot", "NEON with dot products", _ARM, "+dotprod", "has_dot_products()", ("neon", "neondot_dot", "neon_add")),
+    Path("neon", "NEON", _ARM, "", "1", ("neon", "neon_dot", "neon_add")),
     Path("plain", "plain C"),
 )
 # What kernels/vector/ has, in the order of need; all other kernels are plain C on every path.
 _VECTOR_KERNELS = {
     "convolve": ("strip16", "strip8", "convolve"),
+    "add": ("add",),
     "depthwise": ("depthwise_strip16", "depthwise_strip8", "depthwise"),
 }
 # What kernels/bytes/ has: for all fast paths alike.
@@ -98,7 +101,7 @@ def _path(path: Path, layers: Layers, used: list[str], symbol: str) -> str:
         f"/* ---- {path.title} ---- */\n#if FAST_PATHS && {path.compiles}",
         f"#define ON(name) name##_{path.name}",
         f'#define TARGET __attribute__((target("{path.target}")))' if path.target else "#define TARGET",
-        "#define INLINE TARGET static inline __attribute__((always_inline))",
+        "#define INLINE TARGET static inline __attribute__((always_inline, unused))",
         *(kernel(f"paths/{each}.c") for each in path.vectors),
         *(_vector(part, path.name) for each in fast for part in _VECTOR_KERNELS[each]),
         network,

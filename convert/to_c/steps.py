@@ -174,5 +174,12 @@ class Float(Step):
 
 
 @dataclass(eq=False)
+class LookUpFloat(Step):
+    """What a chain of float operators gives for a byte: `table` float32 [256]."""
+
+    table: np.ndarray
+
+
+@dataclass(eq=False)
 class Leave(Step):
     """The logits, int8 or float, to the caller."""

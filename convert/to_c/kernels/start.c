@@ -21,7 +21,7 @@
 
 #if defined(__GNUC__)
 #define ALIGNED __attribute__((aligned(64)))
-#define SPECIALIZED static inline __attribute__((always_inline))
+#define SPECIALIZED static inline __attribute__((always_inline, unused))
 #else
 #define ALIGNED
 #define SPECIALIZED static
