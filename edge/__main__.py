@@ -3,7 +3,7 @@
 import argparse
 import sys
 
-from edge import errors, predictor
+from edge import engines, errors, predictor
 from edge.bench import command
 from edge.console import called
 from edge.device import doctor, host, selftest
@@ -31,13 +31,16 @@ def main() -> int:
 
 
 def _verify(flags: argparse.Namespace) -> int:
-    ready = predictor.load(flags.model, engine_name=flags.engine, trusted=flags.trust)
+    ready = predictor.load(flags.model, engine_name=flags.engine, trusted=flags.trust, apart=tuple(engines.ENGINES))
+    ready.artifact.manifest()  # raises if it contradicts the contract
     replay = selftest.replay(ready)
     device = host.read()
     where = f"{ready.engine.name} {ready.engine.version}, {ready.engine.kernels} kernels, {device.cpu_model}, {device.machine}"
     if not replay.passed:
         raise errors.Refused(f"{flags.model}: {replay.first_difference}; {where}")
-    print(f"{flags.model}: passed: {replay.n_goldens} pictures, {replay.n_exact} bit for bit ({where})")
+    n_others = selftest.answer_others(ready)
+    path = errors.one_line(flags.model)
+    print(f"{path}: passed: {replay.n_goldens} pictures, {replay.n_exact} bit for bit ({where}); {n_others} others answered")
     return 0
 
 

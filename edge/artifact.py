@@ -8,12 +8,16 @@ import os
 import struct
 import sys
 
-from edge.contract import ModelContract
+from edge.contract import MAX_NAME, ModelContract, is_label, shortened
 from edge.errors import InputMissing, ModelError, SealError, missing, one_line
 
 MAGIC = b"edgeproof"
 MEMBERS = ("contract.txt", "labels.txt", "goldens.bin", "manifest.json", "report.md")
 MAX_BYTES = 1 << 30
+MAX_MEMBERS = 64
+MAX_GOLDENS = 10_000
+# The longest texts that are read; others are as long as their file.
+MAX_TEXT = {"contract.txt": 1 << 14, "labels.txt": 1 << 22, "manifest.json": 1 << 23}
 
 _SEAL_BYTES = 64
 _WORTH_OPENSSL = 900_000
@@ -33,7 +37,7 @@ class Artifact:
 
     __slots__ = ("contract", "data", "digest", "labels", "members", "path")
 
-    def __init__(self, path: str, data: bytes, digest: str, members: dict[str, bytes]) -> None:
+    def __init__(self, path: str, data: bytes, digest: str, members: "dict[str, bytes | memoryview]") -> None:
         self.path, self.data, self.digest, self.members = path, data, digest, members
         self.contract: ModelContract | None = None
         self.labels: tuple[str, ...] = ()
@@ -42,9 +46,7 @@ class Artifact:
         self.contract = _contract(path, members)
         if self.contract.model_bytes > len(data):
             raise ModelError(f"{path}: the contract claims {self.contract.model_bytes} model bytes of {len(data)}")
-        self.labels = tuple(_text(path, members, "labels.txt").splitlines())
-        if len(self.labels) != self.contract.n_classes:
-            raise ModelError(f"{path}: {len(self.labels)} labels for {self.contract.n_classes} classes")
+        self.labels = _labels(path, _text(path, members, "labels.txt"), self.contract.n_classes)
 
     @property
     def kind(self) -> str:
@@ -54,18 +56,14 @@ class Artifact:
         return "tflite" if self.data[4:8] == b"TFL3" else "onnx"
 
     def manifest(self) -> dict[str, object]:
-        """manifest.json, checked against contract.txt and labels.txt. Raises ModelError if they disagree."""
-        import json
+        """manifest.json, checked against contract.txt and labels.txt. Raises ModelError for any other form."""
+        from edge import manifest
 
+        assert self.contract
         try:
-            manifest = json.loads(_text(self.path, self.members, "manifest.json"))
-            items = self.contract.items() if self.contract else {}
-            agree = manifest["contract"] == items and tuple(manifest["labels"]) == self.labels
-        except (KeyError, TypeError, ValueError) as error:
-            raise ModelError(f"{self.path}: manifest.json cannot be read ({error})") from None
-        if not agree:
-            raise ModelError(f"{self.path}: manifest.json and contract.txt disagree; make the artifact again")
-        return dict(manifest)
+            return manifest.parse(_text(self.path, self.members, "manifest.json"), self.contract.items(), self.labels)
+        except ValueError as error:
+            raise ModelError(f"{self.path}: manifest.json cannot be used ({error})") from None
 
     def golden_tolerance(self) -> float:
         """How far an output may differ from a golden on another processor, in the output tensor's unit; 0.0 if not stated."""
@@ -82,8 +80,10 @@ class Artifact:
             raise ModelError(f"{self.path}: goldens.bin is {len(data)} bytes, not as long as its header says")
         if self.contract and (n_pixels, n_output) != (self.contract.input.n_values, self.contract.n_output_bytes):
             raise ModelError(f"{self.path}: goldens.bin does not fit the contract")
+        if count > MAX_GOLDENS:
+            raise ModelError(f"{self.path}: {count:,} goldens; at most {MAX_GOLDENS:,} are replayed")
         starts = range(_GOLDENS.size, len(data), n_pixels + n_output)
-        return [(data[at : at + n_pixels], data[at + n_pixels : at + n_pixels + n_output]) for at in starts]
+        return [(bytes(data[at : at + n_pixels]), bytes(data[at + n_pixels : at + n_pixels + n_output])) for at in starts]
 
 
 def read(path: str, *, allow_unverified: bool = False) -> Artifact:
@@ -118,8 +118,8 @@ def seal(
 
     if len(model) != contract.model_bytes or MAGIC not in model[:64]:
         raise ValueError("the model part must be what embed_magic() returned, and as long as the contract says")
-    if any(label != one_line(label) or not label for label in labels) or len(labels) != contract.n_classes:
-        raise ValueError(f"labels {labels} are not {contract.n_classes} lines of text")
+    if not all(map(is_label, labels)) or not len(set(labels)) == len(labels) == contract.n_classes:
+        raise ValueError(f"labels {labels} are not {contract.n_classes} different lines of text")
     lengths = contract.input.n_values, contract.n_output_bytes
     if any((len(image), len(output)) != lengths for image, output in goldens):
         raise ValueError(f"goldens are not all {lengths} bytes long")
@@ -180,44 +180,64 @@ def _bytes(path: str) -> bytes:
         raise missing(path, error) from None
 
 
-def _members(path: str, data: bytes) -> dict[str, bytes]:
-    """The archive's members by name. The seal matched, so anything odd here was sealed that way."""
+def _members(path: str, data: bytes) -> "dict[str, bytes | memoryview]":
+    """The archive's members by name, none of them copied. The seal matched, so anything odd here was sealed that way."""
     try:
         at = len(data) - _SEAL_BYTES - _EOCD.size
         signature, *_, count, size, start, comment = _EOCD.unpack_from(data, at)
         if signature != b"PK\x05\x06" or comment != _SEAL_BYTES or start + size != at:
             raise ValueError("no archive behind the model")
-        members = {}
+        if count > MAX_MEMBERS:
+            raise ValueError(f"{count:,} members; at most {MAX_MEMBERS} are read")
+        members: dict[str, bytes | memoryview] = {}
+        free, directory, whole = 0, start, memoryview(data)
         for _ in range(count):
             header = _CENTRAL.unpack_from(data, start)
             signature, method, length, stored, local = header[0], header[4], header[8], header[9], header[16]
             name_length, extra, remark = header[10:13]
             name = data[start + _CENTRAL.size : start + _CENTRAL.size + name_length].decode()
+            if not is_label(name) or name in members:
+                raise ValueError(f"a member called {shortened(name)!r}, for the second time or unfit for a name")
             if signature != b"PK\x01\x02" or method != 0 or length != stored:
                 raise ValueError(f"member {name!r} is not stored plainly")
+            if stored > MAX_TEXT.get(name, MAX_BYTES):
+                raise ValueError(f"member {name!r} has {stored:,} bytes; at most {MAX_TEXT[name]:,} are read")
+            # They lie one behind the other, so that all of them together are no longer than the file.
             content = local + _LOCAL.size + sum(_LOCAL.unpack_from(data, local)[-2:])
-            if content + stored > at:
-                raise ValueError(f"member {name!r} reaches past the archive")
-            members[name] = data[content : content + stored]
+            if local < free or content + stored > directory or data[local : local + 4] != b"PK\x03\x04":
+                raise ValueError(f"member {name!r} reaches past the archive or into another member")
+            free = content + stored
+            members[name] = whole[content:free]
             start += _CENTRAL.size + name_length + extra + remark
         absent = [name for name in MEMBERS if name not in members]
         if absent:
             raise ValueError(f"no member {absent[0]}")
         return members
     except (struct.error, UnicodeDecodeError, ValueError) as error:
-        raise ModelError(f"{path}: sealed, but not an artifact of format 1 ({error})") from None
+        raise ModelError(f"{path}: sealed, but not an artifact as we write them ({error})") from None
 
 
-def _contract(path: str, members: dict[str, bytes]) -> ModelContract:
+def _labels(path: str, text: str, n_classes: int) -> tuple[str, ...]:
+    labels = tuple(text.removesuffix("\n").split("\n"))
+    if len(labels) != n_classes:
+        raise ModelError(f"{path}: {len(labels)} labels for {n_classes} classes")
+    if odd := [label for label in labels if not is_label(label)]:
+        raise ModelError(f"{path}: label {shortened(odd[0])!r}; wanted 1 to {MAX_NAME} printable characters")
+    if len(set(labels)) < n_classes:
+        raise ModelError(f"{path}: two classes have the same label")
+    return labels
+
+
+def _contract(path: str, members: "dict[str, bytes | memoryview]") -> ModelContract:
     try:
         return ModelContract.from_text(_text(path, members, "contract.txt"))
     except ValueError as error:
         raise ModelError(f"{path}: contract.txt: {error}") from None
 
 
-def _text(path: str, members: dict[str, bytes], name: str) -> str:
+def _text(path: str, members: "dict[str, bytes | memoryview]", name: str) -> str:
     try:
-        return members[name].decode()
+        return str(members[name], "utf-8")
     except (KeyError, UnicodeDecodeError) as error:
         raise ModelError(f"{path}: {name} cannot be read ({error})") from None
 

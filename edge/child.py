@@ -1,13 +1,8 @@
 """Run a child process that never outlives this one."""
 
-import ctypes
-import os
-import signal
 import subprocess
-import sys
-from collections.abc import Callable
 
-_PR_SET_PDEATHSIG = 1  # prctl(2)
+from edge import limits
 
 
 def run(
@@ -35,9 +30,8 @@ def last_line(done: subprocess.CompletedProcess[str], *, default: str) -> str:
 class _Child(subprocess.Popen[bytes]):
     def __init__(self, command: list[str], *, cwd: str | None) -> None:
         pipe = subprocess.PIPE
-        follow = _die_with(os.getpid()) if sys.platform == "linux" else None
         try:
-            super().__init__(command, cwd=cwd, stdin=pipe, stdout=pipe, stderr=pipe, preexec_fn=follow)
+            super().__init__(command, cwd=cwd, stdin=pipe, stdout=pipe, stderr=pipe, preexec_fn=limits.end_together())
         except BaseException:
             # Popen reads from a pipe whether the start succeeded; where that read fails, the child runs and nobody has it.
             if getattr(self, "pid", None):
@@ -48,15 +42,3 @@ class _Child(subprocess.Popen[bytes]):
         """Kill the child and wait for it."""
         self.kill()
         self.wait()
-
-
-def _die_with(parent: int) -> Callable[[], None]:
-    """What a child does before it becomes another program: ask to be killed when `parent` dies."""
-    prctl = ctypes.CDLL(None).prctl  # before the fork, where a lock of the loader may be held
-
-    def follow() -> None:
-        prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:  # it died before the request
-            os._exit(0)
-
-    return follow

@@ -107,6 +107,7 @@ def main(arguments: list[str] | None = None) -> int:
         threads=options.threads,
         trust=options.trust,
         allow_unverified=options.allow_unverified,
+        apart=True,
     )
     model = ready.artifact
     if options.verbose:
@@ -134,13 +135,15 @@ def answer_all(ready: "Predictor", options: Options) -> int:
             if counting:
                 print(f"\r{number:,} of {len(pictures):,} pictures", end="", file=sys.stderr, flush=True)
             try:
-                answer = ready.predict(path if path != "-" else _stdin())
-            except (errors.InputError, InputMissing, errors.StorageError) as error:
+                line = _answer(path, ready.predict(path if path != "-" else _stdin()), options)
+            except (errors.InputError, InputMissing, errors.ModelError, errors.OutOfMemory, StorageError) as error:
                 if counting:
                     print("\r\x1b[K", end="", file=sys.stderr)
-                code = _failed(path, error, options, before=code)
+                # A model that fails on a picture does not know which.
+                known = errors.ModelError(f"{path}: {error}") if isinstance(error, errors.ModelError) else error
+                code = _failed(path, known, options, before=code)
                 continue
-            _put(_answer(path, answer, options))
+            _put(line)
         if counting:
             print(file=sys.stderr)
     return code

@@ -10,6 +10,10 @@ GEOMETRY = {
     "alpha": ("auto", "drop", "black", "white"),
 }
 MAX_SHORTER_SIDE = 1024
+MAX_PIXELS = 1 << 22  # of an image: as many as a picture may have
+MAX_CLASSES = 1 << 16
+MAX_NAME = 300  # characters of a name or a label
+SCALES = (1e-30, 1e30)  # of an int8 output: within these every logit is a finite number
 
 
 class InputContract:
@@ -31,6 +35,8 @@ class InputContract:
     ) -> None:  # fmt: skip
         if min(height, width) < 1 or channels not in (1, 3):
             raise ValueError(f"no image is {height}x{width}x{channels}; channels are 1 or 3")
+        if height * width > MAX_PIXELS:
+            raise ValueError(f"{height}x{width}: over {MAX_PIXELS:,} pixels")
         if fit not in FITS or polarity not in POLARITIES:
             raise ValueError(f"fit {fit!r} with polarity {polarity!r}; known are {FITS} and {POLARITIES}")
         if fit == "digit" and (height, width, channels, polarity) != (28, 28, 1, "light-on-dark"):
@@ -113,11 +119,17 @@ class ModelContract:
     ) -> None:
         if kind not in KINDS or input_dtype not in INPUTS or output_dtype not in OUTPUTS:
             raise ValueError(f"kind {kind!r}, input {input_dtype!r}, output {output_dtype!r}: not one we know")
-        if n_classes < 2 or model_bytes < 1 or not 0 < output_scale < float("inf"):
-            raise ValueError(f"{n_classes} classes, {model_bytes} model bytes, output scale {output_scale}")
+        if not is_label(name):
+            raise ValueError(f"name {shortened(name)!r}; wanted 1 to {MAX_NAME} printable characters")
+        if not 2 <= n_classes <= MAX_CLASSES or model_bytes < 1:
+            raise ValueError(f"{n_classes} classes, {model_bytes} model bytes")
+        if not SCALES[0] <= output_scale <= SCALES[1] or not -128 <= output_zero_point <= 127:
+            raise ValueError(f"output scale {output_scale} and zero point {output_zero_point} are not those of an int8 tensor")
+        if output_dtype == "float32" and (output_scale, output_zero_point) != (1, 0):
+            raise ValueError(f"float32 logits with scale {output_scale} and zero point {output_zero_point}; wanted 1.0 and 0")
         self.name, self.kind, self.model_bytes = name, kind, model_bytes
         self.input, self.input_dtype = input, input_dtype
-        self.output_dtype, self.output_scale, self.output_zero_point = output_dtype, output_scale, output_zero_point
+        self.output_dtype, self.output_scale, self.output_zero_point = output_dtype, float(output_scale), output_zero_point
         self.n_classes = n_classes
 
     @property
@@ -153,7 +165,7 @@ class ModelContract:
     @classmethod
     def from_text(cls, text: str) -> "ModelContract":
         """The inverse of `to_text`. Raises ValueError if a key is missing, unknown or has an invalid value."""
-        pairs = [line.split(" ", 1) for line in text.splitlines()]
+        pairs = [line.split(" ", 1) for line in text.removesuffix("\n").split("\n")]
         if any(len(pair) != 2 for pair in pairs):
             raise ValueError("a line is not `key value`")
         values = dict(pairs)
@@ -167,29 +179,53 @@ class ModelContract:
             contract = cls(
                 name=values.pop("name"),
                 kind=values.pop("kind"),
-                model_bytes=int(values.pop("model-bytes")),
+                model_bytes=whole("model-bytes", values.pop("model-bytes")),
                 input=InputContract(
-                    height=int(values.pop("height")),
-                    width=int(values.pop("width")),
-                    channels=int(values.pop("channels")),
+                    height=whole("height", values.pop("height")),
+                    width=whole("width", values.pop("width")),
+                    channels=whole("channels", values.pop("channels")),
                     fit=values.pop("fit"),
                     polarity=values.pop("polarity"),
-                    shorter_side=int(values.pop("shorter-side", 0)) if version == "2" else 0,
+                    shorter_side=whole("shorter-side", values.pop("shorter-side", "0")) if version == "2" else 0,
                     **geometry,
                 ),
                 input_dtype=values.pop("input-dtype"),
                 output_dtype=values.pop("output-dtype"),
-                output_scale=float(values.pop("output-scale")),
-                output_zero_point=int(values.pop("output-zero-point")),
-                n_classes=int(values.pop("classes")),
+                output_scale=_number("output-scale", values.pop("output-scale")),
+                output_zero_point=whole("output-zero-point", values.pop("output-zero-point")),
+                n_classes=whole("classes", values.pop("classes")),
             )
         except KeyError as error:
             raise ValueError(f"no line for {error}") from None
         if values:
-            raise ValueError(f"unknown key {min(values)!r}; a newer edgeproof may know it")
+            raise ValueError(f"unknown key {shortened(min(values))!r}; a newer edgeproof may know it")
         if version == "2" and contract.to_text() != text:
             raise ValueError("not as format 2 is written: a usual value is not stated, and keys have one order")
         return contract
+
+
+def whole(key: str, text: str) -> int:
+    """The whole number that `text` writes as Python prints it; ValueError for any other writing, or 12 digits and more."""
+    if len(text) > 12 or not text.isascii() or not text.removeprefix("-").isdigit() or str(int(text)) != text:
+        raise ValueError(f"{key} {shortened(text)!r}; wanted a whole number")
+    return int(text)
+
+
+def _number(key: str, text: str) -> float:
+    value = float(text) if len(text) <= 30 and text.isascii() else 0.0
+    if repr(value) != text:
+        raise ValueError(f"{key} {shortened(text)!r}; wanted a number in its shortest form")
+    return value
+
+
+def is_label(text: str) -> bool:
+    """Whether `text` can stand for a class or a model: some printable characters, none of them space at either end."""
+    return 0 < len(text) <= MAX_NAME and text.isprintable() and text == text.strip()
+
+
+def shortened(text: str) -> str:
+    """The beginning of a `text` that is too long to show."""
+    return text if len(text) <= 40 else text[:40] + "…"
 
 
 # p - 128 as a two's-complement byte is p with its top bit flipped; and the reverse. For `bytes.translate`.

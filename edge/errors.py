@@ -96,6 +96,11 @@ def one_line(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
+def first_line(error: Exception) -> str:
+    """The first line of a library's message; the kind of the exception where there is none."""
+    return next(iter(str(error).splitlines()), type(error).__name__)
+
+
 def missing(path: str, error: OSError) -> InputMissing:
     """The error for an input that could not be opened or read."""
     return InputMissing(f"{path}: {error.strerror or error}")

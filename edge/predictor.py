@@ -1,10 +1,12 @@
 """From a picture file to an answer: the one path that the command, the gate and the benchmarks share."""
 
 import struct
+from _thread import allocate_lock  # `threading` takes a millisecond to import
 
 from edge import artifact, engines
 from edge.artifact import Artifact
 from edge.contract import TOP_BIT_FLIPPED, ModelContract
+from edge.errors import ModelError
 from edge.pictures import read_pixels
 
 TYPE_CHECKING = False
@@ -20,7 +22,10 @@ if TYPE_CHECKING:
 
 
 class Prediction:
-    """The answer to one picture. Each property is computed when read; most callers read the class alone."""
+    """The answer to one picture. Each property is computed when read; most callers read the class alone.
+
+    All but `logits` raise ModelError if a logit is not a finite number.
+    """
 
     __slots__ = ("_contract", "_labels", "_raw")
 
@@ -33,7 +38,7 @@ class Prediction:
         if self._contract.output_dtype == "int8":
             in_order = self._raw.translate(TOP_BIT_FLIPPED)  # unsigned bytes in the order of the int8 values
             return in_order.index(max(in_order))
-        logits = self.logits
+        logits = self._finite()
         return logits.index(max(logits))
 
     @property
@@ -53,12 +58,18 @@ class Prediction:
         scale, zero_point = contract.output_scale, contract.output_zero_point
         return [scale * (value - zero_point) for value in struct.unpack(f"<{contract.n_classes}b", self._raw)]
 
+    def _finite(self) -> list[float]:
+        logits = self.logits
+        if sum(logits) * 0 != 0:  # inf and nan make it nan; float32 values cannot sum to inf
+            raise ModelError(f"{self._contract.name}: answers with what is not a finite number")
+        return logits
+
     @property
     def ranking(self) -> tuple[tuple[str, int, float], ...]:
         """(label, index, probability) of every class by softmax, most probable first; of equal ones the lower index."""
         from math import exp
 
-        logits = self.logits
+        logits = self._finite()
         greatest = max(logits)
         weights = [exp(logit - greatest) for logit in logits]
         total = sum(weights)
@@ -72,15 +83,15 @@ class Prediction:
 
 
 class Predictor:
-    """A model ready to answer. Not thread-safe: use one per thread."""
+    """A model ready to answer. Threads may share it: it answers one after the other. Its engine alone may not be shared."""
 
-    __slots__ = ("_run", "artifact", "contract", "engine", "labels", "passed_over")
+    __slots__ = ("_one_at_a_time", "_run", "artifact", "contract", "engine", "labels", "passed_over")
 
     def __init__(self, model: Artifact, loaded: engines.Loaded) -> None:
         self.artifact, self.engine, self.passed_over = model, loaded.engine, loaded.passed_over
         self.contract = model.contract or self.engine.describe()
         self.labels = model.labels or tuple(map(str, range(self.contract.n_classes)))
-        self._run = self.engine.run
+        self._run, self._one_at_a_time = self.engine.run, allocate_lock()
 
     if TYPE_CHECKING:
 
@@ -106,17 +117,22 @@ class Predictor:
 
     def answer(self, pixels: bytes) -> Prediction:
         """The answer to uint8 [H, W, C] pixels as bytes."""
-        return Prediction(self._run(pixels), self.contract, self.labels)
+        with self._one_at_a_time:
+            raw = self._run(pixels)
+        return Prediction(raw, self.contract, self.labels)
 
 
 def load(
-    path: str, *, engine_name: str | None = None, threads: int = 1, allow_unverified: bool = False, trusted: bool = False
-) -> Predictor:
+    path: str, *, engine_name: str | None = None, threads: int = 1, allow_unverified: bool = False, trusted: bool = False,
+    apart: tuple[str, ...] = (),
+) -> Predictor:  # fmt: skip
     """A predictor for the model file `path`. Raises what `artifact.read` and `engines.load` raise."""
     model = artifact.read(path, allow_unverified=allow_unverified)
-    return from_artifact(model, engine_name=engine_name, threads=threads, trusted=trusted)
+    return from_artifact(model, engine_name=engine_name, threads=threads, trusted=trusted, apart=apart)
 
 
-def from_artifact(model: Artifact, *, engine_name: str | None = None, threads: int = 1, trusted: bool = False) -> Predictor:
-    """A predictor for `model`. Raises what `engines.load` raises."""
-    return Predictor(model, engines.load(model, name=engine_name, threads=threads, trusted=trusted))
+def from_artifact(
+    model: Artifact, *, engine_name: str | None = None, threads: int = 1, trusted: bool = False, apart: tuple[str, ...] = ()
+) -> Predictor:
+    """A predictor for `model`; the engines named in `apart` run in a child. Raises what `engines.load` raises."""
+    return Predictor(model, engines.load(model, name=engine_name, threads=threads, trusted=trusted, apart=apart))

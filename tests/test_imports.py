@@ -12,8 +12,8 @@ from conftest import ROOT
 PACKAGES = (("edge",), ("train",), ("convert",), ("benchmarks",))
 FLOORS = {
     "edge": (
-        ("child", "contract", "errors", "silence"),
-        ("artifact", "files", "pictures"),
+        ("contract", "errors", "limits", "manifest", "silence"),
+        ("artifact", "child", "files", "pictures"),
         ("engines", "locate"),
         ("predictor",),
         ("cli", "device"),

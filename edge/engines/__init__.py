@@ -4,7 +4,7 @@ import sys
 
 from edge.artifact import Artifact
 from edge.contract import InputContract, ModelContract
-from edge.errors import EngineMissing, EngineUnavailable, UsageError, one_line
+from edge.errors import EngineMissing, EngineUnavailable, ModelError, ToolchainError, UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -61,10 +61,17 @@ class Loaded:
         self.engine, self.passed_over = engine, passed_over
 
 
-def load(artifact: Artifact, *, name: str | None = None, threads: int = 1, trusted: bool = False) -> Loaded:
+# These import Python libraries, which may be broken, and run models whose structure is sound and whose arithmetic need not be.
+VERIFYING = tuple(name for name, choice in ENGINES.items() if choice.verifies)
+
+
+def load(
+    artifact: Artifact, *, name: str | None = None, threads: int = 1, trusted: bool = False, apart: tuple[str, ...] = ()
+) -> Loaded:
     """The engine `name`, or the first permitted and installed one, with its model; `trusted`: the structure was verified.
 
-    Raises UsageError if `name` may not run it, EngineMissing, and ModelError if the library refuses it.
+    The engines named in `apart` run in a child process. Raises UsageError if `name` may not run it, EngineMissing, and
+    ModelError if the library refuses it or it is not what its contract says.
     """
     if name is not None and name not in ENGINES:
         raise UsageError(f"no engine is called {name!r}; there are {', '.join(ENGINES)}")
@@ -81,21 +88,63 @@ def load(artifact: Artifact, *, name: str | None = None, threads: int = 1, trust
             passed_over.append(f"{candidate} {reason}")
             continue
         try:
-            # Not importlib, whose own import adds half a millisecond to a cold start.
-            __import__(choice.module)
-            return Loaded(sys.modules[choice.module].load(artifact, threads=threads), passed_over)
-        except (EngineUnavailable, ImportError) as error:
-            if isinstance(error, ModuleNotFoundError) and error.name == choice.library:
-                passed_over.append(f"{choice.title} is not installed")
-                continue
-            # Installed, but built for a newer system or another numpy; the last line of the message says which.
-            lines = [line for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
-            hindrances.append(one_line(lines[-1].strip()))
+            return Loaded(_start(choice, artifact, threads=threads, apart=candidate in apart), passed_over)
+        except EngineUnavailable as error:
+            hindrances.append(str(error))
             passed_over.append(hindrances[-1])
+        except EngineMissing as error:
+            passed_over.append(str(error))
     choice = ENGINES[name or able[0]]
     if hindrances:
         raise EngineMissing(f"{artifact.path} needs {choice.title}: {'; '.join(hindrances)}; see python -m edge doctor")
     raise EngineMissing(f"{artifact.path} needs {choice.title}, which is not installed: pip install {choice.packages}")
+
+
+def _start(choice: EngineChoice, artifact: Artifact, *, threads: int, apart: bool) -> "Engine":
+    """The engine with its model. Raises EngineMissing if its library is not installed, EngineUnavailable if that is broken."""
+    advice = f"pip install --force-reinstall {choice.packages}"
+
+    def bring() -> None:
+        try:
+            # Not importlib, whose own import adds half a millisecond to a cold start.
+            __import__(choice.module)
+        except (ToolchainError, MemoryError, OSError):
+            raise
+        except Exception as error:
+            _absent(choice, error)
+            # Installed, but built for a newer system or another numpy; the last line of the message says which.
+            lines = [line for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+            raise EngineUnavailable(f"{choice.title} does not import ({lines[-1].strip()}): {advice}") from None
+
+    def with_model() -> "Engine":
+        try:
+            engine: Engine = sys.modules[choice.module].load(artifact, threads=threads)
+        except ModuleNotFoundError as error:
+            _absent(choice, error)
+            raise
+        if choice.verifies and artifact.contract:
+            _compare(artifact.path, artifact.contract, engine.describe())
+        return engine
+
+    if apart:
+        from edge.engines.in_child import EngineInChild
+
+        return EngineInChild(artifact, title=choice.title, advice=advice, threads=threads, bring=bring, load=with_model)
+    bring()
+    return with_model()
+
+
+def _absent(choice: EngineChoice, error: Exception) -> None:
+    if isinstance(error, ModuleNotFoundError) and error.name == choice.library:
+        raise EngineMissing(f"{choice.title} is not installed") from None
+
+
+def _compare(path: str, claimed: ModelContract, actual: ModelContract) -> None:
+    """Raises ModelError if a model is not what its contract says."""
+    own, model = claimed.items(), actual.items()
+    for key in ("height", "width", "channels", "input-dtype", "output-dtype", "output-scale", "output-zero-point", "classes"):
+        if own[key] != model[key]:
+            raise ModelError(f"{path}: the contract says {key} {own[key]}, the model {model[key]}")
 
 
 def _obstacle(artifact: Artifact, *, threads: int, trusted: bool) -> str:

@@ -7,7 +7,7 @@ import numpy as np
 from edge.artifact import Artifact
 from edge.contract import ModelContract
 from edge.engines import foreign_contract
-from edge.errors import ModelError
+from edge.errors import ModelError, first_line
 from edge.silence import silence_native_output
 
 _PIXEL_TO_INT8 = np.uint8(0x80)  # p - 128 as a two's-complement byte is p with its top bit flipped
@@ -32,7 +32,7 @@ class InterpreterEngine:
                 self._interpreter = interpreter_class(model_content=artifact.data, num_threads=threads)
                 self._interpreter.allocate_tensors()
         except (RuntimeError, ValueError) as error:
-            raise ModelError(f"{artifact.path}: {name} refuses the model ({str(error).splitlines()[0]})") from None
+            raise ModelError(f"{artifact.path}: {name} refuses the model ({first_line(error)})") from None
         inputs, outputs = self._interpreter.get_input_details(), self._interpreter.get_output_details()
         if len(inputs) != 1 or len(outputs) != 1:
             raise ModelError(f"{artifact.path}: takes {len(inputs)} tensors and gives {len(outputs)}; wanted one of each")
@@ -51,9 +51,13 @@ class InterpreterEngine:
         image = np.frombuffer(pixels, np.uint8)
         if image.size != self._n_values:
             raise ModelError(f"{self._path}: takes {self._n_values} values and was given {image.size}")
-        self._interpreter.set_tensor(self._input["index"], as_input(image.reshape(self._input["shape"]), self._input["dtype"]))
-        self._interpreter.invoke()
-        return bytes(self._interpreter.get_tensor(self._output["index"]))
+        tensor = as_input(image.reshape(self._input["shape"]), self._input["dtype"])
+        try:
+            self._interpreter.set_tensor(self._input["index"], tensor)
+            self._interpreter.invoke()
+            return bytes(self._interpreter.get_tensor(self._output["index"]))
+        except (RuntimeError, ValueError) as error:  # a division by zero, an index out of range
+            raise ModelError(f"{self._path}: fails in {self.name} ({first_line(error)})") from None
 
     def describe(self) -> ModelContract:
         """The contract that the model itself describes. Raises ModelError if it does not take an image."""

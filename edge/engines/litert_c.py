@@ -92,7 +92,7 @@ class LiteRtC:
         self._input[:] = encoded
         status = self._invoke(*self._arguments)
         if status:
-            raise EngineUnavailable(f"LiteRtRunCompiledModel failed with status {status}")
+            raise ModelError(f"{self._contract.name}: fails in litert-c (status {status})")
         return bytes(self._output)
 
     def describe(self) -> ModelContract:

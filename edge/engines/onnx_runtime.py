@@ -6,7 +6,7 @@ import onnxruntime
 from edge.artifact import Artifact
 from edge.contract import ModelContract
 from edge.engines import foreign_contract
-from edge.errors import ModelError
+from edge.errors import ModelError, first_line
 
 _DTYPES: dict[str, type[np.uint8] | type[np.float32]] = {"tensor(uint8)": np.uint8, "tensor(float)": np.float32}
 
@@ -23,7 +23,7 @@ class OnnxRuntime:
             # From bytes there is no folder in which external data could be looked for: such a model is refused.
             self._session = exact_session(artifact.data, threads=threads)
         except Exception as error:  # ONNX Runtime's exceptions have no base class of their own
-            raise ModelError(f"{artifact.path}: ONNX Runtime refuses the model ({str(error).splitlines()[0]})") from None
+            raise ModelError(f"{artifact.path}: ONNX Runtime refuses the model ({first_line(error)})") from None
         self._path, self._n_bytes = artifact.path, len(artifact.data)
         inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
         if len(inputs) != 1 or len(outputs) != 1:
@@ -36,9 +36,12 @@ class OnnxRuntime:
 
     def run(self, pixels: bytes) -> bytes:
         """The raw output tensor for one image, uint8 [H, W, C] as bytes."""
-        image = np.frombuffer(pixels, np.uint8).reshape(self._input.shape).astype(self._dtype, copy=False)
-        (answer,) = self._session.run([self._output.name], {self._input.name: image})
-        return bytes(answer)
+        try:
+            image = np.frombuffer(pixels, np.uint8).reshape(self._input.shape).astype(self._dtype, copy=False)
+            (answer,) = self._session.run([self._output.name], {self._input.name: image})
+            return bytes(answer)
+        except Exception as error:  # ONNX Runtime's exceptions have no base class of their own
+            raise ModelError(f"{self._path}: fails in {self.name} ({first_line(error)})") from None
 
     def describe(self) -> ModelContract:
         """The contract that the model itself describes. Raises ModelError if it does not take an image."""

@@ -95,6 +95,8 @@ def flip(path: Path) -> None:
 def in_the_trial(folder: Path, program: str) -> str:
     """A PYTHONPATH with which every child that tries a model runs `program` first."""
     (folder / "early").mkdir()
-    early = f"import os, sys\nif 'edge.store.sandbox' in sys.orig_argv:\n    {program}\n"
+    early = (
+        f"import os\ndef fork(fork=os.fork):\n    child = fork()\n    child or {program}\n    return child\nos.fork = fork\n"
+    )
     (folder / "early" / "sitecustomize.py").write_text(early)
     return os.pathsep.join((str(folder / "early"), str(ROOT)))

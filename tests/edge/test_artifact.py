@@ -131,7 +131,7 @@ def test_a_foreign_model_runs_only_when_asked_for():
 
 def test_a_seal_around_something_else_is_refused():
     data = b"edgeproof, but no archive" * 9
-    with pytest.raises(ModelError, match="sealed, but not an artifact of format 1"):
+    with pytest.raises(ModelError, match="sealed, but not an artifact as we write them"):
         artifact.parse("odd", data + hashlib.sha256(data).hexdigest().encode())
 
 
@@ -141,9 +141,9 @@ def test_accounts_that_disagree_are_refused():
         return artifact.parse("x", unsealed + hashlib.sha256(unsealed).hexdigest().encode())
 
     assert artifact.parse("x", example()).manifest()["format"] == 1
-    with pytest.raises(ModelError, match=r"manifest\.json and contract\.txt disagree"):
+    with pytest.raises(ModelError, match=r"manifest\.json cannot be used \(contract\.txt or labels\.txt says otherwise"):
         with_the_manifest_changed(b'"height": 1', b'"height": 2').manifest()
-    with pytest.raises(ModelError, match=r"manifest\.json cannot be read"):
+    with pytest.raises(ModelError, match=r"manifest\.json cannot be used \(wanted an object"):
         with_the_manifest_changed(b'"labels"', b'"lables"').manifest()
 
 
@@ -156,7 +156,7 @@ def test_no_such_file_and_a_folder_are_named(tmp_path):
 
 def test_labels_that_would_forge_a_line_are_not_sealed():
     good = artifact.parse("x", example())
-    with pytest.raises(ValueError, match="are not 2 lines of text"):
+    with pytest.raises(ValueError, match="are not 2 different lines of text"):
         artifact.seal(
             artifact.embed_magic(MODEL, "tflite"), good.contract, labels=("cat", "d\nog"), goldens=[], manifest={}, report=""
         )

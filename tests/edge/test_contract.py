@@ -34,7 +34,7 @@ def test_the_text_reads_back_to_the_same_contract():
         ("classes 10", "classes 10\nresize nearest", "unknown key 'resize'"),
         ("height 28\n", "", "no line for 'height'"),
         ("fit digit", "fit stretch", "fit 'stretch'"),
-        ("classes 10", "classes ten", "invalid literal"),
+        ("classes 10", "classes ten", "wanted a whole number"),
         ("classes 10", "classes 10\nmean 0.5", "unknown key 'mean'"),
         ("kind tflite", "kind", "not `key value`"),
         ("output-scale 0.1", "output-scale -0.1", "output scale -0.1"),

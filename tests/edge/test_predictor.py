@@ -1,5 +1,6 @@
 """From pixels to a ranking, on real engines and real artifacts."""
 
+import concurrent.futures
 import itertools
 import math
 import struct
@@ -138,3 +139,24 @@ def test_an_onnx_model_with_external_data_is_refused(onnx, tmp_path):
     assert (tmp_path / "weights.bin").stat().st_size > 10_000
     with pytest.raises(ModelError, match="ONNX Runtime refuses the model"):
         predictor.load(str(tmp_path / "m.onnx"), allow_unverified=True)
+
+
+def test_threads_that_share_a_predictor_get_their_own_answers(tflite, pictures):
+    ready = predictor.load(str(tflite), trusted=True)
+    images = [image.tobytes() for image in pictures.images[:30]]
+    alone = [ready.answer(image).logits for image in images]
+
+    def ask(first: int) -> int:
+        order = [(first + number) % len(images) for number in range(1500)]
+        return sum(ready.answer(images[number]).logits == alone[number] for number in order)
+
+    with concurrent.futures.ThreadPoolExecutor(6) as threads:
+        assert sum(threads.map(ask, range(6))) == 9000
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_an_answer_that_is_not_a_finite_number_is_none(value):
+    answer = answer_with([0.0, value] + [0.0] * 8)
+    for what in ("index", "label", "ranking", "probability"):
+        with pytest.raises(ModelError, match="not a finite number"):
+            getattr(answer, what)

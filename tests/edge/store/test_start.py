@@ -86,8 +86,16 @@ def test_a_model_that_may_not_be_read_has_not_failed_and_stays(what, model_files
 def test_a_device_that_cannot_try_a_model_just_now_keeps_it(model_files, tmp_path, store):
     # Of the children that try a model the first does not come up, as where processes are short; the next would.
     once = str(tmp_path / "once")
-    scarce = in_the_trial(tmp_path, f"os.path.exists({once!r}) or (os.mkdir({once!r}), os.write(2, b'no room'), os._exit(1))")
-    refused("start", "--after", "1", store=store, code=74, says="second.tflite: cannot be tried: no room", PYTHONPATH=scarce)
+    scarce = in_the_trial(tmp_path, f"os.path.exists({once!r}) or (os.mkdir({once!r}), os._exit(1))")
+    refused(
+        "start",
+        "--after",
+        "1",
+        store=store,
+        code=74,
+        says="second.tflite: cannot be tried: its process ended with 1",
+        PYTHONPATH=scarce,
+    )
     assert not (store / "failures").exists()
 
 

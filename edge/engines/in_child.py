@@ -1,0 +1,224 @@
+"""An engine in a child process: whatever a library or a model does there (crash, hang, take all memory) is one line here.
+
+The child is this process once more, so the bytes that were checked are the bytes that run. Its stdout and stderr lead
+nowhere. Messages are a letter, a length in four bytes, and as many bytes; the child's first ones tell that the library was
+imported and the model loaded, then every image is answered by an output or an error.
+"""
+
+import os
+import select
+import signal
+import struct
+from fcntl import F_DUPFD_CLOEXEC, fcntl
+
+from edge import limits
+from edge.artifact import Artifact
+from edge.contract import ModelContract
+from edge.errors import EngineMissing, EngineUnavailable, ModelError, OutOfMemory, StorageError, ToolchainError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+LOAD_S = 60.0  # of processor time: an import on a small board takes its time
+ANSWER_S = 5.0  # of processor time
+LOAD_PATIENCE_S, ANSWER_PATIENCE_S = 60.0, 15.0  # by the clock
+MAX_HANGS = 3  # after so many pictures without an answer, each given a quarter of the time before, no other is tried
+MEMORY_MIB = 384  # for a model, and
+MEMORY_FOLD = 4  # times its file, and
+THREAD_MIB = 16  # for each thread
+
+_HEAD = struct.Struct("<cL")
+_IMPORTED, _LOADED, _OUTPUT = b"I", b"L", b"O"
+_ERRORS: dict[bytes, type[ToolchainError]] = {
+    b"N": EngineMissing, b"U": EngineUnavailable, b"M": ModelError, b"R": OutOfMemory, b"S": StorageError,
+}  # fmt: skip
+
+
+class EngineInChild:
+    """The engine that `load` gives after `bring`, in a child of its own; started anew where a picture ended the one before."""
+
+    def __init__(
+        self, artifact: Artifact, *, title: str, advice: str, threads: int, bring: "Callable[[], None]",
+        load: "Callable[[], Any]",
+    ) -> None:  # fmt: skip
+        """Start it; `title` is the library's, `advice` how to install that.
+
+        Raises ModelError if `artifact` is at fault, else the error for what is.
+        """
+        self._artifact, self._title, self._advice = artifact, title, advice
+        self._bring, self._load = bring, load
+        self._bytes = (MEMORY_MIB + threads * THREAD_MIB << 20) + MEMORY_FOLD * len(artifact.data)
+        self._seconds = ANSWER_S * threads
+        self._child, self._hangs, self._owner = 0, 0, os.getpid()
+        self._start()
+
+    def run(self, pixels: bytes) -> bytes:
+        """The raw output tensor for one image, uint8 [H, W, C] as bytes. Raises ModelError where the model fails on it."""
+        if self._hangs == MAX_HANGS:
+            raise ModelError(f"{self._artifact.path}: gave no answer to {MAX_HANGS} pictures; not tried on this one")
+        if not self._child:
+            self._start()
+        return self._expect(_OUTPUT, pixels, during="run")
+
+    def describe(self) -> ModelContract:
+        """The contract that the model itself describes; a sealed model's own, with which it was compared."""
+        return self._artifact.contract or self._described
+
+    def close(self) -> None:
+        """End the child."""
+        if self._child and os.getpid() == self._owner:  # a fork of this process may forget it too
+            child, self._child = self._child, 0
+            os.close(self._to)
+            os.close(self._from)
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+
+    def __del__(self) -> None:
+        self.close()
+
+    def _start(self) -> None:
+        follow = limits.end_together()
+        try:
+            there, self._to = _pipe()
+            self._from, back = _pipe()
+            child = os.fork()
+        except OSError as error:
+            raise StorageError(f"{self._artifact.path}: cannot be tried: {error.strerror}") from None
+        if not child:
+            try:
+                self._serve(follow, there, back)
+            finally:
+                os._exit(1)
+        os.close(there)
+        os.close(back)
+        self._child = child
+        self._expect(_IMPORTED, None, during="import")
+        text = self._expect(_LOADED, None, during="load").decode()
+        self.name, self.version, self.kernels, contract = text.split("\n", 3)
+        if not self._artifact.contract:
+            self._described = ModelContract.from_text(contract)
+
+    def _expect(self, wanted: bytes, request: bytes | None, *, during: str) -> bytes:
+        """The child's next message, of the kind `wanted`. Raises the error that comes instead, or one for its end."""
+        try:
+            if request is not None:
+                _write(self._to, b"P", request)
+            if not select.select([self._from], [], [], ANSWER_PATIENCE_S if during == "run" else LOAD_PATIENCE_S)[0]:
+                raise self._ended(during, patience=True)
+            message = _read(self._from)
+        except (BrokenPipeError, ConnectionResetError):
+            message = None
+        if message is None:
+            raise self._ended(during)
+        kind, content = message
+        if kind == wanted:
+            return content
+        if during != "run":
+            self.close()
+        raise _ERRORS[kind](content.decode())
+
+    def _ended(self, during: str, *, patience: bool = False) -> ToolchainError:
+        """The error for a child that has ended, or does not go on for want of `patience`."""
+        child, self._child = self._child, 0
+        os.close(self._to)
+        os.close(self._from)
+        if patience:
+            os.kill(child, signal.SIGKILL)
+        code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        path, title = self._artifact.path, self._title
+        if patience or code == -signal.SIGPROF:
+            if during != "run":
+                return ModelError(f"{path}: was not loaded within {LOAD_PATIENCE_S if patience else LOAD_S:g} s")
+            seconds = ANSWER_PATIENCE_S if patience else self._seconds
+            self._hangs, self._seconds = self._hangs + 1, self._seconds / 4
+            return ModelError(f"{path}: gave no answer within {seconds:.1f} s")
+        if code == -signal.SIGKILL:
+            return OutOfMemory(f"{path}: killed when tried, as for want of memory")
+        if code >= 0:
+            return StorageError(f"{path}: cannot be tried: its process ended with {code}")
+        how = signal.strsignal(-code)
+        if during == "import":
+            return EngineUnavailable(f"{title} crashes when it is imported ({how}): {self._advice}")
+        return ModelError(f"{path}: crashes {title} ({how})")
+
+    def _serve(self, follow: "Callable[[], None]", there: int, back: int) -> None:
+        """The child, until it is ended or its parent goes."""
+        for number, default in ((signal.SIGINT, signal.SIG_IGN), (signal.SIGTERM, signal.SIG_DFL)):
+            signal.signal(number, default)
+        limits.processor_time(LOAD_S)
+        follow()
+        os.close(self._to)
+        os.close(self._from)
+        null = os.open(os.devnull, os.O_RDWR)
+        for stream in (0, 1, 2):
+            os.dup2(null, stream)
+        try:
+            self._bring()
+        except BaseException as error:
+            return _write(back, *self._error(error, imported=False))
+        limits.memory(self._bytes)
+        _write(back, _IMPORTED, b"")
+        try:
+            engine = self._load()
+            contract = "" if self._artifact.contract else engine.describe().to_text()
+            about = "\n".join((engine.name, engine.version, engine.kernels, contract))
+        except BaseException as error:
+            return _write(back, *self._error(error, imported=True))
+        _write(back, _LOADED, about.encode())
+        while message := _read(there):
+            try:
+                limits.processor_time(self._seconds)
+                answer = _OUTPUT, engine.run(message[1])
+                limits.processor_time(0)
+            except BaseException as error:
+                answer = self._error(error, imported=True)
+            _write(back, *answer)
+        return None
+
+    def _error(self, error: BaseException, *, imported: bool) -> tuple[bytes, bytes]:
+        """The message for an error in the child."""
+        path = self._artifact.path
+        if isinstance(error, MemoryError):
+            if not imported:
+                error = OutOfMemory(f"{path}: out of memory when tried")
+            else:
+                error = ModelError(f"{path}: needs more than {self._bytes >> 20} MiB of memory")
+        elif isinstance(error, OSError):
+            error = StorageError(f"{path}: cannot be tried: {error}")
+        elif not isinstance(error, ToolchainError):  # these bytes caused it, whatever it is
+            error = ModelError(f"{path}: fails when tried: {type(error).__name__}: {error}")
+        letter = next((letter for letter, kind in _ERRORS.items() if type(error) is kind), b"M")
+        return letter, str(error).encode("utf-8", "backslashreplace")
+
+
+def _pipe() -> tuple[int, int]:
+    """A new pipe, to read and to write; from 3 up, because what is closed of stdin, stdout and stderr stays so."""
+    ends = []
+    for end in os.pipe():
+        ends.append(fcntl(end, F_DUPFD_CLOEXEC, 3))
+        os.close(end)
+    return ends[0], ends[1]
+
+
+def _write(pipe: int, kind: bytes, content: bytes) -> None:
+    whole = memoryview(_HEAD.pack(kind, len(content)) + content)
+    while whole:
+        whole = whole[os.write(pipe, whole) :]
+
+
+def _read(pipe: int) -> tuple[bytes, bytes] | None:
+    """The next message; None where the other end is closed."""
+    if len(head := _exactly(pipe, _HEAD.size)) < _HEAD.size:
+        return None
+    kind, length = _HEAD.unpack(head)
+    content = _exactly(pipe, length)
+    return (kind, content) if len(content) == length else None
+
+
+def _exactly(pipe: int, length: int) -> bytes:
+    parts = bytearray()
+    while len(parts) < length and (part := os.read(pipe, min(length - len(parts), 1 << 20))):
+        parts += part
+    return bytes(parts)

@@ -1,0 +1,47 @@
+"""What a child process may take: it ends with its parent, and a model in it has a bound of memory and of processor time."""
+
+import os
+import signal
+import sys
+from collections.abc import Callable
+
+_PR_SET_PDEATHSIG = 1  # prctl(2)
+
+
+def end_together() -> Callable[[], None]:
+    """What a child of this process calls first: from then on the kernel kills it when this process ends, however that comes
+    about (Linux)."""
+    parent = os.getpid()
+    prctl = None
+    if sys.platform == "linux":
+        import ctypes
+
+        prctl = ctypes.CDLL(None).prctl  # before the fork, where a lock of the loader may be held
+
+    def follow() -> None:
+        if prctl:
+            prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:  # it died before the request
+            os._exit(0)
+
+    return follow
+
+
+def memory(more: int) -> None:
+    """Refuse this process memory of its own beyond what it has and `more` bytes (Linux; elsewhere nothing happens)."""
+    import resource
+
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    try:
+        with open("/proc/self/status", "rb") as file:
+            used = next(int(line.split()[1]) << 10 for line in file if line.startswith(b"VmData:"))
+    except (OSError, StopIteration):
+        return
+    hard = resource.getrlimit(resource.RLIMIT_DATA)[1]
+    wanted = used + more
+    resource.setrlimit(resource.RLIMIT_DATA, (wanted if hard == resource.RLIM_INFINITY else min(wanted, hard), hard))
+
+
+def processor_time(seconds: float) -> None:
+    """Have SIGPROF end this process after `seconds` of processor time in all its threads; 0 for no end."""
+    signal.setitimer(signal.ITIMER_PROF, seconds)

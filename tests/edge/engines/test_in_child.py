@@ -1,0 +1,123 @@
+"""Whatever a model does in its process is one line in ours, and the next picture is answered."""
+
+import faulthandler
+import os
+import signal
+import sys
+import time
+
+import pytest
+
+from conftest import run
+from edge import engines, predictor
+from edge.engines import in_child
+from edge.errors import ModelError
+from tests.edge.on_device import COMMAND
+from tests.edge.wrong_models import BLACK, KINDS, WHITE, write
+
+SAYS = {
+    "not-a-number": "is not a finite number",
+    "infinite": "is not a finite number",
+    "out-of-range": "out-of-range.onnx: fails in onnxruntime (",
+    "divided-by-zero": "divided-by-zero.onnx: fails in onnxruntime (",
+    "endless": "endless.onnx: gave no answer within 0.4 s",
+    "huge": "huge.onnx: fails in onnxruntime (",
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_model_that_fails_on_a_picture_answers_the_next(kind, tmp_path, monkeypatch):
+    monkeypatch.setattr(in_child, "ANSWER_S", 0.4)
+    ready = predictor.load(str(write(tmp_path, kind)), apart=engines.VERIFYING)
+    for _ in range(2):
+        assert ready.answer(BLACK).logits == [0, 0]
+        with pytest.raises(ModelError) as refused:
+            _ = ready.answer(WHITE).index
+        assert SAYS[kind] in str(refused.value) or "within 0.1 s" in str(refused.value)
+
+
+def test_pictures_that_get_no_answer_are_not_waited_for_without_end(tmp_path, monkeypatch):
+    monkeypatch.setattr(in_child, "ANSWER_S", 0.2)
+    ready = predictor.load(str(write(tmp_path, "endless")), apart=engines.VERIFYING)
+    told = []
+    for _ in range(5):
+        with pytest.raises(ModelError) as refused:
+            ready.answer(WHITE)
+        told.append(str(refused.value))
+    assert ["not tried" in line for line in told] == [False, False, False, True, True]
+
+
+def test_the_command_answers_the_pictures_behind_one_that_fails(tmp_path):
+    for name, value in (("black", 0), ("white", 255)):
+        from PIL import Image
+
+        Image.new("L", (4, 4), value).save(tmp_path / f"{name}.png")
+    model = write(tmp_path, "divided-by-zero")
+    done = run(COMMAND, "white.png", "black.png", "--model", model, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (78, "black.png: no (50.0 %)\n")
+    assert done.stderr.startswith("edge-predict: white.png: ") and done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("command", ["verify", "install"])
+@pytest.mark.parametrize("kind", ["not-a-number", "out-of-range"])
+def test_a_model_whose_goldens_pass_and_that_fails_on_another_picture_is_refused(command, kind, tmp_path):
+    done = run(sys.executable, "-m", "edge", command, write(tmp_path, kind), XDG_DATA_HOME=str(tmp_path / "data"))
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (78, "", 1), done
+    assert not (tmp_path / "data").exists()
+
+
+class Engine:
+    """An engine that does to its process what the first pixel says."""
+
+    name, version, kernels = "engine", "1", "none"
+
+    def run(self, pixels: bytes) -> bytes:
+        os.write(2, b"noise")
+        if pixels[0]:
+            faulthandler.disable()
+            os.kill(os.getpid(), pixels[0])
+        return pixels
+
+    def describe(self):
+        raise AssertionError("only foreign models describe themselves")
+
+
+def started(tmp_path, **steps) -> in_child.EngineInChild:
+    from edge import artifact
+
+    model = artifact.read(str(write(tmp_path, "infinite")))
+    steps = {"bring": lambda: None, "load": Engine} | steps
+    return in_child.EngineInChild(model, title="Library", advice="pip install it", threads=1, **steps)
+
+
+def test_a_crash_is_one_line_and_the_next_picture_has_a_new_process(tmp_path, capfd):
+    engine = started(tmp_path)
+    assert engine.run(b"\0a") == b"\0a"
+    with pytest.raises(ModelError, match=r"infinite\.onnx: crashes Library \(Segmentation fault\)"):
+        engine.run(bytes([signal.SIGSEGV]))
+    assert engine.run(bytes(100_000)) == bytes(100_000)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_memory_beyond_the_bound_is_refused(tmp_path):
+    with pytest.raises(ModelError, match=r"infinite\.onnx: needs more than 400 MiB of memory"):
+        started(tmp_path, load=lambda: bytearray(600 << 20))
+
+
+def test_nothing_is_left_behind_when_the_engine_is_forgotten_or_its_parent_is_killed(tmp_path):
+    engine = started(tmp_path)
+    child = engine._child
+    del engine
+    assert not os.path.exists(f"/proc/{child}")
+    parent = os.fork()
+    if not parent:
+        engine = started(tmp_path, load=lambda: time.sleep(0) or Engine())
+        (tmp_path / "pid").write_text(str(engine._child))
+        os.kill(os.getpid(), signal.SIGKILL)
+    os.waitpid(parent, 0)
+    pid, deadline = (tmp_path / "pid").read_text(), time.monotonic() + 20
+    while os.path.exists(f"/proc/{pid}"):
+        with open(f"/proc/{pid}/stat") as file:
+            if file.read().rpartition(")")[2].split()[0] == "Z":  # ended; nobody here waits for it
+                break
+        assert time.monotonic() < deadline
