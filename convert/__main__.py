@@ -13,6 +13,7 @@ from convert.gate import gate_for
 from convert.goldens import golden_images
 from convert.interfaces import make_converter
 from convert.plan import Plan
+from convert.programs import check, write_program
 from convert.publish import publish, seal
 from convert.report import tables
 from convert.results import NetworkOutcomes, Outcome, Trial
@@ -34,6 +35,9 @@ if TYPE_CHECKING:
 def main() -> int:
     os.environ["KERAS_BACKEND"] = "tensorflow"  # before Keras: both converters start from a TensorFlow graph
     settings = flags.parse()
+    if settings.check:
+        print(check(settings.check, settings.source))
+        return 0
     if settings.sign:
         check_key(str(settings.sign))  # now, not after minutes of conversion
     for folder in (settings.out, tables.lost_folder(settings.out)):
@@ -60,7 +64,7 @@ def convert_all(trial: Trial, settings: Namespace, outcomes: list[Outcome]) -> N
         from convert.repair.search import repair, repairable
 
     goldens = golden_images(trial.dataset, settings.goldens)
-    for kind in settings.formats:
+    for kind in flags.kinds(settings.formats):
         converter = make_converter(kind, trial.network, trial.calibration)
         for precision in settings.precisions:
             first = convert_and_judge(trial, converter, Plan(precision, settings.method))
@@ -77,6 +81,8 @@ def convert_all(trial: Trial, settings: Namespace, outcomes: list[Outcome]) -> N
                 sealed = seal(outcome, trial, goldens=goldens, report=tables.proof(outcome))
                 publish(settings.out / outcome.final.file_name, sealed, key=settings.sign)
             outcomes.append(outcome)
+            if "c" in settings.formats and (kind, precision) == ("tflite", "int8"):
+                outcomes.append(write_program(outcome, trial, folder=settings.out, key=settings.sign))
 
 
 def load_networks(settings: Namespace) -> "tuple[list[Network], list[ToolchainError]]":

@@ -23,7 +23,10 @@ def parse() -> argparse.Namespace:
     for precision, what in PRECISIONS.items():
         parser.add_argument(f"--{precision}", action="append_const", dest="precisions", const=precision, help=what)
     parser.add_argument("--all", action="store_true", help="every precision above")
-    parser.add_argument("--formats", type=_formats, default=KINDS, metavar="F,F", help="default: tflite,onnx")
+    parser.add_argument(
+        "--formats", type=_formats, default=("tflite", "onnx"), metavar="F,F",
+        help="of tflite, onnx and c: NAME-int8.c, made of the .tflite, which comes with it (default: tflite,onnx)",
+    )  # fmt: skip
     parser.add_argument(
         "--checkpoint", nargs="+", type=Path, metavar="RUN", help="run folders to convert (default: all under runs/)"
     )
@@ -80,10 +83,19 @@ def parse() -> argparse.Namespace:
         "--pixels", choices=PRESETS, default="", metavar="PRESET",
         help=f"what made pixels of pictures where it was trained: {', '.join(PRESETS)} (default: edgeproof)",
     )  # fmt: skip
+    again = parser.add_argument_group("a C program, checked again")
+    again.add_argument("--check", metavar="FILE.c", help="generate it again and compare every byte; nothing is converted")
+    again.add_argument("--source", metavar="FILE.tflite", help="the published model that it was made of")
     settings = parser.parse_args()
+    if bool(settings.check) != bool(settings.source):
+        raise UsageError("--check and --source go together: a C program and the .tflite that it was made of")
+    if settings.check:
+        return settings
     settings.precisions = tuple(p for p in PRECISIONS if settings.all or p in (settings.precisions or ()))
     if not settings.precisions:
         raise UsageError(f"name a precision: --int8, another of {', '.join(PRECISIONS)}, or --all")
+    if "c" in settings.formats and "int8" not in settings.precisions:
+        raise UsageError("C programs are made of int8 models: --formats c goes with --int8")
     if bool(settings.model) != bool(settings.data):
         raise UsageError("--model and --data go together: a network and the pictures to judge it on")
     if settings.model and (settings.checkpoint or settings.data_dir):
@@ -111,6 +123,11 @@ def distinct(trained: list[Checkpoint]) -> list[Checkpoint]:
         if names.count(name) > 1:
             raise UsageError(f"{names.count(name)} runs would be published as {name}; name one with --checkpoint RUN")
     return trained
+
+
+def kinds(formats: tuple[str, ...]) -> tuple[str, ...]:
+    """The formats to convert to: a C program is made of the .tflite."""
+    return tuple(dict.fromkeys("tflite" if kind == "c" else kind for kind in formats))
 
 
 def _seed(text: str) -> int:

@@ -3,7 +3,7 @@
 import argparse
 import sys
 
-from edge import engines, errors, predictor
+from edge import artifact, c_program, engines, errors, predictor
 from edge.bench import command
 from edge.console import called
 from edge.device import doctor, host, selftest
@@ -18,7 +18,9 @@ def main() -> int:
     verify.add_argument("model", metavar="MODEL", help="an edgeproof model")
     verify.add_argument("--engine", metavar="NAME", help="litert-c, litert, tflite-runtime or onnxruntime")
     verify.add_argument(
-        "--trust", action="store_true", help="allow litert-c, which skips structure checks; for models you trust"
+        "--trust",
+        action="store_true",
+        help="allow litert-c, which skips structure checks, and building and running a C program; for models you trust",
     )
     verify.set_defaults(run=_verify)
     examine = commands.add_parser("doctor", help="is this device fit to run edgeproof, and what should its owner do?")
@@ -31,8 +33,14 @@ def main() -> int:
 
 
 def _verify(flags: argparse.Namespace) -> int:
-    ready = predictor.load(flags.model, engine_name=flags.engine, trusted=flags.trust, apart=tuple(engines.ENGINES))
-    ready.artifact.manifest()  # raises if it contradicts the contract
+    model = artifact.read(flags.model)
+    manifest = model.manifest()  # raises if it contradicts the contract
+    if model.kind == "c" and not flags.trust:
+        c_program.check_header(model.path, manifest)
+        print(c_program.in_words(model.path, manifest))
+        return 0
+    apart = () if model.kind == "c" else tuple(engines.ENGINES)  # a C program is trusted, and its compiler needs room
+    ready = predictor.from_artifact(model, engine_name=flags.engine, trusted=flags.trust, apart=apart)
     replay = selftest.replay(ready)
     device = host.read()
     where = f"{ready.engine.name} {ready.engine.version}, {ready.engine.kernels} kernels, {device.cpu_model}, {device.machine}"

@@ -97,6 +97,10 @@ def parse(path: str, data: bytes, *, allow_unverified: bool = False) -> Artifact
     digest, stored = _sha256(memoryview(data)[:-_SEAL_BYTES]), data[-_SEAL_BYTES:]
     if digest.encode() == stored:
         return Artifact(shown, data, digest, _members(shown, data))
+    if data.startswith(b"/* edgeproof C program "):
+        from edge import c_program
+
+        return Artifact(shown, data, *c_program.parse(shown, data))
     # The magic is near the front and in the archive, so a file that lost one end is still recognized as ours.
     if MAGIC in data:
         is_hex = len(stored) == _SEAL_BYTES and not stored.strip(b"0123456789abcdef")

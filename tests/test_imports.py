@@ -13,7 +13,8 @@ PACKAGES = (("edge",), ("train",), ("convert",), ("benchmarks",))
 FLOORS = {
     "edge": (
         ("contract", "errors", "limits", "manifest", "silence"),
-        ("artifact", "child", "files", "pictures"),
+        ("c_program", "child"),
+        ("artifact", "compiler", "files", "pictures"),
         ("engines", "locate"),
         ("predictor",),
         ("cli", "device"),
@@ -27,6 +28,7 @@ FLOORS = {
         ("flags", "gate", "interfaces", "to_onnx", "to_tflite"),
         ("results",),
         ("evaluation", "publish"),
+        ("programs",),
         ("repair",),
         ("report",),
         ("__main__",),

@@ -33,6 +33,7 @@ class Program:
     paths: tuple[str, ...]
     weight_bytes: int
     context_bytes: int
+    has_floats: bool  # float islands
 
 
 def generate(model: bytes, *, name: str) -> Program:
@@ -50,4 +51,4 @@ def generate(model: bytes, *, name: str) -> Program:
     symbol = re.sub(r"\W", "_", name)
     symbol = symbol if not symbol[0].isdigit() else f"network_{symbol}"
     source, header, paths = program.text(written, graph, name=name, symbol=symbol, n_bytes=n_bytes, n_floats=n_floats)
-    return Program(source, header, symbol, written.names, paths, weight_bytes, n_bytes + 4 * n_floats)
+    return Program(source, header, symbol, written.names, paths, weight_bytes, n_bytes + 4 * n_floats, n_floats > 0)

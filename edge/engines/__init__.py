@@ -49,6 +49,7 @@ ENGINES = {
         packages="tflite-runtime 'numpy<2'",
     ),
     "onnxruntime": EngineChoice("edge.engines.onnx_runtime", title="ONNX Runtime", library="onnxruntime", kind="onnx"),
+    "c": EngineChoice("edge.engines.c_program", title="generated C", library="", kind="c", verifies=False),
 }
 
 
@@ -83,8 +84,8 @@ def load(
         choice = ENGINES[candidate]
         reason = "" if choice.verifies else _obstacle(artifact, threads=threads, trusted=trusted)
         if reason:
-            if name:
-                raise UsageError(f"{artifact.path}: {name} {reason}")
+            if name or len(able) == 1:
+                raise UsageError(f"{artifact.path}: {candidate} {reason}")
             passed_over.append(f"{candidate} {reason}")
             continue
         try:
@@ -153,7 +154,8 @@ def _obstacle(artifact: Artifact, *, threads: int, trusted: bool) -> str:
         return "runs sealed models only"
     if threads > 1:
         return "runs on one thread"
-    return "" if trusted else "does not verify a model's structure; --trust allows it"
+    what = "builds and runs the code in the file" if artifact.kind == "c" else "does not verify a model's structure"
+    return "" if trusted else f"{what}; --trust allows it"
 
 
 def foreign_contract(

@@ -1,0 +1,140 @@
+/* Whether the border of `image` is nearer the darkest value than the lightest. */
+static int light_on_dark(void)
+{
+    int counts[256] = {0}, low = 255, high = 0, median = 0, below = 0;
+    for (int at = 0; at < n_pixels; at++) {
+        low = image[at] < low ? image[at] : low;
+        high = image[at] > high ? image[at] : high;
+    }
+    for (int x = 0; x < NETWORK_WIDTH; x++) {
+        counts[image[x]]++;
+        counts[image[n_pixels - 1 - x]]++;
+    }
+    for (int y = 0; y < NETWORK_HEIGHT; y++) {
+        counts[image[y * stride]]++;
+        counts[image[y * stride + stride - 1]]++;
+    }
+    while ((below += counts[median]) <= NETWORK_WIDTH + NETWORK_HEIGHT)
+        median++;
+    return 2 * median < low + high;
+}
+
+/* The picture in `file` as the network takes it, in `image`; else a line on stderr and the exit code. */
+static int read_picture(const char *file)
+{
+    size_t size;
+    int as_it_is;
+    const int code = read_file(file, &size);
+    if (code)
+        return code;
+    if (size >= 8 && !memcmp(content, "\x89PNG\r\n\x1a\n", 8)) {
+#ifdef EDGEPROOF_ZLIB
+        as_it_is = NETWORK_UNCHANGED && read_png(size);
+#else
+        return refuse(bad_picture, file, "a PNG, which this build does not read: compile with -DEDGEPROOF_ZLIB -lz, or use edge-predict");
+#endif
+    } else if (size == n_pixels) {
+        memcpy(image, content, n_pixels);
+        as_it_is = 1;
+    } else {
+        as_it_is = NETWORK_UNCHANGED && content[0] == 'P' && content[1] == '5' && read_pgm(size);
+    }
+    if (!as_it_is)
+        return refuse(bad_picture, file, "not " NETWORK_TAKES "; edge-predict reads other pictures");
+    if (NETWORK_IS_DIGIT && !light_on_dark())
+        return refuse(bad_picture, file, "not light on dark, as the network takes digits; edge-predict reads such pictures");
+    return done;
+}
+
+/* Answer the picture in `file` on stdout; the exit code. */
+static int answer(const char *file)
+{
+    static network_context context;
+    network_logit logits[NETWORK_CLASSES];
+    double total = 0;
+    int best = 0;
+    const int code = read_picture(file);
+    if (code)
+        return code;
+    network_predict(&context, image, logits);
+    for (int class = 1; class < NETWORK_CLASSES; class++)
+        best = logits[class] > logits[best] ? class : best;
+    for (int class = 0; class < NETWORK_CLASSES; class++)
+        total += exp(NETWORK_OUTPUT_SCALE * (logits[class] - NETWORK_OUTPUT_ZERO_POINT)
+                     - NETWORK_OUTPUT_SCALE * (logits[best] - NETWORK_OUTPUT_ZERO_POINT));
+    put(stdout, file);
+    printf(": %s (%.1f %%)\n", network_label(best), 100 * (1 / total));
+    return done;
+}
+
+static int help(void)
+{
+    puts("usage: " NETWORK_NAME " PICTURE...\n\n"
+         "Classify each picture, which must be " NETWORK_TAKES ".\n"
+#ifdef EDGEPROOF_SELF_TEST
+         "With --self-test: answer the pictures in the program itself and compare with the answers expected.\n"
+#endif
+         "\nExit codes: 0 done, 1 self-test failed, 2 usage, 65 bad picture, 66 no such input, 74 I/O.");
+    return done;
+}
+
+static int self_test(void)
+{
+#ifdef EDGEPROOF_SELF_TEST
+    static network_context context;
+    const int wrong = network_self_test(&context);
+    if (wrong) {
+        fprintf(stderr, NETWORK_NAME ": self-test failed: %d wrong answers\n", wrong);
+        return 1;
+    }
+    printf(NETWORK_NAME ": passed: %d pictures", NETWORK_GOLDENS);
+    for (int path = 0, n = 0; network_path(path); path++)
+        if (network_predict_on(path, &context, golden_pixels[0], (network_logit[NETWORK_CLASSES]){0}))
+            printf("%s%s", n++ ? ", " : " on each of: ", network_path(path));
+    puts("");
+    return done;
+#else
+    fputs(NETWORK_NAME ": no self-test in this build: compile with -DEDGEPROOF_SELF_TEST\n", stderr);
+    return wrong_usage;
+#endif
+}
+
+static int answer_all(int count, char **arguments)
+{
+    int code = done, dashes = 0, pictures = 0;
+    for (int at = 1; at < count && strcmp(arguments[at], "--"); at++)
+        if (!strcmp(arguments[at], "--help") || !strcmp(arguments[at], "-h"))
+            return help();
+    if (count == 2 && !strcmp(arguments[1], "--self-test"))
+        return self_test();
+    for (int at = 1; at < count; at++) {
+        if (!dashes && arguments[at][0] == '-' && strcmp(arguments[at], "--"))
+            return refuse(wrong_usage, arguments[at], "no such option; see --help");
+        if (!arguments[at][0])
+            return refuse(wrong_usage, "\"\"", "a picture's name is empty; see --help");
+        if (!dashes && !strcmp(arguments[at], "--"))
+            dashes = at;
+        else
+            pictures++;
+    }
+    if (!pictures) {
+        fputs(NETWORK_NAME ": name at least one picture; see --help\n", stderr);
+        return wrong_usage;
+    }
+    for (int at = 1; at < count && !ferror(stdout); at++) {
+        const int failed = at == dashes ? done : answer(arguments[at]);
+        code = code ? code : failed;
+    }
+    return code;
+}
+
+int main(int count, char **arguments)
+{
+    int code;
+    signal(SIGPIPE, SIG_IGN); /* the reader (`| head`) has what it wanted */
+    code = answer_all(count, arguments);
+    if (!fflush(stdout) && !ferror(stdout))
+        return code;
+    return errno == EPIPE ? code : code ? code : refuse(storage, "stdout", strerror(errno));
+}
+#endif
