@@ -70,12 +70,14 @@ def _convolve(node: Node, sources: tuple[Plane, ...], out: Plane) -> list[Step]:
             f"operator {node.kind} ({name(node)}): {filters.dtype} weights; C takes int8 with zero point 0 and int32 biases"
         )
     (plane,), depthwise, options = sources, node.kind == "DEPTHWISE_CONV_2D", node.options
+    before: list[Step] = []
     if node.kind == "FULLY_CONNECTED":
         n, depth = filters.shape
-        if plane.shape != (1, 1, depth):
-            raise Refused(
-                f"operator {node.kind} ({name(node)}) takes {depth} values of {'×'.join(map(str, plane.shape))}; C takes all"
-            )
+        if plane.channels != depth:  # all values of an image, taken as one row
+            row = Plane(1, 1, depth, plane.scale, plane.zero_point)
+            if int(np.prod(plane.shape)) != depth:
+                raise Refused(f"operator {node.kind} ({name(node)}) takes {depth} values of {'×'.join(map(str, plane.shape))}")
+            before, sources, plane = [steps.Reshape(name(node), sources, row)], (row,), row
         weights, stride, pad = filters.data.reshape(n, 1, 1, depth), (1, 1), (0, 0)
     else:
         if options["dilationHFactor"] != 1 or options["dilationWFactor"] != 1:
@@ -96,7 +98,8 @@ def _convolve(node: Node, sources: tuple[Plane, ...], out: Plane) -> list[Step]:
     scales = np.broadcast_to(source.scale * filters.scales / node.output.scale, n)
     _check_sums(node, each, biases, scales)
     within = _bytes(arithmetic.limits(options["fusedActivationFunction"], node.output))
-    return [steps.Convolve(name(node), sources, out, weights, biases, scales, stride, pad, depthwise=depthwise, **within)]
+    convolve = steps.Convolve(name(node), sources, out, weights, biases, scales, stride, pad, depthwise=depthwise, **within)
+    return [*before, convolve]
 
 
 def _check_sums(node: Node, weights: np.ndarray, biases: np.ndarray, scales: np.ndarray) -> None:
