@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 HELP = """\
 usage: edge-predict IMAGE... [options]
 
-Classify each picture: a PNG, JPEG or BMP file, a folder of such files, which are then sorted by name, or - for
-one file on stdin.
+Classify each picture: a file (PNG, JPEG, BMP, WebP, GIF, TIFF, AVIF, PPM), a folder of such files, which are then
+sorted by name, or - for one file on stdin.
 
   --model FILE         an edgeproof model (default: $EDGEPROOF_MODEL, else the current model of python -m edge install,
                        else the one that came with edgeproof)

@@ -12,7 +12,9 @@ from edge.contract import InputContract, is_light_on_dark
 from edge.errors import InputError, InputMissing, StorageError, missing
 from edge.pictures.png import read_plain_png
 
-ENDINGS = (".png", ".jpg", ".jpeg", ".bmp")  # of the picture files in a folder, in lower case
+ENDINGS = (
+    ".png", ".jpg", ".jpeg", ".bmp", ".webp", ".gif", ".tif", ".tiff", ".avif", ".ppm", ".pgm", ".pbm", ".pnm"
+)  # fmt: skip # of the picture files in a folder, in lower case
 MAX_FILE_MIB = 20  # an uncompressed picture of 4 megapixels has 16
 
 
@@ -97,4 +99,6 @@ def check_begins(content: bytes) -> None:
     if not content:
         raise InputError("an empty file; copy or export the picture again")
     if not content.startswith((b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"BM")):
-        raise InputError(f"not a picture (begins {content[:8]!r}); PNG, JPEG and BMP are read")
+        from edge.pictures import formats
+
+        formats.kind_of(content)

@@ -7,8 +7,9 @@ from PIL import Image, ImageChops, ImageFile
 
 from edge.contract import InputContract, is_light_on_dark
 from edge.errors import InputError
-from edge.pictures import geometry
+from edge.pictures import formats, geometry
 
+KINDS = {b"\x89": "PNG", b"\xff": "JPEG", b"B": "BMP"}  # by the first byte
 MAX_MEGAPIXELS = 4
 MAX_SIDE = 65_535  # each row of pixels takes a pointer, however short
 # A JPEG can be decoded at up to 1/8 of its size, so a phone's photo costs no more than a small picture. Of a progressive
@@ -53,17 +54,19 @@ def fit(image: Image.Image, contract: InputContract) -> bytes:
 
 def decode(content: bytes, contract: InputContract) -> Image.Image:
     """Decode a picture and turn it upright; a large JPEG is decoded no larger than needed."""
-    kind = "PNG" if content.startswith(b"\x89") else "JPEG" if content.startswith(b"\xff") else "BMP"
+    kind = KINDS.get(content[:1]) or formats.kind_of(content)
     try:
         # Pillow warns about oddities in the file; those that matter fail below. An open PNG would keep the whole file.
         with warnings.catch_warnings(), io.BytesIO(content) as file:
             warnings.simplefilter("ignore")
             whole = contract.resize != "edgeproof"  # other libraries' pixels come from every pixel of the picture
-            _check_parts(kind, content, MAX_WHOLE_DECODE_MIB if whole else MAX_DECODE_MIB)
+            max_mib = MAX_WHOLE_DECODE_MIB if whole else MAX_DECODE_MIB
+            _check_parts(kind, content, max_mib)
             image = _opened(kind, file)
             most = geometry.MAX_MEGAPIXELS if whole else MAX_MEGAPIXELS
             may_shrink = kind == "JPEG" and contract.fit != "exact" and not whole
             _check_size(image, MAX_JPEG_MEGAPIXELS if may_shrink else most)
+            formats.check_opened(kind, image, len(content), max_mib=max_mib)
             if kind == "BMP" and image.info.get("compression") in (1, 2) and len(content) > MAX_RUN_LENGTH_MIB << 20:
                 raise InputError(f"a run-length coded BMP of over {MAX_RUN_LENGTH_MIB} MiB; save the picture as PNG")
             if may_shrink:
@@ -71,10 +74,11 @@ def decode(content: bytes, contract: InputContract) -> Image.Image:
                 width, height = max(contract.width, image.width // times), max(contract.height, image.height // times)
                 image.draft("L" if contract.channels == 1 else None, (width, height))
                 _check_size(image, MAX_MEGAPIXELS)
-            image.load()
+            formats.load(kind, image)
             if image.mode in ("P", "PA") and image.palette is None:
                 raise InputError(f"a damaged or unfinished {kind} (its palette is missing); copy or export the picture again")
-            return upright(image, contract)
+            # Without the file's decoder, which may keep pictures of its own.
+            return upright(image._new(image.im) if kind in formats.PLUGINS else image, contract)
     except (InputError, MemoryError):
         raise
     except Exception as error:  # Pillow raises a dozen kinds, such as struct.error and zlib.error
@@ -98,9 +102,11 @@ def _opened(kind: str, file: io.BytesIO) -> ImageFile.ImageFile:
         from PIL.JpegImagePlugin import JpegImageFile
 
         return JpegImageFile(file)
-    from PIL.BmpImagePlugin import BmpImageFile
+    if kind == "BMP":
+        from PIL.BmpImagePlugin import BmpImageFile
 
-    return BmpImageFile(file)
+        return BmpImageFile(file)
+    return formats.opened(kind, file)
 
 
 def _check_parts(kind: str, content: bytes, max_decode_mib: int) -> None:
@@ -112,6 +118,7 @@ def _check_parts(kind: str, content: bytes, max_decode_mib: int) -> None:
                 return
             at += 12 + int.from_bytes(content[at : at + 4], "big")
         raise InputError(f"a PNG of over {MAX_PNG_CHUNKS} chunks; save the picture again")
+    formats.check(kind, content, max_mib=max_decode_mib)
     if kind == "JPEG":
         from edge.pictures.jpeg import decode_cost
 

@@ -75,8 +75,12 @@ def test_help_and_version():
         (("",), 2, "a picture's name is empty"),
         (("x.png", "--top-k", "9" * 5000), 2, "wanted a whole number from 1 to 1024"),
         (("x.png", "--top-k", "none"), 2, "--top-k none: wanted a whole number from 1 to 1024"),
-        (("page.png",), 65, "page.png: not a picture (begins b'<html>'); PNG, JPEG and BMP are read"),
-        (("empty",), 66, "empty: holds no .png, .jpg, .jpeg, .bmp files"),
+        (
+            ("page.png",),
+            65,
+            "page.png: not a picture (begins b'<html>'); PNG, JPEG, ",
+        ),
+        (("empty",), 66, "empty: holds no .png, .jpg, .jpeg, .bmp, .webp, "),
         ((SEVEN, "--model", "foreign.tflite"), 78, "foreign.tflite: not sealed by edgeproof; edge-predict --allow-unverified"),
     ],
 )

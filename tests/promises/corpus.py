@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from random import Random
 
-from PIL import Image
+from PIL import AvifImagePlugin, Image
 
 from tests.edge.pictures.png_files import SIGNATURE, Chunk, assemble, header
 from tests.promises.asking import EXAMPLES
@@ -24,7 +24,13 @@ FORMS: dict[str, list[dict[str, object]]] = {
     "PNG": [{}, {"compress_level": 0}],
     "JPEG": [{"quality": 90}, {"progressive": True}, {"subsampling": 0, "quality": 99}, {"restart_marker_blocks": 1}],
     "BMP": [{}],
+    "WEBP": [{"method": 0}, {"lossless": True, "method": 0}],
+    "GIF": [{}],
+    "TIFF": [{}, {"compression": "tiff_lzw"}, {"compression": "tiff_deflate"}, {"compression": "jpeg"}],
+    "AVIF": [{"speed": 10}],
+    "PPM": [{}],
 }
+TURNED = {"PNG", "JPEG", "WEBP", "TIFF", "AVIF"}  # what can say how it lies
 SIDE = 2048  # of a picture of 4 mebipixels, the most that is read but for JPEG
 LIMIT = 1 << 20
 
@@ -38,7 +44,7 @@ def wholes() -> Iterator[tuple[str, bytes]]:
             converted = in_mode(image, mode)
             for form, settings in FORMS.items():
                 for number, setting in enumerate(settings):
-                    for turned in (1, 6) if form != "BMP" else (1,):
+                    for turned in (1, 6) if form in TURNED else (1,):
                         exif = Image.Exif()
                         exif[0x0112] = turned
                         more = {"exif": exif} if turned > 1 else {}
@@ -107,9 +113,51 @@ def bombs() -> Iterator[tuple[str, bytes]]:
     for width, height in ((2**31 - 1, 2**31 - 1), (-5, 7), (1, -(2**31)), (4 << 20, 1)):
         good = saved("L", 16, 16, "BMP")
         yield f"bmp-{width}x{height}", good[:18] + struct.pack("<2l", width, height) + good[26:]
+    yield from more_bombs()
     for front in (SIGNATURE, b"\xff\xd8\xff", b"BM", SIGNATURE + b"\0\0\0\x0dIHDR"):
         for size in (LIMIT, 20 * LIMIT, 21 * LIMIT):
             yield f"zeros-{front[:3].hex()}-{len(front)}-{size}", front + bytes(size - len(front))
+
+
+def more_bombs() -> Iterator[tuple[str, bytes]]:
+    """Those of the formats that Pillow alone reads."""
+    for side in (1450, SIDE, 3000):
+        for name, settings in (("lossy", {"method": 0}), ("lossless", {"lossless": True, "method": 0})):
+            yield f"webp-{name}-{side}", saved("RGBA" if side < SIDE else "RGB", side, side, "WEBP", **settings)
+    yield "gif", saved("P", SIDE, SIDE, "GIF")
+    small = saved("P", 64, 64, "GIF")
+    at = 13 + (3 << (small[10] & 7) + 1)
+    for kind in (b"\xfe", b"\xff"):
+        yield f"gif-words-{kind[0]}", small[:at] + b"!" + kind + (b"\xff" + bytes(255)) * 70_000 + b"\0" + small[at:]
+    for mode, method in (("RGB", None), ("L", "tiff_deflate"), ("RGBA", "tiff_deflate"), ("RGB", "tiff_lzw"), ("RGB", "jpeg")):
+        for rows in (64, SIDE):
+            data = saved(mode, SIDE, SIDE, "TIFF", compression=method, tiffinfo={278: rows})
+            yield f"tiff-{mode}-{method}-{rows}", data
+    yield "tiff-many-strips", saved("L", 64, 60_000, "TIFF", compression="tiff_lzw", tiffinfo={278: 1})
+    yield "tiff-tile", tiff(side=16, tile=65_536, n_tiles=1)
+    yield "tiff-tags", tiff(side=16, tile=16, n_tiles=4 << 20)
+    yield "tiff-size", tiff(side=2**31, tile=16, n_tiles=1)
+    if AvifImagePlugin.SUPPORTED:
+        for mode, side in (("RGB", 1800), ("RGBA", 1600), ("RGB", 4000)):
+            data = saved(mode, side, side, "AVIF", speed=10, quality=20)
+            yield f"avif-{mode}-{side}", data
+            at = data.index(b"ispe") + 8
+            yield f"avif-lies-{mode}-{side}", data[:at] + struct.pack(">2L", 64, 64) + data[at + 8 :]
+    yield "ppm", saved("RGB", SIDE, SIDE, "PPM")
+    yield "ppm-16", b"P5 2048 2048 65535\n" + bytes(2 * SIDE * SIDE)
+    yield "ppm-text-small", b"P3 400 400 255\n" + b"7 " * 480_000
+    yield "ppm-text", b"P3 2048 2048 255\n" + b"7 " * (9 << 20)
+    yield "ppm-bits", b"P1 4000 1000\n" + b"1 " * 4_000_000
+    yield "ppm-99", b"P6 418 418 99\n" + b"7" * 524_172
+
+
+def tiff(*, side: int, tile: int, n_tiles: int) -> bytes:
+    """A TIFF of 8 grey bits, by Deflate, in tiles that may be larger or more than the picture needs."""
+    tags = [(256, 1, side), (257, 1, side), (258, 1, 8), (259, 1, 8), (262, 1, 1), (277, 1, 1), (322, 1, tile), (323, 1, tile)]
+    tags += [(324, n_tiles, 134), (325, n_tiles, 134)]
+    packed = b"".join(struct.pack("<2H2L", tag, 4, count, value) for tag, count, value in tags)
+    head = b"II*\0" + struct.pack("<LH", 8, len(tags)) + packed + bytes(4)
+    return head + zlib.compress(bytes(9 << 20)) + bytes(16 << 20)
 
 
 def black_png(

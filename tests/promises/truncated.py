@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from random import Random
 
-from PIL import Image
+from PIL import AvifImagePlugin, Image
 
 from edge import predictor
 from edge.contract import InputContract
@@ -80,6 +80,12 @@ def _to_cut() -> Iterator[tuple[str, bytes]]:
         ("page, CMYK", "JPEG", {}),
         ("page, 16 bits", "PNG", {}),
         ("page, two pictures", "MPO", {"save_all": True, "append_images": [page]}),
+        ("page, WebP", "WEBP", {}),
+        ("page, GIF", "GIF", {}),
+        ("page, TIFF by LZW", "TIFF", {"compression": "tiff_lzw"}),
+        ("page, TIFF by JPEG", "TIFF", {"compression": "jpeg"}),
+        ("page, PPM", "PPM", {}),
+        *([("page, AVIF", "AVIF", {})] if AvifImagePlugin.SUPPORTED else []),
     ):
         buffer = io.BytesIO()
         mode = {"page, CMYK": "CMYK", "page, 16 bits": "I;16"}.get(name)
@@ -125,6 +131,10 @@ def _dressed(image: Image.Image) -> Iterator[tuple[str, Image.Image, str, dict[s
         ("palette", "P", "PNG", {}),
         ("opaque", "RGBA", "PNG", {}),
         ("BMP", "RGB", "BMP", {}),
+        ("WebP", "RGB", "WEBP", {"quality": 92}),
+        ("GIF", "L", "GIF", {}),
+        ("TIFF", "RGB", "TIFF", {"compression": "tiff_lzw"}),
+        ("PPM", "RGB", "PPM", {}),
     ):
         yield name, flat.convert(mode), form, settings
     yield "palette and alpha", flat.convert("RGBA").quantize(16), "PNG", {}

@@ -13,6 +13,7 @@ from edge.contract import CIFAR, DIGIT, InputContract
 from edge.errors import InputError, InputMissing
 from edge.pictures import read_pixels
 from edge.pictures.decode import fit
+from edge.pictures.formats import READ
 from tests.edge.pictures.png_files import assemble, header
 
 EXACT = InputContract(height=2, width=3, channels=1, fit="exact")
@@ -169,8 +170,8 @@ def blank(width: int, height: int, *, colour: int = 0) -> bytes:
     ("content", "wanted"),
     [
         (b"", "an empty file; copy or export the picture again"),
-        (b"%PDF-1.7 and so on", "not a picture (begins b'%PDF-1.7'); PNG, JPEG and BMP are read"),
-        (b"GIF89a\1\0\1\0", "not a picture (begins b'GIF89a\\x01\\x00'); PNG, JPEG and BMP are read"),
+        (b"%PDF-1.7 and so on", f"not a picture (begins b'%PDF-1.7'); {READ}"),
+        (b"GIF89a\1\0\1\0", "a damaged or unfinished GIF (index out of range); copy or export the picture again"),
         (blank(60000, 60000), "60000x60000 is 3600.0 megapixels; at most 4 are read: make the picture smaller"),
         (blank(28, 28, colour=3), "a damaged or unfinished PNG (its palette is missing); copy or export the picture again"),
     ],

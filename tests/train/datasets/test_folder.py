@@ -104,7 +104,7 @@ def test_a_bad_picture_is_named(pets):
     (pets / "dog" / "03.png").write_bytes((pets / "dog" / "04.png").read_bytes()[:200])
     assert "dog/03.png: " in refusal(pets)
     (pets / "dog" / "03.png").write_text("not a picture")
-    assert refusal(pets).endswith("03.png: not a picture (begins b'not a pi'); PNG, JPEG and BMP are read")
+    assert "03.png: not a picture (begins b'not a pi'); PNG, JPEG, " in refusal(pets)
 
 
 def test_a_picture_that_stands_twice_is_used_once_and_refused_in_two_classes(pets, capsys):
