@@ -9,6 +9,7 @@ import numpy as np
 
 from convert.calibration.images import CalibrationSet
 from convert.git_commit import commit
+from convert.golden_files import golden_files
 from convert.interfaces import Candidate
 from convert.results import Outcome, Trial
 from convert.signing import write_signed
@@ -34,8 +35,9 @@ def seal(outcome: Outcome, trial: Trial, *, goldens: list[bytes], report: str) -
     del counts["lost_pictures"]
     calibrated = candidate.plan.calibrated or (repair is not None and repair.calibrated)
     calibration = repair.calibration if repair else trial.calibration
-    manifest = {
-        "format": 1,
+    files = golden_files(trial.dataset.test.images, predictor.contract.input)
+    manifest: dict[str, object] = {
+        "format": predictor.contract.items()["edgeproof"],
         "precision": candidate.plan.precision,
         "quantization": {"scheme": candidate.plan.in_words, "in_float": list(candidate.plan.in_float)}
         | ({"remedies": list(repair.remedies)} if repair else {})
@@ -50,6 +52,10 @@ def seal(outcome: Outcome, trial: Trial, *, goldens: list[bytes], report: str) -
             "engine": predictor.engine.name,
             "engine_version": predictor.engine.version,
             "tolerance": _tolerance(candidate, predictor, goldens),
+        },
+        "pictures": {
+            "pillow": version("pillow"),
+            "tolerance": {file.name: file.tolerance for file in files},
         },
         "provenance": network.provenance
         | {
@@ -68,6 +74,7 @@ def seal(outcome: Outcome, trial: Trial, *, goldens: list[bytes], report: str) -
         goldens=[(pixels, predictor.engine.run(pixels)) for pixels in goldens],
         manifest=manifest,
         report=report,
+        files=tuple((file.name, file.content, file.pixels, predictor.engine.run(file.pixels)) for file in files),
     )
 
 

@@ -48,7 +48,8 @@ def _verify(flags: argparse.Namespace) -> int:
         raise errors.Refused(f"{flags.model}: {replay.first_difference}; {where}")
     n_others = selftest.answer_others(ready)
     path = errors.one_line(flags.model)
-    print(f"{path}: passed: {replay.n_goldens} pictures, {replay.n_exact} bit for bit ({where}); {n_others} others answered")
+    counted = f"{replay.n_goldens} pictures, {replay.n_exact} bit for bit{replay.files}"
+    print(f"{path}: passed: {counted} ({where}); {n_others} others answered")
     return 0
 
 

@@ -13,9 +13,11 @@ from edge.errors import InputMissing, ModelError, SealError, missing, one_line
 
 MAGIC = b"edgeproof"
 MEMBERS = ("contract.txt", "labels.txt", "goldens.bin", "manifest.json", "report.md")
+PICTURES = "pictures/"  # before the names of the picture files that an artifact may carry; pictures.bin has what they give
 MAX_BYTES = 1 << 30
 MAX_MEMBERS = 64
 MAX_GOLDENS = 10_000
+MAX_PIXEL_STEPS = 64  # that a picture file's pixels may be off; more would prove nothing
 # The longest texts that are read; others are as long as their file.
 MAX_TEXT = {"contract.txt": 1 << 14, "labels.txt": 1 << 22, "manifest.json": 1 << 23}
 
@@ -70,18 +72,39 @@ class Artifact:
         goldens = self.manifest().get("goldens")
         return float(goldens.get("tolerance", 0.0)) if isinstance(goldens, dict) else 0.0
 
-    def goldens(self) -> list[tuple[bytes, bytes]]:
+    def golden_files(self) -> list[tuple[str, bytes, bytes, bytes, int]]:
+        """Picture files: name, content, the pixels expected, uint8 [H, W, C], the output for those, and the pixels' tolerance.
+
+        The tolerance is in steps of a value, 0 to MAX_PIXEL_STEPS. Files of an earlier edgeproof carry none.
+        """
+        names = [name for name in self.members if name.startswith(PICTURES)]
+        if not names:
+            return []
+        account = self.manifest().get("pictures")
+        steps = account.get("tolerance") if isinstance(account, dict) else None
+        expected, found = self.goldens("pictures.bin"), []
+        if len(expected) != len(names):
+            raise ModelError(f"{self.path}: {len(names)} picture files, and pictures.bin has {len(expected)}")
+        for name, (pixels, output) in zip(names, expected, strict=True):
+            tolerance = steps.get(name.removeprefix(PICTURES)) if isinstance(steps, dict) else None
+            if type(tolerance) is not int or not 0 <= tolerance <= MAX_PIXEL_STEPS:
+                wanted = f"no tolerance from 0 to {MAX_PIXEL_STEPS} for {name}"
+                raise ModelError(f"{self.path}: manifest.json states {wanted}; make the artifact again")
+            found.append((name.removeprefix(PICTURES), bytes(self.members[name]), pixels, output, tolerance))
+        return found
+
+    def goldens(self, member: str = "goldens.bin") -> list[tuple[bytes, bytes]]:
         """Images (uint8 [H, W, C]) with the exact output tensor expected for each, as raw bytes."""
-        data = self.members.get("goldens.bin", b"")
+        data = self.members.get(member, b"")
         if len(data) < _GOLDENS.size:
-            raise ModelError(f"{self.path}: goldens.bin is truncated")
+            raise ModelError(f"{self.path}: {member} is truncated")
         count, n_pixels, n_output = _GOLDENS.unpack_from(data)
         if len(data) != _GOLDENS.size + count * (n_pixels + n_output):
-            raise ModelError(f"{self.path}: goldens.bin is {len(data)} bytes, not as long as its header says")
+            raise ModelError(f"{self.path}: {member} is {len(data)} bytes, not as long as its header says")
         if self.contract and (n_pixels, n_output) != (self.contract.input.n_values, self.contract.n_output_bytes):
-            raise ModelError(f"{self.path}: goldens.bin does not fit the contract")
+            raise ModelError(f"{self.path}: {member} does not fit the contract")
         if count > MAX_GOLDENS:
-            raise ModelError(f"{self.path}: {count:,} goldens; at most {MAX_GOLDENS:,} are replayed")
+            raise ModelError(f"{self.path}: {count:,} goldens in {member}; at most {MAX_GOLDENS:,} are replayed")
         starts = range(_GOLDENS.size, len(data), n_pixels + n_output)
         return [(bytes(data[at : at + n_pixels]), bytes(data[at + n_pixels : at + n_pixels + n_output])) for at in starts]
 
@@ -113,9 +136,12 @@ def parse(path: str, data: bytes, *, allow_unverified: bool = False) -> Artifact
 
 def seal(
     model: bytes, contract: ModelContract, *, labels: tuple[str, ...], goldens: list[tuple[bytes, bytes]],
-    manifest: dict[str, object], report: str,
+    manifest: dict[str, object], report: str, files: "tuple[tuple[str, bytes, bytes, bytes], ...]" = (),
 ) -> bytes:  # fmt: skip
-    """The bytes of an artifact with `model`, as `embed_magic` returned it; ValueError for labels that no line can hold."""
+    """The bytes of an artifact with `model`, as `embed_magic` returned it; ValueError for labels that no line can hold.
+
+    `files` are picture files for the self-test: name, content, pixels and output; the manifest states their tolerance.
+    """
     import io
     import json
     import zipfile
@@ -127,6 +153,8 @@ def seal(
     lengths = contract.input.n_values, contract.n_output_bytes
     if any((len(image), len(output)) != lengths for image, output in goldens):
         raise ValueError(f"goldens are not all {lengths} bytes long")
+    if any((len(pixels), len(output)) != lengths for _, _, pixels, output in files):
+        raise ValueError(f"what the picture files give is not {lengths} bytes long")
     accounts = manifest | {"contract": contract.items(), "labels": list(labels)}
     contents = {
         "contract.txt": contract.to_text().encode(),
@@ -135,14 +163,18 @@ def seal(
         "manifest.json": json.dumps(accounts, indent=1, sort_keys=True, ensure_ascii=False).encode() + b"\n",
         "report.md": report.encode(),
     }
+    if files:
+        given = b"".join(pixels + output for _, _, pixels, output in files)
+        contents["pictures.bin"] = _GOLDENS.pack(len(files), *lengths) + given
+        contents |= {PICTURES + name: content for name, content, _, _ in files}
 
     def archive_behind(prefix: bytes) -> bytes:
         buffer = io.BytesIO(prefix)
         with zipfile.ZipFile(buffer, "a", zipfile.ZIP_STORED) as archive:
-            for name in MEMBERS:
+            for name, content in contents.items():
                 info = zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0))
                 info.create_system, info.external_attr = 3, 0o644 << 16
-                archive.writestr(info, contents[name])
+                archive.writestr(info, content)
             archive.comment = bytes(_SEAL_BYTES)
         return buffer.getvalue()
 

@@ -22,9 +22,9 @@ class InputContract:
     `fit` says how a picture becomes such an image: `exact` refuses any other size, `resize` scales, `digit` prepares it
     as MNIST was prepared. `polarity` is `light-on-dark` if the ink must be the brighter, else `any`.
 
-    `resize` names the kernel and `aspect` what becomes of another shape: `squash` changes it, `crop` and `pad` keep it and cut
-    the picture's middle out or add black, `resize-crop` scales to `shorter_side` pixels (else 0) and takes the middle. `exif`
-    says whether a photo is turned upright, `alpha` what shows through transparent parts.
+    `resize` names the kernel and `aspect` what becomes of another shape: `squash` changes it, `crop` takes the picture's
+    middle, `pad` adds black, `resize-crop` scales the shorter side to `shorter_side` pixels (else 0) and takes the middle.
+    `exif` says whether a photo is turned upright, `alpha` what shows through transparent parts.
     """
 
     __slots__ = ("alpha", "aspect", "channels", "exif", "fit", "height", "polarity", "resize", "shorter_side", "width")

@@ -23,7 +23,7 @@ FLOORS = {
     ),
     "convert": (
         ("tflite_pieces",),
-        ("calibration", "git_commit", "goldens", "layers", "operators", "pictures", "signing", "tango", "to_c"),
+        ("calibration", "git_commit", "golden_files", "goldens", "layers", "operators", "pictures", "signing", "tango", "to_c"),
         ("plan", "sources", "verify"),
         ("flags", "gate", "interfaces", "to_onnx", "to_tflite"),
         ("results",),

@@ -195,7 +195,8 @@ def replay_shipped() -> str:
     replay = selftest.replay(ready)
     if replay.first_difference:
         raise errors.Refused(replay.first_difference)
-    return f"{replay.n_goldens} pictures answered, {replay.n_exact} bit for bit ({ready.engine.name} {ready.engine.version})"
+    counted = f"{replay.n_goldens} pictures answered, {replay.n_exact} bit for bit{replay.files}"
+    return f"{counted} ({ready.engine.name} {ready.engine.version})"
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:

@@ -1,11 +1,15 @@
-"""The self-test: replay an artifact's goldens and compare with the expected outputs."""
+"""The self-test: replay an artifact's goldens and compare with what is expected of them.
+
+Images test the engine. Picture files test how this device reads pictures, and say which of the two steps differs.
+"""
 
 import struct
 from collections.abc import Iterator
 from random import Random
 
 from edge.contract import InputContract
-from edge.errors import ModelError
+from edge.errors import InputError, ModelError
+from edge.pictures import pixels_of
 from edge.predictor import Predictor
 
 # Tolerances of an artifact that states none: between kernels a float differs in its last digits, an int8 by one step.
@@ -18,12 +22,23 @@ N_OTHERS = 64
 
 
 class Replay:
-    """`n_goldens` images were replayed, `n_exact` outputs are equal bit for bit; `first_difference` is one line, or None."""
+    """`n_goldens` images were replayed, `n_exact` outputs are equal bit for bit; `first_difference` is one line, or None.
 
-    __slots__ = ("first_difference", "n_exact", "n_goldens")
+    `n_files` picture files were read, `n_files_exact` of them to the very pixels expected.
+    """
 
-    def __init__(self, *, n_goldens: int, n_exact: int, first_difference: str | None) -> None:
+    __slots__ = ("first_difference", "n_exact", "n_files", "n_files_exact", "n_goldens")
+
+    def __init__(
+        self, *, n_goldens: int, n_exact: int, first_difference: str | None, n_files: int = 0, n_files_exact: int = 0
+    ) -> None:
         self.n_goldens, self.n_exact, self.first_difference = n_goldens, n_exact, first_difference
+        self.n_files, self.n_files_exact = n_files, n_files_exact
+
+    @property
+    def files(self) -> str:
+        """What is said of the picture files after the images; empty if the artifact carries none."""
+        return f", {self.n_files} picture files read, {self.n_files_exact} to the same pixels" if self.n_files else ""
 
     @property
     def passed(self) -> bool:
@@ -33,7 +48,7 @@ class Replay:
 
 def replay(predictor: Predictor) -> Replay:
     """Replay every golden and compare the outputs. Raises ModelError if there are none or they contradict the contract."""
-    n_exact, first = 0, None
+    n_exact = 0
     if not (goldens := predictor.artifact.goldens()):
         raise ModelError(f"{predictor.artifact.path}: carries no goldens to test itself with")
     int8 = predictor.contract.output_dtype == "int8"
@@ -45,16 +60,42 @@ def replay(predictor: Predictor) -> Replay:
     tolerance = predictor.artifact.golden_tolerance() or (INT8_STEPS if int8 else FLOAT_DIFFERENCE)
     if tolerance > limit:
         raise ModelError(f"{predictor.artifact.path}: a tolerance of {tolerance:g} proves nothing; at most {limit:g} is taken")
-    for number, (pixels, expected) in enumerate(goldens):
+    files = predictor.artifact.golden_files()
+    # Of a file the pixels expected, not those read: so a difference is the engine's.
+    images = [(f"picture {number}", *golden) for number, golden in enumerate(goldens)]
+    images += [(name, pixels, output) for name, _, pixels, output, _ in files]
+    differences: list[str | None] = []
+    for number, (what, pixels, expected) in enumerate(images):
         output = predictor.engine.run(pixels)
         if len(output) != len(expected):
             raise ModelError(f"{predictor.artifact.path}: answers {len(output)} bytes; its contract says {len(expected)}")
-        n_exact += output == expected
+        n_exact += output == expected and number < len(goldens)
         # `<=`, so that nan counts as different.
-        within = all(abs(o - e) <= tolerance for o, e in zip(unpack(output), unpack(expected), strict=True))
-        if not within and first is None:
-            first = f"picture {number}: expected {unpack(expected)}, got {unpack(output)}, tolerance {tolerance}"
-    return Replay(n_goldens=len(goldens), n_exact=n_exact, first_difference=first)
+        if not all(abs(o - e) <= tolerance for o, e in zip(unpack(output), unpack(expected), strict=True)):
+            differences.append(f"{what}: expected {unpack(expected)}, got {unpack(output)}, tolerance {tolerance}")
+    readings = [_read(name, content, pixels, steps, predictor) for name, content, pixels, _, steps in files]
+    differences += [difference for _, difference in readings]
+    return Replay(
+        n_goldens=len(goldens),
+        n_exact=n_exact,
+        first_difference=next(filter(None, differences), None),
+        n_files=len(files),
+        n_files_exact=sum(exact for exact, _ in readings),
+    )
+
+
+def _read(name: str, content: bytes, expected: bytes, tolerance: int, predictor: Predictor) -> tuple[bool, str | None]:
+    """Whether the picture file `content` gives the very pixels `expected`, and how it differs beyond the tolerance."""
+    try:
+        pixels = pixels_of(content, predictor.contract.input)
+    except (InputError, ImportError) as error:
+        return False, f"reading {name}: {error}; install Pillow again"
+    off = [abs(p - e) for p, e in zip(pixels, expected, strict=True)]
+    if max(off) <= tolerance:
+        return pixels == expected, None
+    n_off = sum(steps > tolerance for steps in off)
+    other = f"{n_off} of {len(off)} pixel values are off by up to {max(off)} steps, tolerance {tolerance}"
+    return False, f"reading {name}: {other}: the engine is right, but pictures are read otherwise here"
 
 
 def answer_others(predictor: Predictor) -> int:

@@ -1,7 +1,8 @@
 """Scale a decoded picture as the tool that trained the network did (docs/pixels.md).
 
 Where Pillow has the same kernel, Pillow does the work. Without antialiasing it has none: its `transform` cuts off fractions,
-and in bicubic is more than a step off TensorFlow's on most values. numpy follows TensorFlow's arithmetic there, in float32.
+and in bicubic is more than a step off TensorFlow's on most values. numpy follows TensorFlow there: the places and
+weights of its float32 arithmetic.
 """
 
 from PIL import Image
@@ -13,9 +14,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import numpy as np
 
-MAX_MEGAPIXELS = 16  # of a picture, also with what is padded: up to 256 MiB (SECURITY.md)
+MAX_MEGAPIXELS = 16  # of a picture, also of one scaled to be cut: up to 256 MiB (SECURITY.md)
 _STRIP_ROWS = 64  # rows of a large picture that are an array at a time
 _TABLE_STEPS = 1024  # TensorFlow looks its bicubic weights up in a table
+_WEIGHT_BITS = 22
 _KEYS = -0.5  # the parameter of its bicubic kernel (Keys 1981)
 
 _RESAMPLING = {
@@ -34,17 +36,17 @@ def scale(image: Image.Image, contract: InputContract) -> bytes:
         # torchvision rounds half a pixel to the even number; Keras, below, cuts it off.
         left, top = round((scaled.width - size[0]) / 2), round((scaled.height - size[1]) / 2)
         return scaled.crop((left, top, left + size[0], top + size[1])).tobytes()
+    if contract.aspect == "pad":
+        return _padded(image, size, contract.resize).tobytes()
     if contract.aspect == "crop":
         image = _middle(image, _within(image.size, size))
-    elif contract.aspect == "pad":
-        image = _padded(image, _bearable(_around(image.size, size), image))
     return _resized(image, size, contract.resize).tobytes()
 
 
 def _bearable(size: tuple[int, int], image: Image.Image) -> tuple[int, int]:
     """`size`, unless so large a picture would take too much memory: then InputError."""
     if size[0] * size[1] > MAX_MEGAPIXELS << 20:
-        becomes = f"{image.width}x{image.height} pixels become {size[0]}x{size[1]} before they are scaled or cut"
+        becomes = f"{image.width}x{image.height} pixels become {size[0]}x{size[1]} before they are cut"
         raise InputError(f"{becomes}; at most {MAX_MEGAPIXELS} megapixels are taken: cut the picture to what matters")
     return size
 
@@ -75,20 +77,20 @@ def _within(size: tuple[int, int], shape: tuple[int, int]) -> tuple[int, int]:
     return max(1, min(width, height * wide // high)), max(1, min(height, width * high // wide))
 
 
-def _around(size: tuple[int, int], shape: tuple[int, int]) -> tuple[int, int]:
-    """The smallest size of the same proportions as `shape` around `size`, cut off to whole pixels, as Keras does."""
-    (width, height), (wide, high) = size, shape
-    return max(width, height * wide // high), max(height, width * high // wide)
-
-
 def _middle(image: Image.Image, size: tuple[int, int]) -> Image.Image:
     left, top = (image.width - size[0]) // 2, (image.height - size[1]) // 2
     return image.crop((left, top, left + size[0], top + size[1]))
 
 
-def _padded(image: Image.Image, size: tuple[int, int]) -> Image.Image:
+def _padded(image: Image.Image, size: tuple[int, int], kernel: str) -> Image.Image:
+    """`image` scaled to fit inside `size`, with black around it: tf.image.resize_with_pad, in its float32 arithmetic."""
+    from numpy import float32
+
+    ratio = max(float32(image.width) / float32(size[0]), float32(image.height) / float32(size[1]))
+    width, height = float32(image.width) / ratio, float32(image.height) / ratio
     whole = Image.new(image.mode, size)
-    whole.paste(image, ((size[0] - image.width) // 2, (size[1] - image.height) // 2))
+    scaled = _resized(image, (max(1, int(width)), max(1, int(height))), kernel)
+    whole.paste(scaled, (int((size[0] - width) / 2), int((size[1] - height) / 2)))
     return whole
 
 
@@ -100,21 +102,29 @@ def _sampled(image: Image.Image, size: tuple[int, int], kernel: str) -> Image.Im
     columns, across = weigh(image.width, size[0])
     rows, down = weigh(image.height, size[1])
     wanted, places = np.unique(rows, return_inverse=True)
-    lines = np.einsum("rwtc,wt->rwc", _pixels(image, wanted, columns), across)
-    values = np.einsum("htwc,ht->hwc", lines[places.reshape(rows.shape)], down)
-    pixels = np.clip(np.rint(values), 0, 255).astype(np.uint8)
+    # In whole numbers: sums of floats differ from one processor to another, and so would what is rounded.
+    lines = np.einsum("rwtc,wt->rwc", _pixels(image, wanted, columns), _whole(across))
+    values = np.einsum("htwc,ht->hwc", lines[places.reshape(rows.shape)], _whole(down))
+    pixels = np.clip((values + (1 << 2 * _WEIGHT_BITS - 1)) >> 2 * _WEIGHT_BITS, 0, 255).astype(np.uint8)
     return Image.frombytes(image.mode, size, pixels.tobytes())
 
 
+def _whole(weights: "np.ndarray") -> "np.ndarray":
+    """Weights as multiples of 2^-_WEIGHT_BITS, int64: products with a byte and another weight stay below 2^63."""
+    import numpy as np
+
+    return np.rint(weights.astype(np.float64) * (1 << _WEIGHT_BITS)).astype(np.int64)
+
+
 def _pixels(image: Image.Image, rows: "np.ndarray", columns: "np.ndarray") -> "np.ndarray":
-    """Of these rows, ascending, these columns, int64 [W, taps]: float32 [len(rows), W, taps, C].
+    """Of these rows, ascending, these columns, int64 [W, taps]: int64 [len(rows), W, taps, C].
 
     In strips, so that a large picture is not in memory twice.
     """
     import numpy as np
 
     n_channels = len(image.getbands())
-    out = np.empty((len(rows), *columns.shape, n_channels), np.float32)
+    out = np.empty((len(rows), *columns.shape, n_channels), np.int64)
     for top in range(0, image.height, _STRIP_ROWS):
         bottom = min(top + _STRIP_ROWS, image.height)
         here = np.flatnonzero((rows >= top) & (rows < bottom))

@@ -21,4 +21,4 @@ def run_in_child(model: Artifact) -> str:
             raise Refused(f"{model.path}: {replay.first_difference} ({engine.name} {engine.version})")
         n_others = selftest.answer_others(ready)
         answers[engine.name] = f"{replay.n_exact} bit for bit by {engine.name} {engine.version}"
-    return f"{replay.n_goldens} pictures: {', '.join(answers.values())}; {n_others} others answered"
+    return f"{replay.n_goldens} pictures: {', '.join(answers.values())}{replay.files}; {n_others} others answered"

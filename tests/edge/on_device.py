@@ -14,10 +14,17 @@ SEVEN = ROOT / "examples" / "seven.png"
 SHIPPED = ROOT / "edge" / "models" / "lenet5-relu-mnist-int8.tflite"
 
 
-def resealed(path: Path, *, name: str, model: bytes | None = None, alter=lambda goldens: goldens, **contract: object) -> Path:
-    """The shipped model sealed anew in the file `path`, under another name, and with whatever else is changed."""
+def resealed(
+    path: Path, *, name: str, model: bytes | None = None, alter=lambda goldens: goldens,
+    files: tuple[tuple[str, bytes, bytes, bytes], ...] = (), **contract: object,
+) -> Path:  # fmt: skip
+    """The shipped model sealed anew in the file `path`, under another name, and with whatever else is changed.
+
+    `files` are picture files for the self-test, with one step of tolerance.
+    """
     shipped = artifact.read(str(SHIPPED))
     manifest = {k: v for k, v in shipped.manifest().items() if k not in ("contract", "labels")}
+    manifest |= {"pictures": {"tolerance": {file[0]: 1 for file in files}}} if files else {}
     labels = contract.pop("labels", shipped.labels)
     for key, value in ({"name": name} | contract).items():
         setattr(shipped.contract, key, value)
@@ -28,6 +35,7 @@ def resealed(path: Path, *, name: str, model: bytes | None = None, alter=lambda 
         goldens=alter(shipped.goldens()),
         manifest=manifest,
         report="",
+        files=files,
     )
     path.write_bytes(data)
     return path

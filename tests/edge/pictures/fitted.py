@@ -25,6 +25,7 @@ CONTRACTS = {
     "bicubic-antialias": InputContract(**SQUARE, resize="bicubic-antialias", aspect="crop"),
     "nearest": InputContract(**SQUARE, resize="nearest"),
     "bilinear": InputContract(**SQUARE, resize="bilinear", aspect="pad"),
+    "bicubic": InputContract(**SQUARE, resize="bicubic"),
 }
 
 

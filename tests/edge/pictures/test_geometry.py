@@ -48,7 +48,7 @@ def test_crop_cuts_the_middle_of_the_proportions_out():
 
 
 def test_pad_adds_black_on_both_sides():
-    assert list(fit(Image.new("L", (4, 2), 9), contract(4, 4, aspect="pad"))) == [0] * 4 + [9] * 8 + [0] * 4
+    assert list(fit(Image.new("L", (8, 4), 9), contract(4, 4, aspect="pad"))) == [0] * 4 + [9] * 8 + [0] * 4
 
 
 def test_resize_crop_scales_the_shorter_side_then_cuts_the_middle_out():
@@ -95,16 +95,9 @@ def test_only_the_usual_way_decodes_a_large_jpeg_at_a_fraction_of_its_size(tmp_p
     assert max(read_pixels(str(tmp_path / "a.jpg"), contract(20, 20))) < 60
 
 
-@pytest.mark.parametrize(
-    ("size", "keys", "says"),
-    [
-        ((1, 60_000), {"aspect": "pad"}, "1x60000 pixels become 60000x60000 before they are scaled or cut"),
-        ((1, 60_000), {"aspect": "resize-crop", "shorter_side": 512}, "become 512x30720000 before"),
-    ],
-)
-def test_a_picture_too_long_to_be_scaled_so_is_refused_unscaled(size, keys, says):
-    with pytest.raises(InputError, match=says):
-        fit(Image.new("L", size), contract(32, 32, **keys))
+def test_a_picture_too_long_to_be_scaled_so_is_refused_unscaled():
+    with pytest.raises(InputError, match="1x60000 pixels become 512x30720000 before they are cut; at most 16 megapixels"):
+        fit(Image.new("L", (1, 60_000)), contract(32, 32, aspect="resize-crop", shorter_side=512))
 
 
 def test_other_libraries_pictures_have_up_to_sixteen_megapixels(tmp_path):
