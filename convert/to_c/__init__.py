@@ -12,7 +12,7 @@ from convert.to_c.fuse import fuse
 from convert.to_c.layout import lay_out
 from convert.to_c.plan import plan
 from convert.to_c.reader import read
-from convert.to_c.steps import Convolve
+from convert.to_c.steps import Convolve, Float
 from edge.errors import Refused
 
 VERSION = 1  # changes whenever the same model gives another file
@@ -42,7 +42,9 @@ def generate(model: bytes, *, name: str) -> Program:
     Raises Refused where an operator, a data type or the size is not one that C is generated for.
     """
     graph = read(model)
-    steps = fuse(plan(graph))
+    planned = plan(graph)
+    has_floats = any(isinstance(step, Float) for step in planned)
+    steps = fuse(planned)
     weight_bytes = sum(step.weights.size for step in steps if isinstance(step, Convolve))
     if weight_bytes > MAX_WEIGHT_BYTES:
         raise Refused(f"{weight_bytes:,} bytes of weights; C is generated up to {MAX_WEIGHT_BYTES:,}: use the .tflite")
@@ -51,4 +53,4 @@ def generate(model: bytes, *, name: str) -> Program:
     symbol = re.sub(r"\W", "_", name)
     symbol = symbol if not symbol[0].isdigit() else f"network_{symbol}"
     source, header, paths = program.text(written, graph, name=name, symbol=symbol, n_bytes=n_bytes, n_floats=n_floats)
-    return Program(source, header, symbol, written.names, paths, weight_bytes, n_bytes + 4 * n_floats, n_floats > 0)
+    return Program(source, header, symbol, written.names, paths, weight_bytes, n_bytes + 4 * n_floats, has_floats)

@@ -35,7 +35,9 @@ def name(node: Node) -> str:
     """The layer's name as its author chose it: the converter joins the names of what it fused."""
     first = node.output.name.split(";")[0].removesuffix("_quantized").removesuffix("_dequant")
     parts = first.split("/")
-    return parts[-2].removesuffix("_1") if len(parts) > 1 else parts[-1].split(":")[0]
+    if len(parts) > 1:
+        return parts[-2].removesuffix("_1")
+    return "logits" if first.startswith("StatefulPartitionedCall") else first.split(":")[0]
 
 
 def _plane(tensor: Tensor) -> Plane:

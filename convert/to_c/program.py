@@ -121,7 +121,10 @@ def _vector(part: str, path: str) -> str:
 
 def _choice(symbol: str, logits: str) -> str:
     """The exported functions: which paths there are, and the prediction on one of them or on the best."""
-    rows = "".join(_guarded(path, f'    {{"{path.name}", runs_{path.name}, network_{path.name}}},\n') for path in PATHS)
+    rows = "".join(
+        _guarded(path, f'    {{"{path.name}", runs_{path.name}, network_{path.name}}},\n', f'    {{"{path.name}", 0, 0}},\n')
+        for path in PATHS
+    )
     tests = "".join(_guarded(path, f"static int runs_{path.name}(void)\n{{\n    return {path.runs};\n}}\n\n") for path in PATHS)
     return f"""\
 /* ---- The choice among the paths, the fastest first ---- */
@@ -141,7 +144,7 @@ const char *{symbol}_path(int path)
 
 int {symbol}_predict_on(int path, {symbol}_context *context, const uint8_t *pixels, {logits} *logits)
 {{
-    if (!{symbol}_path(path) || !paths[path].runs())
+    if (!{symbol}_path(path) || !paths[path].network || !paths[path].runs())
         return 0;
     paths[path].network(context, pixels, logits);
     return 1;
@@ -155,8 +158,11 @@ void {symbol}_predict({symbol}_context *context, const uint8_t *pixels, {logits}
 """
 
 
-def _guarded(path: Path, text: str) -> str:
-    return f"#if FAST_PATHS && {path.compiles}\n{text}#endif\n" if path.compiles else text
+def _guarded(path: Path, text: str, otherwise: str = "") -> str:
+    """`text` where the path compiles, else `otherwise`: a path has the same number everywhere."""
+    if not path.compiles:
+        return text
+    return f"#if FAST_PATHS && {path.compiles}\n{text}{f'#else{chr(10)}{otherwise}' if otherwise else ''}#endif\n"
 
 
 def _header(graph: Graph, name: str, symbol: str, n_bytes: int, n_floats: int) -> str:

@@ -2,8 +2,6 @@
 
 import ctypes
 import math
-import shutil
-import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +10,8 @@ from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter
 
 from convert import tflite_pieces, to_c
+from edge import compiler
+from edge.errors import EngineMissing
 
 SCALE, ZERO_POINT = 0.05, 3  # of a tensor, unless said otherwise
 SAME, VALID = schema.Padding.SAME, schema.Padding.VALID
@@ -179,11 +179,12 @@ def answers(model: bytes, pictures: np.ndarray, folder: Path, *flags: str, name=
     (folder / f"{name}.c").write_text(program.source)
     (folder / f"{name}.h").write_text(program.header)
     library = folder / f"{name}.so"
-    compiler = shutil.which("gcc") or shutil.which("clang")
-    if not compiler:
-        pytest.skip("no C compiler here")
-    command = [compiler, "-O2", "-shared", "-fPIC", "-Wall", "-Wextra", "-Werror", *flags]
-    subprocess.run([*command, "-o", str(library), str(folder / f"{name}.c"), "-lm"], check=True)
+    try:
+        compiler.build(
+            [str(folder / f"{name}.c")], str(library), "-shared", "-fPIC", "-O2", "-Wall", "-Wextra", "-Werror", *flags
+        )
+    except EngineMissing as missing:
+        pytest.skip(str(missing))
     loaded = ctypes.CDLL(str(library))
     path_name, predict = getattr(loaded, f"{program.symbol}_path"), getattr(loaded, f"{program.symbol}_predict_on")
     path_name.restype = ctypes.c_char_p
