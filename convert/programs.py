@@ -58,7 +58,10 @@ def program(model: Artifact) -> Program:
     source = f"{c_program.MARK.decode()}{FORMAT}: {contract.name} */\n{parts.TOP}{generated.source}\n{body}"
     values = {name: getattr(contract, name) for name in ModelContract.__slots__}
     own = ModelContract(**values | {"kind": "c", "model_bytes": len(source.encode())})
-    manifest = made_of | {
+    about = {
+        key: value for key, value in made_of.items() if key != "pictures"
+    }  # the .tflite's picture files are not in the C file
+    manifest = about | {
         "contract": own.items(),
         "generated": {
             "file": f"{contract.name}.tflite",
@@ -68,7 +71,7 @@ def program(model: Artifact) -> Program:
             "symbol": generated.symbol,
             "header_sha256": hashlib.sha256(header).hexdigest(),
         },
-        "goldens": dict(made_of["goldens"]) | {"tolerance": float(steps)},  # type: ignore[call-overload]
+        "goldens": dict(made_of["goldens"]) | {"tolerance": float(steps) or 0.5},  # type: ignore[call-overload]
     }
     return Program(c_program.seal(source, manifest), own.model_bytes, header, generated.paths, generated.symbol, steps)
 

@@ -33,8 +33,8 @@ _COUNTS = re.compile(r"[-+0-9.e,\s]*")
 
 def seal(text: str, manifest: dict[str, object]) -> bytes:
     """The bytes of NAME.c: `text`, which begins with MARK, then `manifest`, then the seal."""
-    # Only strings of JSON hold "/" and "?": no `*/`, no `/*` and no trigraph is left that could end or open a comment.
-    account = json.dumps(manifest, indent=1, sort_keys=True).replace("/", "\\/").replace("?", "\\u003f")
+    # Only strings of JSON hold "*" and "?": no `*/`, no `/*` and no trigraph is left that could end or open a comment.
+    account = json.dumps(manifest, indent=1, sort_keys=True).replace("*", "\\u002a").replace("?", "\\u003f")
     unsealed = text.encode() + _MANIFEST + account.encode() + _END + _SEAL
     return unsealed + hashlib.sha256(unsealed).hexdigest().encode() + _SEAL_END
 

@@ -1,7 +1,13 @@
 """A trained network and the digits it learnt, for every test of the conversion."""
 
+import shutil
+from pathlib import Path
+
 import pytest
 
+from convert import programs
+from edge import artifact
+from tests.edge.on_device import SHIPPED
 from train import checkpoint, datasets
 from train.checkpoint import Checkpoint
 from train.datasets import Dataset
@@ -15,3 +21,14 @@ def trained(workshop) -> Checkpoint:
 @pytest.fixture(scope="session")
 def digits() -> Dataset:
     return datasets.digits.load()
+
+
+@pytest.fixture(scope="session")
+def c_program(tmp_path_factory) -> Path:
+    """NAME.c of the shipped model, NAME.h and NAME.tflite beside it; tests only read them."""
+    folder = tmp_path_factory.mktemp("c")
+    source = Path(shutil.copy(SHIPPED, folder))
+    made = programs.program(artifact.read(str(source)))
+    source.with_suffix(".h").write_bytes(made.header)
+    source.with_suffix(".c").write_bytes(made.source)
+    return source.with_suffix(".c")
