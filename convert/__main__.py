@@ -78,7 +78,8 @@ def convert_all(trial: Trial, settings: Namespace, outcomes: list[Outcome]) -> N
                 final = convert_and_judge(trial, best.converter, best.plan, repaired=True) if best.passed else first
                 outcome = Outcome(first, final, findings, best)
             if outcome.final.verdict.passed:
-                sealed = seal(outcome, trial, goldens=goldens, report=tables.proof(outcome))
+                proof, number = tables.proof(outcome), settings.model_version
+                sealed = seal(outcome, trial, goldens=goldens, report=proof, model_version=number)
                 publish(settings.out / outcome.final.file_name, sealed, key=settings.sign)
             outcomes.append(outcome)
             if "c" in settings.formats and (kind, precision) == ("tflite", "int8"):

@@ -9,6 +9,7 @@ from convert.plan import DEFAULT_METHOD, PRECISIONS
 from edge.console import called
 from edge.contract import KINDS
 from edge.errors import InputMissing, UsageError
+from edge.manifest import MAX_VERSION
 from train.checkpoint import FILE, Checkpoint
 
 
@@ -61,8 +62,12 @@ def parse() -> argparse.Namespace:
         help="pictures that the files carry for the device's self-test (default: a test image of each class)",
     )  # fmt: skip
     parser.add_argument(
-        "--sign", type=Path, metavar="KEY",
+        "--sign", type=_key, metavar="KEY",
         help="sign published files (FILE.sig beside FILE) with this elliptic-curve private key; needs model-signing",
+    )  # fmt: skip
+    parser.add_argument(
+        "--model-version", type=_version, metavar="N",
+        help="sealed into the files, from 1 up: a device refuses an older one of the same network; --sign needs it",
     )  # fmt: skip
     own = parser.add_argument_group("a network of your own")
     own.add_argument(
@@ -96,6 +101,10 @@ def parse() -> argparse.Namespace:
         raise UsageError(f"name a precision: --int8, another of {', '.join(PRECISIONS)}, or --all")
     if "c" in settings.formats and "int8" not in settings.precisions:
         raise UsageError("C programs are made of int8 models: --formats c goes with --int8")
+    if settings.sign and settings.model_version is None:
+        raise UsageError(
+            "--sign needs --model-version N, higher than the last one, so that no device takes an older file for new"
+        )
     if bool(settings.model) != bool(settings.data):
         raise UsageError("--model and --data go together: a network and the pictures to judge it on")
     if settings.model and (settings.checkpoint or settings.data_dir):
@@ -128,6 +137,18 @@ def distinct(trained: list[Checkpoint]) -> list[Checkpoint]:
 def kinds(formats: tuple[str, ...]) -> tuple[str, ...]:
     """The formats to convert to: a C program is made of the .tflite."""
     return tuple(dict.fromkeys("tflite" if kind == "c" else kind for kind in formats))
+
+
+def _key(text: str) -> Path:
+    if not text:  # as of `--sign "$UNSET"`
+        raise argparse.ArgumentTypeError("empty; name the file of a key")
+    return Path(text)
+
+
+def _version(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or len(text) > 10 or not 1 <= int(text) <= MAX_VERSION:
+        raise argparse.ArgumentTypeError(f"{text!r}: wanted a whole number from 1 to {MAX_VERSION}")
+    return int(text)
 
 
 def _seed(text: str) -> int:

@@ -26,8 +26,11 @@ ROUNDED_STEPS = 2
 _TOOLS = ("tensorflow", "keras", "numpy", "ai-edge-litert", "litert-quantizer", "onnx", "onnxruntime", "tf2onnx")
 
 
-def seal(outcome: Outcome, trial: Trial, *, goldens: list[bytes], report: str) -> bytes:
-    """The artifact of an outcome that passed: the very model that was judged, its proof, and `goldens` with its answers."""
+def seal(outcome: Outcome, trial: Trial, *, goldens: list[bytes], report: str, model_version: int | None = None) -> bytes:
+    """The artifact of an outcome that passed: the very model that was judged, its proof, and `goldens` with its answers.
+
+    A device compares `model_version` with those it had; None for none.
+    """
     evaluation, repair, network = outcome.final.evaluation, outcome.repair, trial.network
     assert evaluation is not None
     candidate, predictor, verification = evaluation.candidate, evaluation.predictor, evaluation.verification
@@ -67,6 +70,8 @@ def seal(outcome: Outcome, trial: Trial, *, goldens: list[bytes], report: str) -
             "commit": commit(),
         },
     }
+    if model_version is not None:
+        manifest["model_version"] = model_version
     return artifact.seal(
         candidate.model,
         predictor.contract,

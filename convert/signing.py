@@ -7,7 +7,7 @@ from typing import Any
 
 from edge import errors, files
 from edge.errors import InputError, StorageError
-from edge.store.signature import ENDING
+from edge.store.signature import ENDING, check_file
 
 
 def check_key(key: str) -> None:
@@ -36,6 +36,7 @@ def write_signed(path: str, data: bytes, key: str) -> None:
 def _signer(key: str) -> Any:
     """The library's signer with the private key in the file `key`."""
     signing = importlib.import_module("model_signing.signing")
+    check_file(key)
     try:
         return signing.Config().use_elliptic_key_signer(private_key=key)
     except OSError as error:

@@ -4,7 +4,7 @@ import os
 import sys
 from io import TextIOWrapper
 
-from edge import errors, load
+from edge import errors, load, silence
 from edge.errors import InputMissing, StorageError, UsageError, one_line
 
 program = "edge-predict"  # as it was started
@@ -101,6 +101,12 @@ def main(arguments: list[str] | None = None) -> int:
     options = parse(arguments)
     if sys.stdout is None:
         raise StorageError("stdout is closed: there is nowhere to print an answer")
+    if options.trust:
+        # The fast engine runs in this process, and nobody has looked at the graph.
+        from edge import limits
+
+        named = options.model or os.environ.get("EDGEPROOF_MODEL", "")
+        limits.memory(limits.for_model(os.path.getsize(named) if os.path.isfile(named) else 0))
     ready = load(
         options.model,
         engine=options.engine,
@@ -109,6 +115,7 @@ def main(arguments: list[str] | None = None) -> int:
         allow_unverified=options.allow_unverified,
         apart=True,
     )
+    silence.leave_stderr_to_python()
     model = ready.artifact
     if options.verbose:
         engine = ready.engine

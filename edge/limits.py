@@ -1,14 +1,19 @@
 """What a child process may take: it ends with its parent, and a model in it has a bound of memory and of processor time."""
 
 import os
-import signal
 import sys
-from collections.abc import Callable
 
-_PR_SET_PDEATHSIG = 1  # prctl(2)
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+MODEL_MIB = 384  # for what a model computes with, and
+FILE_FOLD = 4  # times its file, and
+THREAD_MIB = 16  # for each thread beyond the first
+_PR_SET_PDEATHSIG, _SIGKILL = 1, 9  # prctl(2)
 
 
-def end_together() -> Callable[[], None]:
+def end_together() -> "Callable[[], None]":
     """What a child of this process calls first: from then on the kernel kills it when this process ends, however that comes
     about (Linux)."""
     parent = os.getpid()
@@ -20,11 +25,16 @@ def end_together() -> Callable[[], None]:
 
     def follow() -> None:
         if prctl:
-            prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+            prctl(_PR_SET_PDEATHSIG, _SIGKILL)
         if os.getppid() != parent:  # it died before the request
             os._exit(0)
 
     return follow
+
+
+def for_model(file_bytes: int, *, threads: int = 1) -> int:
+    """The bytes of memory that a model may take whose file has `file_bytes`."""
+    return (MODEL_MIB + (threads - 1) * THREAD_MIB << 20) + FILE_FOLD * file_bytes
 
 
 def memory(more: int) -> None:
@@ -44,4 +54,6 @@ def memory(more: int) -> None:
 
 def processor_time(seconds: float) -> None:
     """Have SIGPROF end this process after `seconds` of processor time in all its threads; 0 for no end."""
+    import signal
+
     signal.setitimer(signal.ITIMER_PROF, seconds)

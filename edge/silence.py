@@ -36,6 +36,18 @@ class silence_native_output:  # noqa: N801 (used like a function; importing cont
                 _restore(self._saved)
 
 
+def leave_stderr_to_python() -> None:
+    """From here on sys.stderr alone is heard: native libraries that write to file descriptor 2 write to nowhere."""
+    if sys.stderr is None:
+        return
+    sys.stderr.flush()
+    copy, encoding = fcntl(2, F_DUPFD_CLOEXEC, 3), sys.stderr.encoding
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, 2)
+    os.close(null)
+    sys.stderr = open(copy, "w", buffering=1, encoding=encoding, errors="backslashreplace")  # noqa: SIM115 (to the end)
+
+
 def _hide(saved: "list[tuple[int, int]]") -> None:
     _flush()
     for number in (1, 2):

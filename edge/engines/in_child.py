@@ -25,9 +25,6 @@ LOAD_S = 60.0  # of processor time: an import on a small board takes its time
 ANSWER_S = 5.0  # of processor time
 LOAD_PATIENCE_S, ANSWER_PATIENCE_S = 60.0, 15.0  # by the clock
 MAX_HANGS = 3  # after so many pictures without an answer, each given a quarter of the time before, no other is tried
-MEMORY_MIB = 384  # for a model, and
-MEMORY_FOLD = 4  # times its file, and
-THREAD_MIB = 16  # for each thread
 
 _HEAD = struct.Struct("<cL")
 _IMPORTED, _LOADED, _OUTPUT = b"I", b"L", b"O"
@@ -49,7 +46,7 @@ class EngineInChild:
         """
         self._artifact, self._title, self._advice = artifact, title, advice
         self._bring, self._load = bring, load
-        self._bytes = (MEMORY_MIB + threads * THREAD_MIB << 20) + MEMORY_FOLD * len(artifact.data)
+        self._bytes = limits.for_model(len(artifact.data), threads=threads)
         self._seconds = ANSWER_S * threads
         self._child, self._hangs, self._owner = 0, 0, os.getpid()
         self._start()

@@ -5,15 +5,17 @@ import contextlib
 import os
 
 from edge import artifact, errors, locate
+from edge.artifact import Artifact
 from edge.errors import EngineMissing, InputMissing, ModelError, OutOfMemory, Refused, StorageError, ToolchainError, one_line
 from edge.store import models, sandbox
 from edge.store.models import Entry
 
 CODES = """\
-exit codes: 0 done, and the model that answers from now on is verified; 1 the self-test fails, or there is no model to go
-back to; 2 usage; 65 not a key; 66 no such file, or not readable; 69 the engine for this kind of model, or model-signing, is
-not installed; 71 out of memory; 74 the store cannot be written; 78 the model is damaged, crashes, hangs, contradicts its
-contract, or is not signed as required; 130 interrupted. After any code but 0 the current model is the same as before.
+exit codes: 0 done, and the model that answers from now on is verified; 1 the self-test fails, a later version
+was installed, or there is no model to go back to; 2 usage; 65 not a key; 66 no such file, or not readable; 69 the engine for
+this kind of model, or model-signing, is not installed or broken; 71 out of memory; 74 the store cannot be written;
+78 the model is damaged, crashes, hangs, contradicts its contract, or is not signed as required; 130 interrupted. After any code
+but 0 the current model is the same as before.
 """
 LIST_CODES = """\
 exit codes: 0 listed, damaged models included; 2 usage; 66 not readable; 74 the store cannot be read. Only seals are checked.
@@ -21,21 +23,30 @@ exit codes: 0 listed, damaged models included; 2 usage; 66 not readable; 74 the 
 NOT_COUNTED = "failures are not counted"
 
 
-def install(path: str, *, store: str, key: str | None = None) -> str:
-    """Make the model in `path`, signed by `key` if there is one, current; if anything is raised, the one before stays."""
+def install(path: str, *, store: str, key: str | None = None, allow_downgrade: bool = False) -> str:
+    """Make the model in `path`, signed by `key` if there is one, current; if anything is raised, the one before stays.
+
+    Raises Refused if a later version of the same network with the same labels was installed, unless `allow_downgrade`.
+    """
     model = artifact.read(path)
-    if key:
+    if key is not None:
         from edge.store import signature
 
         signature.verify(path, model.data, key=key)
+    new, network, version = Entry.of(model), _network(model), _version(model)
+    if not allow_downgrade:
+        _check_not_older(model, new, store)
     verdict = sandbox.run_in_child(model)
-    new = Entry.of(model)
     with models.locked(store):
+        if not allow_downgrade:  # another install may have been quicker
+            _check_not_older(model, new, store)
         models.collect_garbage(store)
         before = models.known_models(store)
         try:
             if not _is_intact(new, store):
                 models.put(store, new, model.data)
+            # First: killed between the two, the store has the model before, and this one can be installed again.
+            models.keep_version(store, network, new.labels, version)
             models.set_current(store, [new, *(entry for entry in before if entry != new)])
         finally:
             models.collect_garbage(store)
@@ -128,6 +139,26 @@ def _go_back(store: str, failing: Entry | None, *, labels: str | None) -> str:
     raise ModelError(f"no model before {failing or 'it'} is good: install one; python -m edge doctor examines the device")
 
 
+def _network(model: Artifact) -> str:
+    """What a version counts: the network, at whatever precision and in whatever format."""
+    provenance = model.manifest().get("provenance")
+    named = provenance.get("network") if isinstance(provenance, dict) else None
+    assert model.contract
+    return str(named or model.contract.name)
+
+
+def _version(model: Artifact) -> int:
+    version = model.manifest().get("model_version", 0)
+    return version if isinstance(version, int) else 0
+
+
+def _check_not_older(model: Artifact, new: Entry, store: str) -> None:
+    version, highest = _version(model), models.highest_version(store, _network(model), new.labels)
+    if version < highest:
+        older = f"version {version} of {_network(model)}; version {highest} was installed"
+        raise Refused(f"{model.path}: {older}; --allow-downgrade takes it all the same, rollback goes back")
+
+
 def _has_current(store: str) -> bool:
     path = locate.current_file(store)
     try:
@@ -192,7 +223,8 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     new.add_argument("model", metavar="NEW", help="an edgeproof model")
     signed = "only if NEW.sig is an OpenSSF model signature of it by this elliptic-curve public key (PEM)"
     new.add_argument("--require-signature", metavar="KEY", help=signed)
-    new.set_defaults(run=lambda flags: _print(install(flags.model, store=_store(flags), key=flags.require_signature)))
+    new.add_argument("--allow-downgrade", action="store_true", help="also if a later version of the network was installed")
+    new.set_defaults(run=_install)
     back = command("rollback", "go back to the model before")
     back.set_defaults(run=lambda flags: _print(rollback(store=_store(flags))))
     listed = command("list", "list the installed models", LIST_CODES)
@@ -200,6 +232,13 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     boot = command("start", "for a boot service: verify the current model, and roll back if it keeps failing")
     boot.add_argument("--after", type=int, default=3, metavar="N", help="failing starts in a row before that (default: 3)")
     boot.set_defaults(run=lambda flags: _print(start(store=_store(flags), after=flags.after)))
+
+
+def _install(flags: argparse.Namespace) -> int:
+    if flags.require_signature == "":  # as of `--require-signature "$UNSET"`
+        raise errors.UsageError("--require-signature is empty; name the file of a public key")
+    store, key = _store(flags), flags.require_signature
+    return _print(install(flags.model, store=store, key=key, allow_downgrade=flags.allow_downgrade))
 
 
 def _store(flags: argparse.Namespace) -> str:

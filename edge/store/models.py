@@ -2,6 +2,7 @@
 
     STORE/current                         one line per model, newest first: its seal, file name, digest of the labels
     STORE/models/<seal>/<file name>       the models those lines name; `install` and `start` remove any other
+    STORE/versions                        the highest version installed of each network, so that no older one comes back
     STORE/failures                        how many starts in a row found the current model failing
     STORE/lock                            locked by the command that changes any of this
 
@@ -24,6 +25,7 @@ from edge.errors import ModelError
 
 MAX_MODELS = 3  # the current one and two to roll back to, so that updates do not fill the card
 
+_VERSIONS_BYTES = 1 << 20
 _PLAIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_")
 
 
@@ -146,6 +148,38 @@ def collect_garbage(store: str) -> None:
         return
     for digest in set(_digests(store)) - {entry.digest for entry in named}:
         shutil.rmtree(os.path.join(store, "models", digest), ignore_errors=True)
+
+
+def highest_version(store: str, network: str, labels: str) -> int:
+    """The highest version of `network` with these labels (their digest) that was ever installed; 0 if none was.
+
+    Raises ModelError if the record is damaged: it must not be mistaken for an empty one.
+    """
+    return _versions(store).get((labels, network), 0)
+
+
+def keep_version(store: str, network: str, labels: str, version: int) -> None:
+    """Record that `version` is installed, unless a higher one is on record. Raises StorageError."""
+    try:
+        kept = _versions(store)
+    except ModelError:
+        kept = {}
+    if version > kept.get((labels, network), 0):
+        kept[labels, network] = version
+        lines = [f"{labels} {number} {name}\n" for (labels, name), number in kept.items()]
+        files.write_atomic(os.path.join(store, "versions"), "".join(lines).encode())
+
+
+def _versions(store: str) -> dict[tuple[str, str], int]:
+    path = os.path.join(store, "versions")
+    try:
+        with open(path, "rb") as file:
+            rows = [line.split(" ", 2) for line in file.read(_VERSIONS_BYTES).decode().splitlines()]
+        return {(labels, network): int(version) for labels, version, network in rows}
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError):
+        raise ModelError(f"{path}: cannot be read, so no model is known to be new; install with --allow-downgrade") from None
 
 
 def failures(store: str) -> int:

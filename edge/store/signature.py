@@ -17,6 +17,7 @@ def verify(path: str, data: bytes, *, key: str) -> None:
     Raises ModelError if not, InputMissing or InputError for the key, ModuleNotFoundError without model-signing.
     """
     verifying = importlib.import_module("model_signing.verifying")
+    check_file(key)
     beside, shown = path + ENDING, one_line(path)
     try:
         verifier = verifying.Config().use_elliptic_key_verifier(public_key=key)
@@ -41,6 +42,16 @@ def verify(path: str, data: bytes, *, key: str) -> None:
         raise StorageError(f"{path}: its signature cannot be checked: {error}") from None
     except Exception as error:
         raise ModelError(f"{path}: its signature does not verify with {key} ({_reason(error)})") from None
+
+
+def check_file(key: str) -> None:
+    """Raise InputMissing unless `key` is a regular file: a FIFO would wait for its other end, and a device never ends."""
+    try:
+        if not os.path.isfile(key):
+            os.stat(key)
+            raise InputMissing(f"{key}: not a file; name the file of a key")
+    except OSError as error:
+        raise errors.missing(key, error) from None
 
 
 def _reason(error: Exception) -> str:

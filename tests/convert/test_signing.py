@@ -6,9 +6,9 @@ import sys
 
 import pytest
 
-from conftest import ROOT, run
+from conftest import ROOT, call, run
 from convert import publish, signing
-from edge import files
+from edge import artifact, files
 from edge.errors import InputError, InputMissing, StorageError
 from edge.store import signature
 from tests.convert.command_line import convert
@@ -60,8 +60,9 @@ def test_a_later_model_that_cannot_be_signed_leaves_the_rows_before_it(workshop,
         write_signed(path, data, key)
 
     monkeypatch.setattr(publish, "write_signed", once)
-    done = convert(workshop, out, "--sign", private)
+    done = convert(workshop, out, "--sign", private, "--model-version", "7")
     assert done.returncode == 74
+    assert artifact.read(str(out / "lenet5-relu-digits-int8.tflite")).manifest()["model_version"] == 7
     assert {path.name for path in out.iterdir() if "int8" in path.name} == {
         "lenet5-relu-digits-int8.tflite", "lenet5-relu-digits-int8.tflite.sig",
     }  # fmt: skip
@@ -81,7 +82,7 @@ def test_a_key_that_cannot_sign_is_refused_before_there_is_anything_to_sign(tmp_
         signing.check_key(str(tmp_path / "rsa.pem"))
     with pytest.raises(InputMissing, match=r"gone\.pem: No such file"):
         signing.check_key(str(tmp_path / "gone.pem"))
-    with pytest.raises(InputMissing, match="Is a directory"):
+    with pytest.raises(InputMissing, match="not a file; name the file of a key"):
         signing.check_key(str(tmp_path))
 
 
@@ -96,7 +97,9 @@ def test_a_key_that_cannot_sign_is_refused_before_there_is_anything_to_sign(tmp_
 def test_the_command_looks_at_the_key_before_anything_else(key, code, says, tmp_path):
     pair(tmp_path, "owner")
     (tmp_path / "notes.txt").write_text("no key")
-    done = run(sys.executable, "-m", "convert", "--int8", "--sign", key, cwd=tmp_path, PYTHONPATH=str(ROOT))
+    done = run(
+        sys.executable, "-m", "convert", "--int8", "--sign", key, "--model-version", "1", cwd=tmp_path, PYTHONPATH=str(ROOT)
+    )
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (code, "", 1), done
     assert done.stderr.startswith(says)
 
@@ -106,8 +109,28 @@ def test_the_command_says_first_that_model_signing_is_not_installed(tmp_path):
     (tmp_path / "model_signing").mkdir()
     (tmp_path / "model_signing" / "__init__.py").write_text("raise ModuleNotFoundError(name='model_signing')")
     done = run(
-        sys.executable, "-m", "convert", "--int8", "--sign", "owner.pem",
+        sys.executable, "-m", "convert", "--int8", "--sign", "owner.pem", "--model-version", "1",
         cwd=tmp_path, PYTHONPATH=os.pathsep.join([str(tmp_path), str(ROOT)]),
     )  # fmt: skip
     assert done.returncode == 69
     assert done.stderr.startswith("convert: model_signing is not installed: pip install 'model-signing<2' ")
+
+
+@pytest.mark.parametrize(
+    ("flags", "says"),
+    [
+        (("--sign", "owner.pem"), "--sign needs --model-version N"),
+        (("--sign", "", "--model-version", "1"), "empty; name the file of a key"),
+        (("--model-version", "0"), "wanted a whole number from 1"),
+        (("--model-version", "1.5"), "wanted a whole number from 1"),
+    ],
+)
+def test_a_signed_model_has_a_version_and_a_key(flags, says, tmp_path):
+    done = call("convert", "--int8", *flags, cwd=tmp_path)
+    assert (done.returncode, says in done.stderr) == (2, True), done
+
+
+def test_a_fifo_is_no_key(tmp_path):
+    os.mkfifo(tmp_path / "owner.pem")
+    with pytest.raises(InputMissing, match=r"owner\.pem: not a file"):
+        signing.check_key(str(tmp_path / "owner.pem"))

@@ -100,7 +100,7 @@ def test_a_crash_is_one_line_and_the_next_picture_has_a_new_process(tmp_path, ca
 
 
 def test_memory_beyond_the_bound_is_refused(tmp_path):
-    with pytest.raises(ModelError, match=r"infinite\.onnx: needs more than 400 MiB of memory"):
+    with pytest.raises(ModelError, match=r"infinite\.onnx: needs more than 384 MiB of memory"):
         started(tmp_path, load=lambda: bytearray(600 << 20))
 
 

@@ -1,5 +1,6 @@
 """Signed models, with the real model-signing package where it is installed; keys are made here."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -88,3 +89,11 @@ def test_without_the_package_the_line_says_what_to_install(tmp_path, store):
         "install", SHIPPED, "--require-signature", "x", store=store, code=69, PYTHONPATH=f"{tmp_path}:{ROOT}",
         says="model_signing is not installed: pip install 'model-signing<2' ",
     )  # fmt: skip
+
+
+def test_security_options_fail_closed(signed, tmp_path, store):
+    model, _ = signed
+    refused("install", model, "--require-signature", "", store=store, code=2, says="--require-signature is empty")
+    os.mkfifo(tmp_path / "pipe.pub")
+    refused("install", model, "--require-signature", tmp_path / "pipe.pub", store=store, code=66, says="pipe.pub: not a file")
+    assert not store.exists()
