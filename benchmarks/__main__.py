@@ -1,7 +1,7 @@
 """Measure every model here and write report.json, report.md and report.html.
 
-A figure that the protocol refuses is marked `unsteady` with the reason; that is no failure. With --compare the change since
-another revision is measured too, and a change for the worse beyond limit and noise is a failure.
+On an unsteady machine figures have intervals, and what is refused has a reason; neither is a failure. With --compare the
+change since another revision is measured too, and a change for the worse beyond limit and noise is a failure.
 """
 
 import argparse
@@ -9,12 +9,14 @@ import json
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, replace
+from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
+from benchmarks.instructions import count
 from benchmarks.regression import compare
-from benchmarks.report import collect, html, markdown
-from benchmarks.report.row import Report
+from benchmarks.report import collect, html, markdown, merge
+from benchmarks.report.row import How, Report
 from convert.git_commit import commit
 from edge import errors
 from edge.console import called
@@ -25,11 +27,16 @@ from edge.files import write_atomic
 
 def main(arguments: list[str] | None = None) -> int:
     flags = parse(arguments)
+    if flags.merge:
+        return merged(flags.merge, Path(flags.out))
     settings = compare.settings(flags) if flags.compare else None
     left_out: list[str] = []
-    protocol = {"short": flags.short, "shared_machine": flags.shared_machine}
-    rows = tuple(collect.rows(collect.files(flags.models), **protocol, tell=lambda line: tell(line, left_out)))
-    if not flags.short:
+    count_by = count.able() if flags.instructions else ""
+    how = How(short=flags.short, shared_machine=flags.shared_machine, count_by=count_by, tell=lambda line: tell(line, left_out))
+    rows = tuple(collect.rows(collect.files(flags.models), how))
+    if flags.short:
+        rows = tuple(replace(row, no_bound="not measured with --short") for row in rows)
+    else:
         from benchmarks.report import limits  # brings onnx and its runtime
 
         rows = limits.with_bounds(rows, tell)
@@ -41,6 +48,7 @@ def main(arguments: list[str] | None = None) -> int:
         operations=collect.operations(Path(flags.out, "benchmarks.json")),
         left_out=tuple(left_out),
         comparison=None,
+        measured_at=datetime.now(UTC).isoformat(timespec="seconds"),
     )
     write(report, Path(flags.out))  # these figures stay, even if a later step fails
     failures: list[ToolchainError] = []
@@ -71,10 +79,25 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--shared-machine", action="store_true", help="allow 5 %% drift of the calibration loop instead of 2 %%"
     )
+    parser.add_argument(
+        "--instructions", action="store_true", help="also count the instructions of a prediction (counters, or valgrind)"
+    )
     parser.add_argument("--recheck", action="store_true", help="measure each top-1 again on the test split; needs the data set")
     parser.add_argument("--data-dir", metavar="DIR", help="folder with the data set (default: $EDGEPROOF_DATA)")
+    parser.add_argument(
+        "--merge", nargs="+", metavar="JSON", help="measure nothing: make merged.html and merged.md of these report.json files"
+    )
     compare.add_flags(parser)
     return parser.parse_args(arguments)
+
+
+def merged(paths: Sequence[str], folder: Path) -> int:
+    """Write merged.html and merged.md from the report.json files `paths`, and print the tables. Returns 0."""
+    reports = [merge.read(path) for path in paths]
+    write_atomic(str(folder / "merged.html"), merge.page(reports).encode())
+    write_atomic(str(folder / "merged.md"), (text := merge.text(reports)).encode())
+    print(text, end="")
+    return 0
 
 
 def tell(line: str, left_out: list[str] | None = None) -> None:

@@ -2,8 +2,8 @@
 
 A time is worse if its change exceeds the limit (10 %) and the noise: the lower bound of the change must be above the bound of
 the base's difference from itself. With these bounds at most one comparison of equal code in a hundred fails, all its times
-and looks together (docs/regression.md); the limit makes that rarer. Rounds are added while a time is undecided. Sizes (limit
-1 %) are exact. Answers are judged by the gate, image by image.
+and looks together (docs/regression.md); the limit makes that rarer. Rounds are added while a time is undecided. Sizes
+and, with --instructions, counts (limit 1 %) are exact. Answers are judged by the gate, image by image.
 """
 
 import argparse
@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks import signed_ranks
+from benchmarks.instructions import count
+from benchmarks.instructions.count import Instructions
 from benchmarks.regression import answers, rounds, sides
 from benchmarks.regression.rounds import Round
 from benchmarks.regression.sides import ROOT, Side
@@ -24,6 +26,7 @@ from edge.errors import UsageError
 
 FALSE_ALARMS = 0.01  # the highest share of comparisons of equal code that may fail
 MAX_MORE_BYTES = 0.01
+MAX_MORE_INSTRUCTIONS = 0.01
 BEYOND_BELIEF = 0.5  # of the base: below that a broken measurement is more likely than a better program
 ROUNDS, SHORT_ROUNDS = 15, 10
 LOOKS = 3  # each after more rounds: a busy machine needs more of them than a quiet one
@@ -43,6 +46,7 @@ class Settings:
     rounds: int = ROUNDS
     models: tuple[str, ...] = ()  # besides the one in each side's wheel
     data_dir: str | None = None
+    count_by: str = ""  # `counters` or `valgrind`; "": instructions are not counted
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,8 +92,9 @@ def settings(flags: argparse.Namespace) -> Settings:
         n = max(SHORT_ROUNDS if flags.short else ROUNDS, _fewest_rounds(1 + len(models)))
     check_rounds(n, n_models=1 + len(models))
     return Settings(
-        base=sides.commit_of(flags.compare), max_slower=flags.max_slower / 100, rounds=n, models=models, data_dir=flags.data_dir
-    )
+        base=sides.commit_of(flags.compare), max_slower=flags.max_slower / 100, rounds=n, models=models,
+        data_dir=flags.data_dir, count_by=count.able() if flags.instructions else "",
+    )  # fmt: skip
 
 
 def check_rounds(n: int, *, n_models: int) -> None:
@@ -119,6 +124,10 @@ def compare_sides(base: Side, now: Side, given: Settings, *, tell: Callable[[str
         compared = answers.compare(base, now, model=model, picture=PICTURE, data_dir=given.data_dir)
         cells = (f"{title}: answers", compared.base, compared.now, compared.change, "none", compared.verdict)
         judged.append(FigureVerdict(name=cells[0], verdict=compared.verdict, cells=cells))
+        if given.count_by:
+            tell(f"{title}: instructions of both sides, by {given.count_by}")
+            counts = [count.count(model, python=side.python, by=given.count_by) for side in (base, now)]
+            judged.append(judge_instructions(title, *counts))
     for title, part in (("model in the wheel: bytes", "edge/models"), ("installed, with dependencies: bytes", "")):
         judged.append(judge_bytes(title, *(_bytes(side.packages() / part) for side in (base, now))))
     return conclude(judged, commit=given.base)
@@ -174,6 +183,19 @@ def judge_bytes(name: str, base: int, now: int) -> FigureVerdict:
     verdict = "worse" if base and now > base * (1 + MAX_MORE_BYTES) else "suspicious" if change < -BEYOND_BELIEF else "same"
     cells = (name, f"{base:,} B", f"{now:,} B", f"{100 * change:+.2f} %".replace("-", "−"), "none", verdict)
     return FigureVerdict(name=name, verdict=verdict, cells=cells, change=change)
+
+
+def judge_instructions(title: str, base: Instructions, now: Instructions) -> FigureVerdict:
+    """The verdict on a count, which has next to no noise; the kernels are in its name, because they decide it."""
+    name = f"{title}: instructions a prediction ({now.kernels})"
+    if base.kernels != now.kernels:
+        cells = (name, base.kernels, now.kernels, "other kernels", "none", "not comparable")
+        return FigureVerdict(name=name, verdict="not comparable", cells=cells)
+    change = now.per_prediction / base.per_prediction - 1
+    better = "suspicious" if change < -BEYOND_BELIEF else "better" if change < -MAX_MORE_INSTRUCTIONS else "same"
+    verdict = "worse" if change > MAX_MORE_INSTRUCTIONS else better
+    cells = (name, f"{base.per_prediction:,.0f}", f"{now.per_prediction:,.0f}", f"{100 * change:+.2f} %".replace("-", "−"))
+    return FigureVerdict(name=name, verdict=verdict, cells=(*cells, "none", verdict), change=change)
 
 
 def conclude(judged: Iterable[FigureVerdict], *, commit: str) -> RevisionComparison:

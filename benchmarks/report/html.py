@@ -27,11 +27,16 @@ def page(report: Report) -> str:
         _operations(report.operations),
         _left_out(report),
     ]
+    return document("edgeproof benchmarks", parts)
+
+
+def document(title: str, parts: Sequence[str]) -> str:
+    """A whole page of `parts`."""
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n<title>edgeproof benchmarks</title>\n'
-        f"<style>\n{STYLE.read_text()}</style>\n</head>\n<body>\n<main>\n{''.join(parts)}\n</main>\n</body>\n</html>\n"
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>{escape(title)}</title>\n<style>\n{STYLE.read_text()}</style>\n</head>\n<body>\n<main>\n{''.join(parts)}\n</main>\n</body>\n</html>\n"
     )
 
 
@@ -43,18 +48,23 @@ def _comparison(compared: dict | None) -> str:
     body = [[escape(cell) for cell in figure["cells"]] for figure in compared["figures"]]
     return (
         f"<h2>Against {escape(compared['base'][:12])}</h2>\n<p class='verdict {kind}'>{escape(compared['why'])}</p>\n"
-        + _grid(head, body, words=1)
+        + grid(head, body, words=1)
     )
 
 
 def _table(rows: Sequence[ReportRow]) -> str:
-    notes = (note for row in rows for note in words.missing(row))
+    notes = words.notes(rows)
     intro = (
         "Top-1 and its drop from the float model, with the paired 95 % interval, are from each model's manifest. Cold is a "
-        "whole edge-predict process. p50, p90 and p99 are of the network alone, in the median window. × bound is p50 over the "
+        "whole edge-predict process. p50, p90 and p99 are of the network alone, in the median window. Under a time of an "
+        "unsteady machine stands its 95 % interval; p90 and p99 then contain what other programs did. × bound is p50 over the "
         "least time possible on this machine."
     )
-    table = _grid(HEAD, list(map(_cells, rows)), words=WORDS)
+    head, body = list(HEAD), list(map(_cells, rows))
+    if any(row.instructions for row in rows):
+        head.append("instructions")
+        body = [[*cells, _instructions(row)] for cells, row in zip(body, rows, strict=True)]
+    table = grid(head, body, words=WORDS)
     listed = "".join(f"<p class='soft note'>{escape(note)}</p>\n" for note in notes)
     return f"<h2>Every model, every engine</h2>\n<p>{intro}</p>\n{table}{listed}"
 
@@ -76,14 +86,27 @@ def _cells(row: ReportRow) -> list[str]:
         f"{row.model_bytes:,}",
         top1,
         f"{value}<small>{interval.strip('()')}</small>",
-        words.stage(row, "edge-predict"),
-        *(words.stage(row, "pixels", percentile, stage="inference") for percentile in (50, 90, 99)),
-        words.mib(row.speed.peak_mib if row.speed else None),
-        words.ratio(row.bound_ratio),
+        _with_interval(row, "edge-predict"),
+        _with_interval(row, "pixels", stage="inference"),
+        *(words.stage(row, "pixels", percentile, stage="inference") for percentile in (90, 99)),
+        words.memory(row),
+        words.bound(row),
     ]
 
 
-def _grid(head: Sequence[str], body: Sequence[Sequence[str]], *, words: int) -> str:
+def _instructions(row: ReportRow) -> str:
+    kernels = f"<small>{escape(row.instructions.kernels)}</small>" if row.instructions else ""
+    return words.instructions(row) + kernels
+
+
+def _with_interval(row: ReportRow, pipeline: str, stage: str = "whole") -> str:
+    interval = words.interval(row, pipeline, stage=stage)
+    return words.stage(row, pipeline, stage=stage) + (f"<small>{interval}</small>" if interval else "")
+
+
+def grid(head: Sequence[str], body: Sequence[Sequence[str]], *, words: int) -> str:
+    """A table whose first `words` columns are words; cells are HTML."""
+
     def line(cells: Sequence[str], tag: str) -> str:
         return "".join(f"<{tag}{' class=word' if at < words else ''}>{cell}</{tag}>" for at, cell in enumerate(cells))
 
@@ -100,19 +123,25 @@ def _figures(rows: Sequence[ReportRow]) -> str:
             "A full dot is on the Pareto front: no other model for that data set is as good in size, time and accuracy and "
             "better in one. The line through a dot is the paired 95 % interval of its drop from the float model's top-1."
         )
-        parts.append(_section("Size, accuracy, latency", intro, pairs))
+        parts.append(section("Size, accuracy, latency", intro, pairs))
     times = []
     if spread := plots.spreads(rows):
-        times.append(("Single calls of the network, logarithmic: dot p50, bar to p90, line from the fastest to p99", spread))
+        times.append(
+            (
+                "Single calls of the network, logarithmic: dot p50, bar to p90, line from least to p99; box: 95 % interval",
+                spread,
+            )
+        )
     if cold := plots.cold_starts(rows):
         names = (f"<li><i class=part-{n}></i>{escape(name)}</li>" for n, name in enumerate(plots.PARTS, 1))
         times.append(("A cold start: one edge-predict process", f"{cold}<ul class=key>{''.join(names)}</ul>"))
     if times:
-        parts.append(_section("Where the time goes", "", times))
+        parts.append(section("Where the time goes", "", times))
     return "\n".join(parts)
 
 
-def _section(title: str, intro: str, pairs: Sequence[tuple[str, str]]) -> str:
+def section(title: str, intro: str, pairs: Sequence[tuple[str, str]]) -> str:
+    """Figures under a heading, each with its caption."""
     drawn = "\n".join(f"<figure><figcaption>{escape(caption)}</figcaption>{drawing}</figure>" for caption, drawing in pairs)
     intro = f"<p>{intro}</p>\n" if intro else ""
     return f"<h2>{title}</h2>\n{intro}<div class=figures>{drawn}</div>\n"
@@ -141,7 +170,7 @@ def _operations(operations: Sequence[Operation]) -> str:
         return ""
     body = [[escape(o.name), words.time(o.median_us), words.time(o.iqr_us), f"{o.rounds:,}"] for o in operations]
     head = ("operation", "median", "interquartile range", "rounds")
-    return "<h2>Single operations</h2>\n<p>Measured by pytest-benchmark.</p>\n" + _grid(head, body, words=1)
+    return "<h2>Single operations</h2>\n<p>Measured by pytest-benchmark.</p>\n" + grid(head, body, words=1)
 
 
 def _left_out(report: Report) -> str:

@@ -28,16 +28,22 @@ def _comparison(compared: dict[str, object] | None) -> str:
 
 
 def _fitted(rows: tuple[ReportRow, ...], room: int) -> str:
-    lines = ["", markdown.table(HEAD, (), align="lllr")]
+    counted = any(row.instructions for row in rows)
+    head = (*HEAD, "instructions") if counted else HEAD
+    lines = ["", markdown.table(head, (), align="lllr")]
     notes = ["", "Cold: a whole `edge-predict` process. p50, p99: the network alone, one thread. " + _legend(rows)]
+    if any(row.unsteady for row in rows):
+        notes.append("In brackets: the 95 % interval on an unsteady machine; p99 then contains what other programs did.")
+    reasons = [f"- {reason}" for reason in words.notes(rows)]
+    while sum(map(len, reasons)) > room // 3:
+        reasons = [*reasons[: len(reasons) // 2], "- more reasons in report.html"]
+    notes += reasons
     for shown, row in enumerate(rows):
-        line = f"| {' | '.join(_cells(row))} |"
-        note = [f"- {reason}" for reason in words.missing(row)]
-        if sum(map(len, [*lines, line, *notes, *note])) + len(lines) + len(notes) > room:
+        line = f"| {' | '.join(_cells(row) + ((words.instructions(row),) if counted else ()))} |"
+        if sum(map(len, [*lines, line, *notes])) + len(lines) + len(notes) > room:
             notes.append(f"- {len(rows) - shown:,} more rows in report.html")
             break
         lines.append(line)
-        notes += note
     return "\n".join([*lines, *notes]) + "\n"
 
 
@@ -49,12 +55,17 @@ def _cells(row: ReportRow) -> tuple[str, ...]:
         f"{row.model_bytes:,}",
         words.top1(row) + _rechecked(row),
         words.drop(row),
-        words.stage(row, "edge-predict"),
-        words.stage(row, "pixels", stage="inference"),
+        _with_interval(row, "edge-predict"),
+        _with_interval(row, "pixels", stage="inference"),
         words.stage(row, "pixels", 99, stage="inference"),
-        words.mib(row.speed.peak_mib if row.speed else None),
-        words.ratio(row.bound_ratio),
+        words.memory(row),
+        words.bound(row),
     )
+
+
+def _with_interval(row: ReportRow, pipeline: str, stage: str = "whole") -> str:
+    interval = words.interval(row, pipeline, stage=stage)
+    return words.stage(row, pipeline, stage=stage) + (f" ({interval})" if interval else "")
 
 
 def _rechecked(row: ReportRow) -> str:

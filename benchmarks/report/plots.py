@@ -89,11 +89,14 @@ def _label(point: tuple[float, float], row: ReportRow, placed: list[tuple[float,
 
 
 def spreads(rows: Sequence[ReportRow]) -> str:
-    """A line for each row's calls of the network, logarithmic: least to p99, thick from p50 to p90, a dot at p50."""
+    """A line for each row's calls of the network, logarithmic: least to p99, thick from p50 to p90, a dot at p50.
+
+    On an unsteady machine a pale box is the 95 % interval of p50.
+    """
     shown = [(row, calls) for row in rows if row.speed and (calls := row.speed.figure("pixels", "inference"))]
     if not shown:
         return ""
-    everything = [t for _, f in shown for t in (f.least_us, f.p50_us, f.p90_us, f.p99_us, f.p99_bound_us) if t]
+    everything = [t for _, f in shown for t in (f.least_us, f.p50_us, f.p90_us, f.p99_us, f.low_us, f.high_us) if t]
     x, ticks = svg.log_scale(everything, LEFT, RIGHT)
     bottom = LINE * len(shown) + 6
     marks = _time_grid(x, ticks, bottom)
@@ -102,7 +105,10 @@ def spreads(rows: Sequence[ReportRow]) -> str:
         last = calls.p99_us or calls.p90_us or calls.p50_us
         marks.append(svg.text(LEFT, y - 9, _title(row), kind="name"))
         marks.append(svg.line(x(calls.least_us), y, x(last), y, kind="whisker"))
-        if calls.p90_us:
+        if calls.pace_varied is not None and calls.low_us and calls.high_us:
+            interval = f"unsteady: 95 % interval {words.time(calls.low_us)} to {words.time(calls.high_us)}"
+            marks.append(svg.bar(x(calls.low_us), y - 6, x(calls.high_us) - x(calls.low_us), 12, kind="doubt", title=interval))
+        if calls.p90_us and calls.p90_us > calls.p50_us:
             marks.append(svg.bar(x(calls.p50_us), y - 3, x(calls.p90_us) - x(calls.p50_us), 6, kind="part-1"))
         summary = f"least {words.time(calls.least_us)}, p50 {words.time(calls.p50_us)}, p90 {words.time(calls.p90_us)}, "
         marks.append(svg.dot(x(calls.p50_us), y, 4, kind="best", title=f"{summary}p99 {words.time(calls.p99_us)}"))

@@ -1,10 +1,25 @@
 """One model run by one engine, as the report knows it and report.json stores it."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
+from typing import Any, Self
 
+from benchmarks.instructions.count import Instructions
 from edge.bench.percentiles import LatencySummary
 
-SCHEMA = 1
+SCHEMA = 2  # 1 had no intervals; `unsteady` was then why figures were missing
+
+
+@dataclass(frozen=True, kw_only=True)
+class How:
+    """How rows are measured, who hears of progress, and the digests of the models that have rows already."""
+
+    short: bool
+    shared_machine: bool
+    count_by: str = ""  # `counters` or `valgrind`; "": instructions are not counted
+    tell: Callable[[str], None]
+    seen: set[str] = field(default_factory=set)
+    most_s: int = 25  # about, for a row
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +64,13 @@ class Speed:
     figures: dict[str, dict[str, LatencySummary]]
     peak_mib: float | None
 
+    @classmethod
+    def from_dict(cls, answer: Mapping[str, Any]) -> Self:
+        """From the JSON of `edge bench`, or of a report."""
+        told = answer["figures"].items()
+        figures = {name: {stage: LatencySummary(**each) for stage, each in stages.items()} for name, stages in told}
+        return cls(figures=figures, peak_mib=answer["peak_mib"])
+
     def figure(self, pipeline: str, stage: str = "whole") -> LatencySummary | None:
         return self.figures.get(pipeline, {}).get(stage)
 
@@ -57,8 +79,9 @@ class Speed:
 class ReportRow:
     """One model and one engine.
 
-    `unsteady` says why figures of `speed` are missing, and `not_rechecked` why a requested `recheck` is; both are "" if nothing
-    is missing.
+    `unsteady` says why the figures of `speed` are of a machine's full pace, with an interval; "" on a steady machine. What is
+    missing has a reason: `speed` in `refused`, `bound_ratio` in `no_bound`, a requested `recheck` in `not_rechecked`, requested
+    `instructions` in `not_counted`.
     """
 
     network: str
@@ -77,7 +100,11 @@ class ReportRow:
     not_rechecked: str = ""
     speed: Speed | None = None
     unsteady: str = ""
+    refused: str = ""
     bound_ratio: float | None = None
+    no_bound: str = ""
+    instructions: Instructions | None = None
+    not_counted: str = ""
     lost: tuple[LostThumbnail, ...] = ()
 
     @property
@@ -112,6 +139,7 @@ class Report:
     operations: tuple[Operation, ...] = ()
     left_out: tuple[str, ...] = ()
     comparison: dict[str, object] | None = None
+    measured_at: str = ""  # UTC
     schema: int = field(default=SCHEMA)
 
     @property
@@ -122,6 +150,15 @@ class Report:
         board = self.machine.get("board") or self.machine.get("machine") or "unknown machine"
         return f"{board}, {cpu or 'unknown processor'}, {cores or '?'} cores, governor {governor}, one thread"
 
+    @classmethod
+    def from_dict(cls, told: Mapping[str, Any]) -> Self:
+        """From a report.json of this schema or of schema 1. Raises KeyError or TypeError for anything else."""
+        rows = tuple(map(_row, told["rows"]))
+        operations = tuple(Operation(**each) for each in told["operations"])
+        known = {name: told[name] for name in ("version", "commit", "machine", "comparison")}
+        when = told.get("measured_at", "")
+        return cls(**known, rows=rows, operations=operations, left_out=tuple(told["left_out"]), measured_at=when)
+
     def as_dict(self) -> dict[str, object]:
         """The report for JSON, without the PNGs; null means unknown."""
         report = asdict(self)
@@ -129,3 +166,14 @@ class Report:
             for thumbnail in row["lost"]:
                 del thumbnail["png"]
         return report
+
+
+def _row(told: Mapping[str, Any]) -> ReportRow:
+    parts = {"accuracy": Accuracy, "recheck": Recheck, "speed": Speed.from_dict, "instructions": Instructions}
+    row = dict(told)
+    for name, make in parts.items():
+        if row.get(name):
+            row[name] = make(row[name]) if name == "speed" else make(**row[name])
+    if not row.get("speed") and "refused" not in row:  # schema 1
+        row |= {"refused": row.get("unsteady", ""), "unsteady": ""}
+    return ReportRow(**row | {"lost": tuple(LostThumbnail(**each) for each in row["lost"])})

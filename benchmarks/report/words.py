@@ -1,6 +1,6 @@
-"""Figures for people: three significant digits, a unit, and a dash for what is unknown."""
+"""Figures for people: three significant digits and a unit, or the reason why there is none."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from benchmarks.report.row import ReportRow
 
@@ -36,10 +36,18 @@ def top1(row: ReportRow) -> str:
     return percent(row.accuracy.top1) if row.accuracy else "not stated"
 
 
-def missing(row: ReportRow) -> list[str]:
-    """A line for each requested figure that is missing, with the reason."""
-    reasons = {"unsteady": row.unsteady, "not re-checked": row.not_rechecked}
-    return [f"{what}, {row.name} ({row.engine}): {why}" for what, why in reasons.items() if why]
+def notes(rows: Sequence[ReportRow]) -> list[str]:
+    """A line for each reason behind a missing figure or an interval, with the rows that it is about."""
+    about: dict[tuple[str, str], list[str]] = {}
+    for row in rows:
+        reasons = {
+            "refused": row.refused, "unsteady": row.unsteady, "not re-checked": row.not_rechecked, "no bound": row.no_bound,
+            "not counted": row.not_counted,
+        }  # fmt: skip
+        for what, why in reasons.items():
+            if why:
+                about.setdefault((what, why), []).append(f"{row.name} ({row.engine})")
+    return [f"{what}, {names[0] if len(names) == 1 else f'{len(names)} rows'}: {why}" for (what, why), names in about.items()]
 
 
 def drop(row: ReportRow) -> str:
@@ -50,20 +58,35 @@ def drop(row: ReportRow) -> str:
     return f"{_signed(row.accuracy.drop_points)} ({_signed(lower)} to {_signed(upper)})"
 
 
-def mib(value: float | None) -> str:
-    return DASH if value is None else f"{value:.1f} MiB"
+def memory(row: ReportRow) -> str:
+    if row.speed and row.speed.peak_mib is not None:
+        return f"{row.speed.peak_mib:.1f} MiB"
+    return "refused" if row.refused else "no process"
 
 
-def ratio(value: float | None) -> str:
-    return DASH if value is None else f"{value:.1f}×"
+def bound(row: ReportRow) -> str:
+    return "no bound" if row.bound_ratio is None else f"{row.bound_ratio:.1f}×"
+
+
+def instructions(row: ReportRow) -> str:
+    return f"{row.instructions.per_prediction:,.0f}" if row.instructions else "not counted"
 
 
 def stage(row: ReportRow, pipeline: str, percentile: int = 50, *, stage: str = "whole") -> str:
-    """A latency of the row; `unsteady` if it was refused."""
+    """A latency of the row, or the reason why there is none."""
     latency = row.speed.figure(pipeline, stage) if row.speed else None
     if not latency:
-        return "unsteady" if row.unsteady else DASH
-    return time({50: latency.p50_us, 90: latency.p90_us, 99: latency.p99_us}[percentile])
+        return "refused" if row.refused else "not timed"
+    value = {50: latency.p50_us, 90: latency.p90_us, 99: latency.p99_us}[percentile]
+    return "too few calls" if value is None else time(value)
+
+
+def interval(row: ReportRow, pipeline: str, *, stage: str = "whole") -> str:
+    """The 95 % interval of the median on an unsteady machine; "" on a steady one."""
+    latency = row.speed.figure(pipeline, stage) if row.speed else None
+    if not latency or latency.pace_varied is None or latency.low_us is None:
+        return ""
+    return f"{time(latency.low_us)} to {time(latency.high_us)}"
 
 
 def _signed(points: float) -> str:

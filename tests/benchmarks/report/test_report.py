@@ -11,26 +11,27 @@ import numpy as np
 import pytest
 
 from benchmarks import __main__ as command
-from benchmarks.report import collect, html, markdown, words
+from benchmarks.report import collect, html, kinds, markdown, sealed, words
 from benchmarks.report.recheck import disagreement, judged, recheck
-from benchmarks.report.row import SCHEMA, LostThumbnail, ReportRow
+from benchmarks.report.row import SCHEMA, How, LostThumbnail, ReportRow
 from convert import git_commit, publish
 from edge import artifact
+from edge.bench import protocol, timing
 from edge.errors import InputMissing, ModelError, ToolchainError
 from edge.locate import shipped_model
-from tests.benchmarks.made_up import comparison, everything, report, row, speed
+from tests.benchmarks.made_up import comparison, everything, report, row, speed, unsteady
 from train.datasets import Split, digits
 
 
 @pytest.fixture
 def quick(monkeypatch):
     """Instead of a minute's measurement, what one might come to."""
-    monkeypatch.setattr(collect, "_bench", lambda *_, **__: (speed(12.34), ""))
+    monkeypatch.setattr(sealed, "_bench", lambda *_: {"speed": speed(12.34)})
 
 
 def collected(*paths: Path, short: bool = True) -> tuple[list, list[str]]:
     lines: list[str] = []
-    return list(collect.rows(paths, short=short, shared_machine=True, tell=lines.append)), lines
+    return list(collect.rows(paths, How(short=short, shared_machine=True, tell=lines.append))), lines
 
 
 def test_the_model_in_the_wheel_comes_first_and_a_folder_stands_for_its_models(tmp_path):
@@ -83,31 +84,31 @@ def test_lost_pictures_are_those_of_this_very_model(tmp_path):
     same, other = beside(weights, 1226), beside(weights[:-1] + bytes([weights[-1] ^ 1]), 92)
     assert same["bytes"] == other["bytes"]
     (tmp_path / "report.json").write_text(json.dumps({"rows": [refused, other, same]}))
-    assert list(collect._lost(model)) == [LostThumbnail(index=1226, label="7", answer="2")]
+    assert list(sealed._lost(model)) == [LostThumbnail(index=1226, label="7", answer="2")]
     undigested = {name: value for name, value in same.items() if name != "model_sha256"}
     for text in (json.dumps({"rows": [undigested]}), json.dumps({"rows": ["odd"]}), "not JSON"):
         (tmp_path / "report.json").write_text(text)
-        assert list(collect._lost(model)) == []
+        assert list(sealed._lost(model)) == []
 
 
 def test_a_conversions_report_names_the_models_it_published_by_digest(tflite, onnx, tmp_path):
     rows = json.loads(tflite.with_name("report.json").read_text())["rows"]
     for path, told in zip((tflite, onnx), rows, strict=True):
         lost = [picture["index"] for picture in told["lost_pictures"]]
-        assert [picture.index for picture in collect._lost(artifact.read(str(path)))] == lost
+        assert [picture.index for picture in sealed._lost(artifact.read(str(path)))] == lost
         told["lost_pictures"] = [{"index": 5, "label": 0, "answer": 1}]
     (tmp_path / "report.json").write_text(json.dumps({"rows": rows}))
     copied = artifact.read(str(shutil.copy(tflite, tmp_path)))
-    assert list(collect._lost(copied)) == [LostThumbnail(index=5, label="0", answer="1")]
+    assert list(sealed._lost(copied)) == [LostThumbnail(index=5, label="0", answer="1")]
 
 
 def test_bench_that_fails_is_an_error_of_one_line():
     with pytest.raises(ToolchainError, match=r"python -m edge bench ended with 66: edge: nowhere\.tflite"):
-        collect._bench("nowhere.tflite", "litert", short=True, shared_machine=True)
+        sealed._bench("nowhere.tflite", "litert", How(short=True, shared_machine=True, tell=print))
 
 
 def test_bench_that_refuses_gives_no_figure_and_the_reason():
-    answer = collect._run_bench([sys.executable, "-m", "edge", "bench", shipped_model(), "--json", "--calls", "50"])
+    answer = sealed._run_bench([sys.executable, "-m", "edge", "bench", shipped_model(), "--json", "--calls", "50"])
     assert answer["refused"]["why"].startswith("50 calls cannot support a p99")
 
 
@@ -132,12 +133,38 @@ def test_figures_are_told_in_units_people_read():
 
 
 def test_the_comment_holds_a_row_a_model():
-    text = markdown.page(report(row(), row(speed=None, bound_ratio=None, unsteady="pixels: drifted", shipped=True)))
+    text = markdown.page(
+        report(row(), row(speed=None, bound_ratio=None, refused="throttled: now", no_bound="throttled: now", shipped=True))
+    )
     assert "on x86_64, Made-up Processor, 2 cores, governor unknown, one thread." in text
     line = "| lenet5-relu (mnist) | tflite int8 | litert-c | 105,896 | 99.36 % | −0.01 (−0.06 to 0.04) | 25.0 ms | 12.3 µs | "
     assert line + "18.5 µs | 18.4 MiB | 1.9× |" in text
-    assert "| lenet5-relu (mnist, in the wheel) |" in text and "| unsteady | unsteady | unsteady | – | – |" in text
-    assert "- unsteady, lenet5-relu-mnist-int8.tflite (litert-c): pixels: drifted" in text
+    assert "| lenet5-relu (mnist, in the wheel) |" in text and "| refused | refused | refused | refused | no bound |" in text
+    assert "- refused, lenet5-relu-mnist-int8.tflite (litert-c): throttled: now" in text
+
+
+def test_an_unsteady_row_shows_its_interval_and_the_reason_once():
+    text = markdown.page(report(unsteady(), unsteady("lenet5-relu"), row()))
+    assert "| 31.9 µs (30.2 µs to 34.1 µs) | 47.8 µs |" in text
+    assert text.count("- unsteady, 2 rows: pixels: window 1 was measured 6 times") == 1
+    assert "| 836,462 |" in text and "| not counted |" in text
+
+
+def test_a_new_kind_of_row_is_one_entry(tmp_path, monkeypatch):
+    (tmp_path / "network.c").touch()
+    made = row("generated", engine="c", format="c")
+    monkeypatch.setitem(kinds.KINDS, ".c", lambda path, how: iter([replace(made, path=str(path))]))
+    paths = collect.files([str(tmp_path)])
+    assert [found.name for found in collected(paths[-1])[0]] == ["generated-mnist-int8.c"]
+
+
+def test_a_row_that_is_no_edgeproof_file_is_timed_by_the_same_protocol(monkeypatch):
+    monkeypatch.setattr(timing, "WINDOW_S", 0.001)
+    monkeypatch.setattr(protocol, "LEAST_S", 0.0)
+    seen: list[bytes] = []
+    found = kinds.timed(seen.append, [b"a", b"b"], How(short=True, shared_machine=True, tell=print))
+    assert found["speed"].figure("pixels", "inference").p50_us > 0
+    assert set(seen) == {b"a", b"b"}
 
 
 def test_the_comment_always_fits():
@@ -158,13 +185,14 @@ def test_the_comparison_is_a_table_under_its_verdict():
 
 def test_the_json_has_a_schema_and_no_pictures():
     told = json.loads(json.dumps(everything().as_dict()))
-    assert told["schema"] == SCHEMA == 1
+    assert told["schema"] == SCHEMA == 2
     assert set(told) == {
-        "schema", "version", "commit", "machine", "rows", "operations", "left_out", "comparison",
+        "schema", "version", "commit", "machine", "rows", "operations", "left_out", "comparison", "measured_at",
     }  # fmt: skip
     assert set(told["rows"][0]) == {
         "network", "data", "format", "precision", "engine", "ran", "path", "digest", "model_bytes", "file_bytes", "shipped",
-        "accuracy", "recheck", "not_rechecked", "speed", "unsteady", "bound_ratio", "lost",
+        "accuracy", "recheck", "not_rechecked", "speed", "unsteady", "refused", "bound_ratio", "no_bound", "instructions",
+        "not_counted", "lost",
     }  # fmt: skip
     assert told["rows"][0]["lost"][0] == {"index": 1226, "label": "7", "answer": "2"}
     assert told["rows"][0]["speed"]["figures"]["pixels"]["inference"]["p50_us"] == 12.34
@@ -194,7 +222,7 @@ def test_a_manifest_without_an_accuracy_is_not_agreed_with(capsys):
     assert capsys.readouterr().err == ""
 
 
-def sealed(folder: Path, name: str, provenance: dict | None) -> str:
+def stating(folder: Path, name: str, provenance: dict | None) -> str:
     """The shipped model, saying that it was judged on these pictures."""
     old = artifact.read(shipped_model())
     parts = {"labels": old.labels, "goldens": old.goldens(), "report": ""}
@@ -205,9 +233,9 @@ def sealed(folder: Path, name: str, provenance: dict | None) -> str:
 
 
 def test_a_row_that_cannot_be_rechecked_says_why_and_the_others_go_on(tmp_path, nowhere_else, capsys):
-    silent = sealed(tmp_path, "silent.tflite", None)
-    here = sealed(tmp_path, "here.tflite", {"data": "digits", "data_sha256": digits.load().digest})
-    other = sealed(tmp_path, "other.tflite", {"data": "digits", "data_sha256": "0" * 64})
+    silent = stating(tmp_path, "silent.tflite", None)
+    here = stating(tmp_path, "here.tflite", {"data": "digits", "data_sha256": digits.load().digest})
+    other = stating(tmp_path, "other.tflite", {"data": "digits", "data_sha256": "0" * 64})
     gone = str(tmp_path / "gone.tflite")
     rows = [row(path=path, data="digits", engine="litert", accuracy=None) for path in (silent, here, other, gone)]
     failures: list[ToolchainError] = []
@@ -261,9 +289,9 @@ def test_only_the_engine_and_version_of_the_manifest_are_held_to_equal_answers(t
 
 
 @pytest.mark.parametrize("verdict", ["worse", "suspicious", "not shown", "undecided", "no worse"])
-def test_only_worse_fails_and_unsteady_rows_do_not(verdict):
-    unsteady = row(speed=None, unsteady="drifted")
-    assert command.judge(report(unsteady, comparison=comparison(verdict)), "reports") == (verdict == "worse")
+def test_only_worse_fails_and_refused_rows_do_not(verdict):
+    refused = row(speed=None, refused="throttled")
+    assert command.judge(report(refused, comparison=comparison(verdict)), "reports") == (verdict == "worse")
 
 
 def test_reports_and_manifests_name_the_commit_alike():
