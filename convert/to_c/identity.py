@@ -8,7 +8,7 @@ import numpy as np
 
 from convert.to_c import parts
 from edge import child, compiler
-from edge.contract import ModelContract
+from edge.contract import InputContract, ModelContract
 from edge.errors import ModelError, Refused
 from edge.predictor import Predictor
 
@@ -56,7 +56,7 @@ def compare(
     find, and what `compiler.build` raises.
     """
     contract = predictor.contract
-    made = made_images(contract)
+    made = made_images(contract.input)
     expected: np.ndarray = np.frombuffer(b"".join(predictor.engine.run(image.tobytes()) for image in made), _type(contract))
     wanted = np.concatenate([_quantized(logits, contract), expected.reshape(len(made), contract.n_classes)])
     everything = np.concatenate([images, made])
@@ -84,9 +84,9 @@ def compare(
     return Identity(_dequantized(ran[0][2][: len(images)], contract), ran[0][1], said)
 
 
-def made_images(contract: ModelContract) -> np.ndarray:
+def made_images(takes: InputContract) -> np.ndarray:
     """Constant, saturated and random images, uint8 [n, H, W, C], the same each time."""
-    takes, rng = contract.input, np.random.default_rng(0)
+    rng = np.random.default_rng(0)
     shape = (takes.height, takes.width, takes.channels)
     constant = [np.full(shape, level, np.uint8) for level in (0, 1, 127, 128, 254, 255)]
     saturated = [rng.integers(0, 2, shape, np.uint8) * np.uint8(255) for _ in range(N_RANDOM)]

@@ -36,7 +36,14 @@ PATHS = (
     ),
     Path("avx2", "AVX2", _X86, "avx2", '__builtin_cpu_supports("avx2")', ("avx2", "avx2_dot", "avx2_add")),
     Path("sse2", "SSE2", _X86, "sse2", "1", ("sse2", "sse2_add")),
-    Path("neondot", "NEON with dot products", _ARM, "+dotprod", "has_dot_products()", ("neon", "neondot_dot", "neon_add")),
+    Path(
+        "neondot",
+        "NEON with dot products",
+        _ARM,
+        "arch=armv8.2-a+dotprod",
+        "has_dot_products()",
+        ("neon", "neondot_dot", "neon_add"),
+    ),
     Path("neon", "NEON", _ARM, "", "1", ("neon", "neon_dot", "neon_add")),
     Path("plain", "plain C"),
 )
