@@ -7,8 +7,11 @@ import importlib
 import importlib.util
 import io
 import os
+import runpy
 import subprocess
 import sys
+from collections.abc import Callable
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 from unittest import mock
 
@@ -17,6 +20,8 @@ import pytest
 from edge import errors
 
 ROOT = Path(__file__).parent
+# As the README shows it.
+DEMO = ("ARCH=lenet5-relu", "DEMO_FLAGS=--data digits")
 
 
 def run(*arguments: str | Path, cwd: Path = ROOT, as_root: bool = True, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -42,43 +47,78 @@ def _without_roots_privilege() -> None:
 
 def call(program: str, *flags: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
     """What `python -m program` would do, in this process: without the seconds that importing TensorFlow takes."""
-    package = importlib.util.find_spec(program).submodule_search_locations is not None
-    module = importlib.import_module(f"{program}.__main__" if package else program)
-    out, err, argv = io.StringIO(), io.StringIO(), [program, *map(str, flags)]
+    module = importlib.import_module(_script(program).name)
+    return _here(lambda: errors.run(module.main, program), program, *flags, cwd=cwd)
+
+
+def call_script(program: str, *flags: str | Path) -> subprocess.CompletedProcess[str]:
+    """The same of any script: it is executed anew, so that what tests have patched in it does not count."""
+    return _here(lambda: runpy.run_path(_script(program).origin, run_name="__main__"), program, *flags, cwd=ROOT)
+
+
+def _script(program: str) -> ModuleSpec:
+    spec = importlib.util.find_spec(program)
+    return spec if spec.submodule_search_locations is None else importlib.util.find_spec(f"{program}.__main__")
+
+
+def _here(begin: Callable[[], object], *argv: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
+    out, err, argv = io.StringIO(), io.StringIO(), tuple(map(str, argv))
     with contextlib.ExitStack() as during:
         for context in (
             contextlib.chdir(cwd),
             contextlib.redirect_stdout(out),
             contextlib.redirect_stderr(err),
-            mock.patch.object(sys, "argv", argv),
+            mock.patch.object(sys, "argv", list(argv)),
+            mock.patch.object(sys, "path", list(sys.path)),
             mock.patch.dict(os.environ),
         ):
             during.enter_context(context)
         try:
-            code = errors.run(module.main, program)
-        except SystemExit as ended:  # argparse's
-            code = ended.code
+            code = begin()
+        except SystemExit as ended:
+            code = ended.code or 0
     return subprocess.CompletedProcess(argv, code, out.getvalue(), err.getvalue())
 
 
-@pytest.fixture(scope="session")
-def workshop(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with `runs/lenet5-relu-digits-modern` and, in `artifacts/`, both int8 formats of it; tests only read it.
-
-    The workers of one session share it, and so do the sessions that name one folder in $EDGEPROOF_WORKSHOP.
-    """
-    base = tmp_path_factory.getbasetemp()
-    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
-    folder = Path(os.environ.get("EDGEPROOF_WORKSHOP") or shared / "workshop")
+def made_once(folder: Path, make: Callable[[Path], None]) -> Path:
+    """`folder`, which whoever comes first fills by `make(folder)` while the others wait."""
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (folder / "ready").exists():
-            for command in (("train.mnist", "--data", "digits", "--arch", "lenet5-relu"), ("convert", "--int8")):
-                done = run(sys.executable, "-m", *command, cwd=folder, PYTHONPATH=str(ROOT))
-                assert done.returncode == 0, done.stderr
+            make(folder)
             (folder / "ready").touch()
     return folder
+
+
+@pytest.fixture(scope="session")
+def session_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that all workers of this session share."""
+    base = tmp_path_factory.getbasetemp()
+    return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+
+@pytest.fixture(scope="session")
+def workshop(session_folder: Path) -> Path:
+    """A folder with `runs/lenet5-relu-digits-modern`, in `artifacts/` both int8 formats of it, and what `make demo` printed.
+
+    Tests only read it. The workers of one session share it, and so do the sessions that name one folder in $EDGEPROOF_WORKSHOP.
+    """
+    return made_once(Path(os.environ.get("EDGEPROOF_WORKSHOP") or session_folder / "workshop"), _demo)
+
+
+def _demo(folder: Path) -> None:
+    """The README's demo, with what it makes where the commands put it that name no folder."""
+    for name, target in ((".venv", sys.prefix), ("examples", ROOT / "examples")):
+        (folder / name).unlink(missing_ok=True)
+        (folder / name).symlink_to(target)
+    command = ("make", "-f", ROOT / "Makefile", "-o", ".venv/installed", "demo", *DEMO)
+    done = run(*command, cwd=folder, PYTHONPATH=str(ROOT))
+    assert done.returncode == 0, done.stdout + done.stderr
+    (folder / "demo.txt").write_text(done.stdout)
+    (folder / "runs").mkdir(exist_ok=True)
+    (folder / "demo/run").rename(folder / "runs/lenet5-relu-digits-modern")
+    (folder / "demo").rename(folder / "artifacts")
 
 
 @pytest.fixture(scope="session")
