@@ -2,7 +2,6 @@
 
 import functools
 import importlib.util
-import json
 import re
 import sys
 from collections.abc import Iterator
@@ -10,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import ROOT, run
+from conftest import ROOT, call_script, run
 from edge import console
 
 PAGES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md")]
@@ -18,29 +17,11 @@ PAGES += sorted((ROOT / "docs").rglob("*.md"))
 # Commands that are somebody else's, known without asking them.
 OTHERS = {"build", "venv", "pip", "pytest"}
 # Those of ours that take no flags, and so have no --help.
-NO_HELP = {"tests.promises", "benchmarks.processes.warm"}
+NO_HELP = {"tests.promises"}
 # A path in the repository, as prose names it; what a command makes (artifacts/, demo/, …) is none of these.
 REPOSITORY_PATH = re.compile(
     r"^(?:edge|train|convert|benchmarks|tests|docs|constraints|examples)/[\w./-]*$|^[A-Z]+\.md$|^(?:pyproject\.toml|action\.yml|Makefile)$"
 )
-# One --help of each command in one process: `edge-predict` ends without tearing Python down, so its end is replaced.
-ASK = """
-import contextlib, io, json, os, runpy, sys
-def leave(code): raise SystemExit(code)
-os._exit = leave
-told = {}
-for command in json.loads(sys.argv[1]):
-    name, *rest = command.split()
-    sys.argv = [name, *rest, "--help"]
-    with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.suppress(SystemExit):
-        if name == "edge-predict":
-            import edge.cli
-            edge.cli.console()
-        else:
-            runpy.run_module(name, run_name="__main__", alter_sys=True)
-    told[command] = out.getvalue()
-print(json.dumps(told))
-"""
 
 
 def code(text: str) -> Iterator[str]:
@@ -113,16 +94,11 @@ def test_every_make_target_shown_is_in_the_makefile(page):
 
 
 @functools.cache
-def helps() -> dict[str, str]:
-    """What `--help` prints, by command: `edge-predict`, a module, or a module and a subcommand."""
-    wanted = set()
-    for page in PAGES:
-        for module, words in commands(page.read_text()):
-            if ours(module) and exists(module):
-                wanted.add(asked(module, words))
-    done = run(sys.executable, "-c", ASK, json.dumps(sorted(wanted)))
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
+def help_of(command: str) -> str:
+    """What `--help` of `command` prints: `edge-predict`, a module, or a module and a subcommand."""
+    if command == "edge-predict":
+        return run(Path(sys.executable).with_name(command), "--help").stdout
+    return call_script(*command.split(), "--help").stdout
 
 
 def exists(module: str) -> bool:
@@ -145,7 +121,7 @@ def test_every_command_shown_exists_with_its_flags(page):
         assert exists(module), f"shows python -m {module}"
         if not ours(module):
             continue
-        text = helps()[asked(module, words)]
+        text = help_of(asked(module, words))
         assert text, f"python -m {asked(module, words)} --help prints nothing"
         for word in words:
             flag = re.match(r"--[a-z0-9-]+", word)

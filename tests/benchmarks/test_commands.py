@@ -1,10 +1,8 @@
 """Every command of the benchmarks says how it is used, and refuses what it does not know."""
 
-import sys
-
 import pytest
 
-from conftest import ROOT, run
+from conftest import ROOT, call_script
 
 COMMANDS = sorted(
     ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__main__")
@@ -21,10 +19,10 @@ def test_the_commands_are_found():
 
 @pytest.mark.parametrize("command", [command for command in COMMANDS if command not in SLOW])
 def test_help_is_an_answer_and_a_flag_that_does_not_exist_is_a_usage_error(command):
-    helped = run(sys.executable, "-m", command, "--help")
+    helped = call_script(command, "--help")
     assert (helped.returncode, helped.stderr) == (0, "")
     assert command.rpartition(".")[2] in helped.stdout
-    wrong = run(sys.executable, "-m", command, "--no-such-flag", "1")
+    wrong = call_script(command, "--no-such-flag", "1")
     assert (wrong.returncode, wrong.stdout) == (2, "")
     assert "Traceback" not in wrong.stderr
     said = [line for line in wrong.stderr.splitlines() if not line.startswith(("usage: ", " "))]
