@@ -120,7 +120,7 @@ def listing(*, store: str) -> list[str]:
 
 
 def _go_back(store: str, failing: Entry | None, *, labels: str | None) -> str:
-    """Make the newest good model before `failing` current; with `labels`, only one with these labels."""
+    """Make the newest good model before `failing` current; with `labels`, only one with these, else other ones are said."""
     before = [entry for entry in models.known_models(store) if entry != failing]
     # Each with those before it; the last, with none, is the model that came with edgeproof.
     for entries in (before[n:] for n in range(len(before) + 1)):
@@ -135,7 +135,10 @@ def _go_back(store: str, failing: Entry | None, *, labels: str | None) -> str:
             errors.say("edge", f"passed over: {error}")
             continue
         models.set_current(store, entries)
-        return f"{entries[0] if entries else _shipped_name()}: current again: {verdict}"
+        name = entries[0] if entries else _shipped_name()
+        if failing and Entry.of(model).labels != failing.labels:
+            errors.say("edge", f"{name} has other labels than {failing}; if it is not what you want, install one")
+        return f"{name}: current again: {verdict}"
     raise ModelError(f"no model before {failing or 'it'} is good: install one; python -m edge doctor examines the device")
 
 

@@ -52,6 +52,14 @@ def test_rollback_goes_back_model_by_model_to_the_one_that_came_along(model_file
     refused("rollback", store=store, code=1, says="nothing to go back to")
 
 
+def test_rollback_to_a_model_of_another_task_says_so(store, tmp_path):
+    letters = resealed(tmp_path / "letters.tflite", name="letters", labels=tuple("abcdefghij"))
+    place(letters, store=store)
+    ended = edge("rollback", store=store)
+    assert (ended.returncode, ended.stderr.count("\n")) == (0, 1)
+    assert "(came with edgeproof) has other labels than letters.tflite (" in ended.stderr
+
+
 def test_rollback_passes_over_a_model_that_was_damaged_meanwhile(model_files, store):
     place(*model_files.values(), store=store)
     flip(file_of("second", store))
