@@ -2,11 +2,10 @@
 
 import shutil
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
 
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
-SUITES = "bookworm trixie forky"
 # What Python and the wheels on a device link to.
 LIBRARIES = (
     "libc6", "libgcc-s1", "libstdc++6", "zlib1g", "libexpat1", "libffi8", "libbz2-1.0", "liblzma5", "libsqlite3-0", "libuuid1",
@@ -23,7 +22,7 @@ def python_packages(version: str, *more: str, where: str) -> list[str]:
     return [f"{name}:{where}" for name in names]
 
 
-def download(packages: Iterable[str], folder: Path) -> list[Path]:
+def download(packages: Sequence[str], folder: Path) -> list[Path]:
     """The files of `packages`, each `name:architecture/suite`, put into the new `folder`. Raises Unavailable."""
     for tool in ("apt-get", "dpkg-deb"):
         if shutil.which(tool) is None:
@@ -32,7 +31,8 @@ def download(packages: Iterable[str], folder: Path) -> list[Path]:
         raise Unavailable(f"{KEYRING} is missing, without which packages cannot be checked: apt install debian-archive-keyring")
     for name in ("lists/partial", "archives/partial"):
         (folder / name).mkdir(parents=True)
-    sources = {"Types": "deb", "URIs": _archive(), "Suites": SUITES, "Components": "main", "Signed-By": KEYRING}
+    architectures, suites = map(set, zip(*(package.partition(":")[2].split("/") for package in packages), strict=True))
+    sources = {"Types": "deb", "URIs": _archive(), "Suites": " ".join(suites), "Components": "main", "Signed-By": KEYRING}
     (folder / "debian.sources").write_text("".join(f"{key}: {value}\n" for key, value in sources.items()))
     (folder / "status").touch()
     settings = {
@@ -42,7 +42,7 @@ def download(packages: Iterable[str], folder: Path) -> list[Path]:
         "Dir::Etc::sourcelist": folder / "debian.sources",
         "Dir::Etc::sourceparts": "/dev/null",
         "Dir::Etc::preferencesparts": "/dev/null",
-        "APT::Architectures": "arm64,amd64",
+        "APT::Architectures": ",".join(architectures),
         "APT::Sandbox::User": "root",  # or root's apt hands over to a user who may not write here
         "APT::Update::Error-Mode": "any",
         "Acquire::Languages": "none",
