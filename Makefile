@@ -111,13 +111,13 @@ constraints:
 clean:
 	rm -rf $(VENV) .venv-device .arm .pythons demo runs artifacts reports build dist *.egg-info
 
-# The environment is made again when what it holds changes. Debian splits venv from Python: where it is missing and
-# we may install it, we do; else the line says what to do.
+# The environment is made again when what it holds changes; Python compiles what it imports, when it does. Debian splits
+# venv from Python: where it is missing and we may install it, we do; else the line says what to do.
 $(VENV)/installed: pyproject.toml constraints/ci.txt
 	@$(PYTHON) -c 'import ensurepip' 2>/dev/null \
 	  || { [ "$$(id -u)" = 0 ] && apt-get update -qq && apt-get install -qq -y python3-venv; } \
 	  || { echo "make: Python's venv module is missing: sudo apt install python3-venv" >&2; exit 69; }
 	@echo 'Installing into $(VENV): TensorFlow and company, a minute or two.'
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints/ci.txt --editable '.[dev]'
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-compile --constraint constraints/ci.txt --editable '.[dev]'
 	@touch $@
