@@ -85,6 +85,7 @@ class InputContract:
 DIGIT = InputContract(height=28, width=28, channels=1, fit="digit", polarity="light-on-dark")
 CIFAR = InputContract(height=32, width=32, channels=3, fit="resize")
 
+FOREIGN = "foreign"  # the name of the contract that a model without one gets
 KINDS = ("tflite", "onnx", "c")
 INPUTS = ("int8", "uint8", "float32")
 OUTPUTS = ("int8", "float32")

@@ -5,7 +5,7 @@ from _thread import allocate_lock  # `threading` takes a millisecond to import
 
 from edge import artifact, engines
 from edge.artifact import Artifact
-from edge.contract import TOP_BIT_FLIPPED, ModelContract
+from edge.contract import FOREIGN, TOP_BIT_FLIPPED, ModelContract
 from edge.errors import ModelError
 from edge.pictures import read_pixels
 
@@ -66,12 +66,18 @@ class Prediction:
 
     @property
     def ranking(self) -> tuple[tuple[str, int, float], ...]:
-        """(label, index, probability) of every class by softmax, most probable first; of equal ones the lower index."""
+        """(label, index, probability) of every class by softmax, most probable first; of equal ones the lower index.
+
+        A model without a contract may give probabilities itself; they are told by their range and sum.
+        """
         from math import exp
 
         logits = self._finite()
-        greatest = max(logits)
-        weights = [exp(logit - greatest) for logit in logits]
+        if self._contract.name == FOREIGN and _are_probabilities(logits, self._contract):
+            weights = logits
+        else:
+            greatest = max(logits)
+            weights = [exp(logit - greatest) for logit in logits]
         total = sum(weights)
         order = sorted(range(len(logits)), key=lambda index: -weights[index])
         return tuple((self._labels[index], index, weights[index] / total) for index in order)
@@ -80,6 +86,13 @@ class Prediction:
     def probability(self) -> float:
         """The softmax probability of the most probable class, from 0 to 1."""
         return self.ranking[0][2]
+
+
+def _are_probabilities(scores: list[float], contract: ModelContract) -> bool:
+    """Whether they are all from 0 to 1 and sum to 1, but for their rounding: half a step each, of float16 at worst."""
+    step = contract.output_scale if contract.output_dtype == "int8" else 0.0
+    allowed = min(0.25, 0.002 + len(scores) * step / 2)
+    return min(scores) >= -1e-6 and max(scores) <= 1.002 and abs(sum(scores) - 1) <= allowed
 
 
 class Predictor:

@@ -3,7 +3,7 @@
 import sys
 
 from edge.artifact import Artifact
-from edge.contract import InputContract, ModelContract
+from edge.contract import ModelContract
 from edge.errors import EngineMissing, EngineUnavailable, ModelError, ToolchainError, UsageError
 
 TYPE_CHECKING = False
@@ -156,24 +156,3 @@ def _obstacle(artifact: Artifact, *, threads: int, trusted: bool) -> str:
         return "runs on one thread"
     what = "builds and runs the code in the file" if artifact.kind == "c" else "does not verify a model's structure"
     return "" if trusted else f"{what}; --trust allows it"
-
-
-def foreign_contract(
-    *, kind: str, n_bytes: int, input_shape: list[int], input_dtype: str, output_shape: list[int],
-    output_dtype: str, output_scale: float, output_zero_point: int,
-) -> ModelContract:  # fmt: skip
-    """The contract of a model that has none; ValueError unless it takes one image and gives one score per class."""
-    if len(input_shape) != 4 or input_shape[0] != 1 or len(output_shape) != 2:
-        raise ValueError(f"takes {input_shape} and gives {output_shape}; wanted [1, H, W, C] and [1, K]")
-    _, height, width, channels = input_shape
-    return ModelContract(
-        name="foreign",
-        kind=kind,
-        model_bytes=n_bytes,
-        input=InputContract(height=height, width=width, channels=channels, fit="resize"),
-        input_dtype=input_dtype,
-        output_dtype=output_dtype,
-        output_scale=output_scale,
-        output_zero_point=output_zero_point,
-        n_classes=output_shape[1],
-    )

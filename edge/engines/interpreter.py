@@ -6,7 +6,7 @@ import numpy as np
 
 from edge.artifact import Artifact
 from edge.contract import ModelContract
-from edge.engines import foreign_contract
+from edge.engines import foreign
 from edge.errors import ModelError, first_line
 from edge.silence import silence_native_output
 
@@ -35,9 +35,15 @@ class InterpreterEngine:
             raise ModelError(f"{artifact.path}: {name} refuses the model ({first_line(error)})") from None
         inputs, outputs = self._interpreter.get_input_details(), self._interpreter.get_output_details()
         if len(inputs) != 1 or len(outputs) != 1:
-            raise ModelError(f"{artifact.path}: takes {len(inputs)} tensors and gives {len(outputs)}; wanted one of each")
+            n = f"{len(inputs)} inputs and {len(outputs)} outputs"
+            raise ModelError(f"{artifact.path}: has {n}; a classifier of pictures has one of each")
         self._input, self._output = inputs[0], outputs[0]
         self._n_values = int(np.prod(self._input["shape"]))
+        self._channels_first = False
+        if artifact.contract is None:
+            self.describe()  # raises for what cannot be fed
+            (height, width, channels), self._channels_first = foreign.image_form(self._input["shape"].tolist())
+            self._image_shape = height, width, channels
 
     @property
     def kernels(self) -> str:
@@ -51,11 +57,15 @@ class InterpreterEngine:
         image = np.frombuffer(pixels, np.uint8)
         if image.size != self._n_values:
             raise ModelError(f"{self._path}: takes {self._n_values} values and was given {image.size}")
+        if self._channels_first:
+            image = image.reshape(self._image_shape).transpose(2, 0, 1)
         tensor = as_input(image.reshape(self._input["shape"]), self._input["dtype"])
         try:
             self._interpreter.set_tensor(self._input["index"], tensor)
             self._interpreter.invoke()
-            return bytes(self._interpreter.get_tensor(self._output["index"]))
+            answer = self._interpreter.get_tensor(self._output["index"])
+            # uint8 scores are given as int8 ones: both 128 less, scores and zero point.
+            return bytes(answer ^ _PIXEL_TO_INT8 if answer.dtype == np.uint8 else answer)
         except (RuntimeError, ValueError) as error:  # a division by zero, an index out of range
             raise ModelError(f"{self._path}: fails in {self.name} ({first_line(error)})") from None
 
@@ -63,18 +73,27 @@ class InterpreterEngine:
         """The contract that the model itself describes. Raises ModelError if it does not take an image."""
         enters, leaves = self._input, self._output
         scale, zero_point = leaves["quantization"]
+        is_unsigned = leaves["dtype"] is np.uint8
         try:
+            for what, dtype in (("takes", enters["dtype"]), ("gives", leaves["dtype"])):
+                if dtype not in (np.uint8, np.int8, np.float32):
+                    raise ValueError(f"{what} {dtype.__name__} numbers; uint8, int8 and float32 are run")
             if enters["dtype"] is np.int8 and enters["quantization"][1] != -128:
-                raise ValueError(f"its int8 input has zero point {enters['quantization'][1]}, wanted -128")
-            return foreign_contract(
+                zero = enters["quantization"][1]
+                raise ValueError(
+                    f"takes int8 numbers with zero point {zero}, where pixels have -128; export it with a uint8 input"
+                )
+            # -1 is a size left open, which the shape itself gives as 1.
+            input_shape, output_shape = (tensor.get("shape_signature", tensor["shape"]).tolist() for tensor in (enters, leaves))
+            return foreign.contract(
                 kind="tflite",
                 n_bytes=self._n_bytes,
-                input_shape=enters["shape"].tolist(),
+                input_shape=input_shape or enters["shape"].tolist(),
                 input_dtype=enters["dtype"].__name__,
-                output_shape=leaves["shape"].tolist(),
-                output_dtype=leaves["dtype"].__name__,
+                output_shape=output_shape or leaves["shape"].tolist(),
+                output_dtype="int8" if is_unsigned else leaves["dtype"].__name__,
                 output_scale=float(scale) or 1.0,
-                output_zero_point=int(zero_point),
+                output_zero_point=int(zero_point) - (128 if is_unsigned else 0),
             )
         except ValueError as error:
-            raise ModelError(f"{self._path}: not an image classifier we can feed ({error})") from None
+            raise ModelError(f"{self._path}: {error}") from None

@@ -1,14 +1,17 @@
 """ONNX Runtime: it checks a model's graph before running it."""
 
+from typing import Any
+
 import numpy as np
 import onnxruntime
 
 from edge.artifact import Artifact
 from edge.contract import ModelContract
-from edge.engines import foreign_contract
+from edge.engines import foreign
 from edge.errors import ModelError, first_line
 
-_DTYPES: dict[str, type[np.uint8] | type[np.float32]] = {"tensor(uint8)": np.uint8, "tensor(float)": np.float32}
+_FLOATS: dict[str, Any] = {"tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(double)": np.float64}
+_DTYPES: dict[str, Any] = {"tensor(uint8)": np.uint8, **_FLOATS}
 
 
 class OnnxRuntime:
@@ -27,39 +30,54 @@ class OnnxRuntime:
         self._path, self._n_bytes = artifact.path, len(artifact.data)
         inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
         if len(inputs) != 1 or len(outputs) != 1:
-            raise ModelError(f"{artifact.path}: takes {len(inputs)} tensors and gives {len(outputs)}; wanted one of each")
+            n = f"{len(inputs)} inputs and {len(outputs)} outputs"
+            raise ModelError(f"{artifact.path}: has {n}; a classifier of pictures has one of each")
         self._input, self._output = inputs[0], outputs[0]
         dtype = _DTYPES.get(self._input.type)
         if dtype is None:
-            raise ModelError(f"{artifact.path}: its input is {self._input.type}; wanted {' or '.join(_DTYPES)}")
+            raise ModelError(f"{artifact.path}: takes {_plain(self._input.type)} numbers; uint8 and floats are run")
         self._dtype = dtype
+        try:
+            (height, width, channels), self._channels_first = foreign.image_form(self._input.shape)
+        except ValueError as error:
+            raise ModelError(f"{artifact.path}: {error}") from None
+        self._image_shape = height, width, channels
+        # What is left open is the batch.
+        self._shape = [size if isinstance(size, int) and size > 0 else 1 for size in self._input.shape]
 
     def run(self, pixels: bytes) -> bytes:
         """The raw output tensor for one image, uint8 [H, W, C] as bytes."""
         try:
-            image = np.frombuffer(pixels, np.uint8).reshape(self._input.shape).astype(self._dtype, copy=False)
-            (answer,) = self._session.run([self._output.name], {self._input.name: image})
-            return bytes(answer)
+            image = np.frombuffer(pixels, np.uint8).reshape(self._image_shape)
+            if self._channels_first:
+                image = image.transpose(2, 0, 1)
+            tensor = np.ascontiguousarray(image).reshape(self._shape).astype(self._dtype, copy=False)
+            (answer,) = self._session.run([self._output.name], {self._input.name: tensor})
+            return bytes(answer.astype(np.float32, copy=False))
         except Exception as error:  # ONNX Runtime's exceptions have no base class of their own
             raise ModelError(f"{self._path}: fails in {self.name} ({first_line(error)})") from None
 
     def describe(self) -> ModelContract:
         """The contract that the model itself describes. Raises ModelError if it does not take an image."""
         try:
-            if self._output.type != "tensor(float)" or not all(isinstance(n, int) for n in self._input.shape):
-                raise ValueError(f"takes {self._input.shape}, gives {self._output.type}")
-            return foreign_contract(
+            if self._output.type not in _FLOATS:
+                raise ValueError(f"gives {_plain(self._output.type)} numbers; export it with float scores")
+            return foreign.contract(
                 kind="onnx",
                 n_bytes=self._n_bytes,
                 input_shape=list(self._input.shape),
-                input_dtype=self._dtype.__name__,
+                input_dtype="uint8" if self._dtype is np.uint8 else "float32",
                 output_shape=list(self._output.shape),
                 output_dtype="float32",
                 output_scale=1.0,
                 output_zero_point=0,
             )
         except ValueError as error:
-            raise ModelError(f"{self._path}: not an image classifier we can feed ({error})") from None
+            raise ModelError(f"{self._path}: {error}") from None
+
+
+def _plain(tensor_type: str) -> str:
+    return tensor_type.removeprefix("tensor(").removesuffix(")")
 
 
 def exact_session(model: bytes, *, threads: int = 0) -> onnxruntime.InferenceSession:
