@@ -42,7 +42,7 @@ def download(packages: Sequence[str], folder: Path) -> list[Path]:
         "Dir::Etc::sourcelist": folder / "debian.sources",
         "Dir::Etc::sourceparts": "/dev/null",
         "Dir::Etc::preferencesparts": "/dev/null",
-        "APT::Architectures": ",".join(architectures),
+        "APT::Architectures": ",".join(sorted(architectures - {"all"})),
         "APT::Sandbox::User": "root",  # or root's apt hands over to a user who may not write here
         "APT::Update::Error-Mode": "any",
         "Acquire::Languages": "none",
