@@ -79,6 +79,8 @@ class Work:
 
 def count(model: Artifact) -> Work:
     """The work of one prediction. Raises ModelError for an operator that is not counted, or an open batch size."""
+    if model.kind == "c":
+        raise ModelError(f"{model.path}: a C program's multiply-adds are counted in its .tflite")
     part = model.data[: model.contract.model_bytes] if model.contract else model.data
     try:
         return _tflite(part) if model.kind == "tflite" else _onnx(part)

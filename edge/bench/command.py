@@ -50,7 +50,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--strict", action="store_true", help="on an unsteady machine refuse (exit code 1): no figure")
     parser.add_argument("--engine", metavar="NAME", help="litert-c, litert, tflite-runtime or onnxruntime")
     parser.add_argument("--threads", type=int, default=1, metavar="N", help="threads the engine may use (default: 1)")
-    parser.add_argument("--trust", action="store_true", help="allow litert-c, which skips structure checks")
+    parser.add_argument("--trust", action="store_true", help="allow litert-c, which skips structure checks, and C programs")
     parser.add_argument("--advise", action="store_true", help="compare precisions of one network; name the fastest")
     parser.add_argument("--json", action="store_true", help="print one JSON object, also for a refusal")
     parser.set_defaults(run=main)
@@ -101,7 +101,11 @@ def bench(flags: argparse.Namespace, plan: TimingPlan, folder: str, machine: Mac
     if flags.processes:
         command = {"engine": flags.engine, "threads": flags.threads, "trusted": flags.trust}
         model = os.path.abspath(flags.models[0])
-        measured = pipelines.whole_processes(model, pictures, calls=flags.processes, peaks_mib=peaks_mib, **command) + measured
+        if ready.contract.kind == "c":
+            processes = pipelines.built_program(model, pictures, folder, calls=flags.processes)
+        else:
+            processes = pipelines.whole_processes(model, pictures, calls=flags.processes, peaks_mib=peaks_mib, **command)
+        measured = processes + measured
     report = protocol.measure(measured, plan, machine, tell=lambda line: errors.say("edge", line))
     about, peak_mib, installed = _subject(ready, flags.threads), max(peaks_mib, default=None), footprint.installed_bytes()
     answer = {"model": asdict(about), "peak_mib": peak_mib, "installed_bytes": installed} | report.as_dict()

@@ -8,7 +8,7 @@ from functools import partial
 from itertools import pairwise
 from typing import Any
 
-from edge import child, errors, pictures
+from edge import child, compiler, errors, pictures
 from edge.bench import process
 from edge.bench.samples import Samples
 from edge.bench.timing import TimedPipeline
@@ -112,6 +112,29 @@ def whole_processes(
             name=name, stages=stages, call=call, busy=partial(busy.__getitem__, name), calls=calls, warm_up=1, settles=False
         )
         for name, stages, call in both
+    ]
+
+
+def built_program(source: str, samples: Samples, folder: str, *, calls: int) -> list[TimedPipeline]:
+    """The C program `source`, built as a command in `folder`, from start to end on raw pixels; its memory is less than ours."""
+    program, files = os.path.join(folder, "program"), [os.path.join(folder, f"{n}.raw") for n in range(len(samples.pixels))]
+    compiler.build([source], program, "-DEDGEPROOF_MAIN")
+    for path, pixels in zip(files, samples.pixels, strict=True):
+        with open(path, "wb") as file:
+            file.write(pixels)
+    busy: list[int] = []  # the CPU ns of the last call
+
+    def call(number: int) -> tuple[int, ...]:
+        command = [program, files[number % len(files)]]
+        try:
+            elapsed_ms, _, cpu_ms = process.measure_from_small(command)
+        except RuntimeError:
+            raise _failure("the program", child.run(command)) from None
+        busy[:] = [round(cpu_ms * 1e6)]
+        return (round(elapsed_ms * 1e6),)
+
+    return [
+        TimedPipeline(name="program", stages=("process",), call=call, busy=lambda: busy, calls=calls, warm_up=1, settles=False)
     ]
 
 

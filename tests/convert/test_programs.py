@@ -3,7 +3,10 @@
 import ctypes
 import hashlib
 import json
+import re
 import shutil
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,13 +14,15 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from conftest import call
+from conftest import ROOT, call, run
 from convert import programs
 from convert.to_c import identity, parts
 from edge import artifact, compiler, predictor
 from edge import c_program as c_file
+from edge.bench import pipelines
+from edge.bench.samples import Samples
 from edge.contract import DIGIT
-from edge.errors import EngineMissing, Refused, UsageError
+from edge.errors import EngineMissing, Refused, ToolchainError, UsageError
 from tests.convert.command_line import convert
 from tests.edge.on_device import SHIPPED, resealed
 from train.datasets import Split
@@ -159,6 +164,16 @@ def test_trust_builds_it_and_replays_its_goldens(c_program):
     assert done.returncode == 0 and ": passed: 15 pictures, 15 bit for bit (c " in done.stdout, done.stderr
 
 
+def test_bench_times_the_built_command(c_program, tmp_path):
+    images = [pixels for pixels, _ in artifact.read(str(c_program)).goldens()]
+    (built,) = pipelines.built_program(str(c_program), Samples(images, [], []), str(tmp_path), calls=2)
+    (elapsed_ns,) = built.call(3)
+    assert (built.name, built.stages) == ("program", ("process",)) and elapsed_ns > 0
+    (tmp_path / "3.raw").write_bytes(b"")
+    with pytest.raises(ToolchainError, match="the program fails \\(exit code 65\\): .*3.raw: an empty file"):
+        built.call(3)
+
+
 def test_edge_predict_runs_a_program_only_where_it_is_trusted(c_program):
     ready = predictor.load(str(c_program), trusted=True)
     assert ready.answer(ready.artifact.goldens()[7][0]).label == "7"
@@ -220,3 +235,37 @@ def test_the_manifest_survives_its_comment():
     text = data.partition(b"manifest\n")[2].rpartition(b"\n*/\n")[0]
     assert not {b"*/", b"/*", b"??"} & {text[at : at + 2] for at in range(len(text))}
     assert json.loads(text) == strange
+
+
+# The page.
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", (ROOT / "docs/c.md").read_text(), re.MULTILINE | re.DOTALL)
+
+
+def test_the_pages_c_and_python_read_a_seven(c_program, tmp_path):
+    program, seven = copied(c_program, tmp_path), artifact.read(str(SHIPPED)).goldens()[7][0]
+    (tmp_path / "main.c").write_text(blocks("c")[0])
+    compiler.build([str(tmp_path / "main.c"), str(program)], str(tmp_path / "digits"), "-O1", "-Wall", "-Wextra", "-Werror")
+    compiler.build([str(program)], str(tmp_path / "digits.so"), "-O1", "-shared", "-fPIC")
+    for command in ([tmp_path / "digits"], [sys.executable, "-c", blocks("python")[0]]):
+        done = subprocess.run(list(map(str, command)), input=seven, cwd=tmp_path, capture_output=True, check=False)
+        assert (done.returncode, done.stdout) == (0, b"7\n"), done.stderr
+
+
+@pytest.mark.skipif(not shutil.which("rustc") or not shutil.which("ar"), reason="no rustc on this machine")
+def test_the_pages_rust_reads_a_seven(c_program, tmp_path):
+    (tmp_path / "native").mkdir()
+    copied(c_program, tmp_path / "native")
+    for name, text in zip(("build.rs", "main.rs"), blocks("rust"), strict=True):
+        (tmp_path / name).write_text(text)
+    assert run("rustc", "--edition", "2021", "build.rs", "-o", "build", cwd=tmp_path).returncode == 0
+    told = run(tmp_path / "build", cwd=tmp_path, OUT_DIR=str(tmp_path))
+    flags = [flag for name in re.findall("cargo:rustc-link-lib=(.*)", told.stdout) for flag in ("-l", name)]
+    built = run("rustc", "--edition", "2021", "-L", tmp_path, *flags, "main.rs", "-o", "main", cwd=tmp_path)
+    assert built.returncode == 0, built.stderr
+    done = subprocess.run(
+        [str(tmp_path / "main")], input=artifact.read(str(SHIPPED)).goldens()[7][0], capture_output=True, check=False
+    )
+    assert done.stdout == b"7\n", done.stderr
