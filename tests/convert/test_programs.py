@@ -170,7 +170,7 @@ def test_bench_times_the_built_command(c_program, tmp_path):
     (elapsed_ns,) = built.call(3)
     assert (built.name, built.stages) == ("program", ("process",)) and elapsed_ns > 0
     (tmp_path / "3.raw").write_bytes(b"")
-    with pytest.raises(ToolchainError, match="the program fails \\(exit code 65\\): .*3.raw: an empty file"):
+    with pytest.raises(ToolchainError, match=r"the program fails \(exit code 65\): .*3.raw: an empty file"):
         built.call(3)
 
 
