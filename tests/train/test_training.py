@@ -11,7 +11,7 @@ import pytest
 
 from conftest import ROOT, call, run
 from edge.errors import InputError, InputMissing
-from train import checkpoint, evaluate, npz
+from train import checkpoint, datasets, evaluate, npz
 from train.architectures import architecture
 
 
@@ -47,10 +47,8 @@ def test_the_figures_carry_their_circumstances(finished):
 
 
 def test_the_checkpoint_scores_what_the_run_reported(finished):
-    from train.datasets import digits
-
     saved = checkpoint.load(finished)
-    test = digits.load().test
+    test = datasets.digits.load().test
     assert evaluate.top1(evaluate.logits(saved.build(), test.images), test.labels) == saved.figures["top1"]
 
 
@@ -131,14 +129,26 @@ def test_holding_every_picture_out_is_a_usage_error(tmp_path):
     assert done.stderr.endswith("train.mnist: --held-out 0.9999 of 1,197 images leaves none to train on\n")
 
 
-@pytest.mark.parametrize("library", ["keras", "sklearn", "matplotlib", "tensorboard"])
-def test_an_install_without_the_extra_says_what_to_install(library, tmp_path):
-    gone = f"import sys; sys.modules[{library!r}] = None\n"
-    command = gone + "from train.mnist import errors, main; sys.exit(errors.run(main, 'x'))"
-    flags = ("--data", "digits", "--arch", "lenet5-relu", "--steps", "1")
-    done = run(sys.executable, "-c", command, *flags, cwd=tmp_path, PYTHONPATH=str(ROOT))
-    assert done.returncode == 69
-    assert done.stderr.splitlines()[-1] == f"x: {library} is not installed: in a clone of edgeproof, pip install '.[train]'"
+ONE_STEP = ("--data", "digits", "--arch", "lenet5-relu", "--steps", "1")
+MISSING = "is not installed: in a clone of edgeproof, pip install '.[train]'"
+
+
+@pytest.mark.parametrize("library", ["keras", "tensorboard"])
+def test_an_install_without_what_our_modules_import_says_what_to_install(library, tmp_path):
+    gone = f"import sys; sys.modules[{library!r}] = None\nfrom train.mnist import errors, main; sys.exit(errors.run(main, 'x'))"
+    done = run(sys.executable, "-c", gone, *ONE_STEP, cwd=tmp_path, PYTHONPATH=str(ROOT))
+    assert (done.returncode, done.stderr.splitlines()[-1]) == (69, f"x: {library} {MISSING}")
+
+
+@pytest.mark.parametrize("library", ["sklearn", "matplotlib"])
+def test_so_does_one_without_what_a_run_imports(library, tmp_path, monkeypatch):
+    for name in [library, *(name for name in sys.modules if name.startswith(f"{library}."))]:
+        monkeypatch.setitem(sys.modules, name, None)
+    datasets.digits.load.cache_clear()
+    monkeypatch.delitem(sys.modules, "train.plots", raising=False)
+    monkeypatch.delattr("train.plots", raising=False)
+    done = train(*ONE_STEP, cwd=tmp_path)
+    assert (done.returncode, done.stderr.splitlines()[-1]) == (69, f"train.mnist: {library} {MISSING}")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a shell that closes stderr")

@@ -1,5 +1,7 @@
 """scikit-learn's 1,797 scanned digits, the data set `digits`: the substitute when MNIST cannot be downloaded."""
 
+import functools
+
 import numpy as np
 
 from edge.contract import DIGIT
@@ -9,6 +11,7 @@ from train.datasets.dataset import Dataset, Split
 N_TEST = 600
 
 
+@functools.cache  # seconds on a slow machine; nobody writes into a data set
 def load() -> Dataset:
     """The digits, 8x8, enlarged to 28x28 as the device fits a picture: 1,197 to train, 600 to test, stratified."""
     from PIL import Image
