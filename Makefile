@@ -16,7 +16,7 @@ LANES ?= 1
 # Of the operations that `make benchmarks` times, such as --benchmark-max-time=0.2 (seconds each; default: 1).
 TIMING_FLAGS ?=
 
-.PHONY: help demo test test-arm test-pythons benchmarks cold-start results matrix gate-errors pictures check-full lint shipped-model examples constraints clean
+.PHONY: help demo test test-arm test-pythons benchmarks cold-start results matrix gate-errors pixels pictures check-full lint shipped-model examples constraints clean
 
 # List the targets.
 help:
@@ -70,6 +70,12 @@ matrix: $(VENV)/installed
 gate-errors: $(VENV)/installed
 	$(RUN) -m benchmarks.studies.gate_errors --write docs/gate.md
 
+# Compare the pixels of every preset with the library's own (minutes; .venv-libraries gets torchvision and OpenCV) for docs/pixels.md.
+pixels: $(VENV)/installed
+	test -x .venv-libraries/bin/python || $(PYTHON) -m venv .venv-libraries
+	.venv-libraries/bin/pip install --quiet torch==2.13.0 torchvision==0.28.0 opencv-python-headless==5.0.0.93 pillow==12.0.0
+	$(RUN) -m benchmarks.studies.pixels --libraries .venv-libraries/bin/python --write docs/pixels.md
+
 # Draw the pictures of README and docs/ again (minutes; after `make results` and `make benchmarks`; needs Chromium).
 pictures: $(VENV)/installed
 	$(RUN) -m benchmarks.pictures
@@ -82,6 +88,7 @@ check-full: $(VENV)/installed
 	$(RUN) -m tests.convert.test_repeatable
 	$(RUN) -m tests.convert.repair.planted
 	$(RUN) -m tests.promises
+	$(MAKE) pixels
 	$(RUN) -m tests.train.distributed.two_hosts
 
 # Check style, form and types.

@@ -4,7 +4,7 @@ FITS = ("exact", "resize", "digit")
 POLARITIES = ("any", "light-on-dark")
 # How pictures become images: the keys of format 2, each with its values, the default first. docs/pixels.md defines them.
 GEOMETRY = {
-    "resize": ("edgeproof", "nearest", "bilinear", "bicubic", "bilinear-antialias", "bicubic-antialias"),
+    "resize": ("edgeproof", "nearest", "tf-nearest", "bilinear", "bicubic", "bilinear-antialias", "bicubic-antialias"),
     "aspect": ("squash", "crop", "pad", "resize-crop"),
     "exif": ("apply", "ignore"),
     "alpha": ("auto", "drop", "black", "white"),

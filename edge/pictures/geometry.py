@@ -59,9 +59,9 @@ def in_two_calls(image: Image.Image, size: tuple[int, int], kernel: Image.Resamp
 def _resized(image: Image.Image, size: tuple[int, int], kernel: str) -> Image.Image:
     if image.size == size:
         return image
-    if kernel in ("bilinear", "bicubic"):
-        return _sampled(image, size, kernel)
-    return in_two_calls(image, size, _RESAMPLING[kernel])
+    if kernel in _RESAMPLING:
+        return in_two_calls(image, size, _RESAMPLING[kernel])
+    return _sampled(image, size, kernel)
 
 
 def _shorter_side_at(n_pixels: int, size: tuple[int, int]) -> tuple[int, int]:
@@ -95,10 +95,10 @@ def _padded(image: Image.Image, size: tuple[int, int], kernel: str) -> Image.Ima
 
 
 def _sampled(image: Image.Image, size: tuple[int, int], kernel: str) -> Image.Image:
-    """`image` at `size` as tf.image.resize makes it without antialiasing, rounded and cut to 0…255."""
+    """`image` at `size` as tf.image.resize makes it by default, without antialiasing; rounded and cut to 0…255."""
     import numpy as np
 
-    weigh = _bilinear if kernel == "bilinear" else _bicubic
+    weigh = {"tf-nearest": _nearest, "bilinear": _bilinear, "bicubic": _bicubic}[kernel]
     columns, across = weigh(image.width, size[0])
     rows, down = weigh(image.height, size[1])
     wanted, places = np.unique(rows, return_inverse=True)
@@ -142,6 +142,15 @@ def _centres(n_in: int, n_out: int) -> "tuple[np.ndarray, np.ndarray]":
     at = (np.arange(n_out, dtype=np.float32) + np.float32(0.5)) * step - np.float32(0.5)
     before = np.floor(at)
     return before.astype(np.int64), at - before
+
+
+def _nearest(n_in: int, n_out: int) -> "tuple[np.ndarray, np.ndarray]":
+    """The pixel that each of `n_out` is, int64 [n_out, 1], and its weight, 1. At ties Pillow may take another."""
+    import numpy as np
+
+    step = np.float32(n_in) / np.float32(n_out)
+    pixels = np.floor((np.arange(n_out, dtype=np.float32) + np.float32(0.5)) * step).astype(np.int64)
+    return np.minimum(pixels, n_in - 1)[:, np.newaxis], np.ones((n_out, 1), np.float32)
 
 
 def _bilinear(n_in: int, n_out: int) -> "tuple[np.ndarray, np.ndarray]":

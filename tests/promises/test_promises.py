@@ -29,6 +29,8 @@ SAMPLES = {
     "nothing of Keras, TensorFlow or pickle is loaded": ("loaded", "litert-c, litert, onnxruntime"),
     "an update killed at any moment leaves one whole model": ("killed --count 4 --seed 1", "4 installs killed, "),
 }  # fmt: skip
+# Drawing such pictures takes half a minute.
+WHOLE = ("whole --count 39", "39 pictures, 35 answered")
 TRACED = {
     "a prediction writes nothing": ("writes --count 3", "3 predictions"),
     "a failing system call of a prediction ends cleanly": ("faults predict --every 15", "in hand, refused"),
@@ -39,8 +41,12 @@ TRACED = {
 
 @pytest.mark.parametrize(
     ("command", "looked_at"),
-    [*SAMPLES.values(), *(pytest.param(*sample, marks=needs_strace) for sample in TRACED.values())],
-    ids=[*SAMPLES, *TRACED],
+    [
+        *SAMPLES.values(),
+        pytest.param(*WHOLE, marks=pytest.mark.long),
+        *(pytest.param(*sample, marks=needs_strace) for sample in TRACED.values()),
+    ],
+    ids=[*SAMPLES, "sixteen megapixels fit in 256 MiB", *TRACED],
 )
 def test_a_promise_is_kept(command, looked_at):
     name, *flags = command.split()

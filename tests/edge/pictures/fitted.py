@@ -24,6 +24,7 @@ CONTRACTS = {
     "bilinear-antialias": InputContract(**SQUARE, resize="bilinear-antialias", aspect="resize-crop", shorter_side=37),
     "bicubic-antialias": InputContract(**SQUARE, resize="bicubic-antialias", aspect="crop"),
     "nearest": InputContract(**SQUARE, resize="nearest"),
+    "tf-nearest": InputContract(**SQUARE, resize="tf-nearest"),
     "bilinear": InputContract(**SQUARE, resize="bilinear", aspect="pad"),
     "bicubic": InputContract(**SQUARE, resize="bicubic"),
 }

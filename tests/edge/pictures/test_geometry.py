@@ -23,6 +23,7 @@ def contract(height: int, width: int, *, channels: int = 1, **keys: object) -> I
     [
         # Centres of two pixels among four lie at 0.5 and 2.5.
         ("nearest", [100, 40]),  # the pixel that holds the centre, cut off: numbers 1 and 3
+        ("tf-nearest", [100, 40]),
         ("bilinear", [50, 120]),
         # Weights -1/16, 9/16, 9/16, -1/16 of four pixels; of three, as one is outside, they add up to 17/16.
         ("bicubic", [41, 121]),  # (9 · 0 + 9 · 100 - 200) / 17, (-100 + 9 · 200 + 9 · 40) / 17

@@ -9,7 +9,7 @@ from conftest import ROOT, run
 from tests.edge.pictures import fitted
 from tests.wheel import pip
 
-# The oldest that pyproject.toml allows, the last before the order of resampling changed, and the first after that.
+# The oldest that pyproject.toml allows, one from before the order of resampling changed (12.3 has begun to), and the newest.
 PILLOWS = ("10.3.0", "12.0.0", "13.0.0")
 
 

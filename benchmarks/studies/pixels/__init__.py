@@ -1,0 +1,1 @@
+"""Do our presets make the pixels that the libraries themselves make?"""
