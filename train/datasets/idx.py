@@ -44,6 +44,9 @@ def uncompressed(path: Path) -> bytes:
     if raw[:2] != b"\x1f\x8b":
         return raw
     try:
-        return gzip.decompress(raw)
+        content = gzip.decompress(raw)
     except (EOFError, OSError, zlib.error) as error:
         raise InputError(f"{path}: damaged gzip file ({error}); copy the file again") from None
+    if content[:2] == b"\x1f\x8b":
+        raise InputError(f"{path}: gzipped twice; unpack it once, with gunzip, and name the result {path.name}")
+    return content

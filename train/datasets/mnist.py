@@ -29,10 +29,14 @@ def load(data_dir: str | None = None) -> Dataset:
         for (path, content), (n, _) in zip(files.items(), FILES.values(), strict=True)
     ]
     for images, labels in (arrays[:2], arrays[2:]):
-        if images.shape != (len(labels), 28, 28) or not len(labels) or labels.max() > 9:
+        if len(labels) and labels.max() > 9:
             raise InputError(
-                f"{folder}: not MNIST: {images.shape} images with {len(labels)} labels; "
-                "wanted 28x28 images and as many labels from 0 to 9"
+                f"{folder}: holds a label {labels.max()}; MNIST's classes are 0 to 9: leave the others out, or sort the "
+                "pictures into a folder for each class and convert a network of your own: --model FILE --data FOLDER"
+            )
+        if images.shape != (len(labels), 28, 28) or not len(labels):
+            raise InputError(
+                f"{folder}: not MNIST: {images.shape} images with {len(labels)} labels; wanted 28x28 images and as many labels"
             )
     train, test = (Split(images[..., None], labels) for images, labels in (arrays[:2], arrays[2:]))
     name = "mnist"
@@ -61,10 +65,11 @@ def load_or_digits(data_dir: str | None = None) -> Dataset:
 
 
 def _existing(path: Path) -> Path:
-    for candidate in (path, path.with_name(path.name + ".gz")):
-        if candidate.exists():
+    dotted = path.name.replace("-idx", ".idx")  # as some mirrors name them
+    for name in (path.name, f"{path.name}.gz", dotted, f"{dotted}.gz"):
+        if (candidate := path.with_name(name)).exists():
             return candidate
-    raise InputMissing(f"{path}: no such file, nor {path.name}.gz; wanted MNIST's four IDX files")
+    raise InputMissing(f"{path}: no such file, nor {path.name}.gz or {dotted}; wanted MNIST's four IDX files")
 
 
 def _published() -> dict[Path, bytes]:

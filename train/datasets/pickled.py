@@ -19,7 +19,15 @@ _NAMES = ("_reconstruct", "ndarray", "dtype")
 def parse_batch(content: bytes, *, name: str) -> tuple[np.ndarray, list[int]]:
     """The pixels, uint8 [N, 3072], and N labels of the batch `name`; nothing in it is called. Raises InputError."""
     try:
-        batch = _Unpickler(io.BytesIO(content), encoding="bytes").load()
+        loaded = _Unpickler(io.BytesIO(content), encoding="bytes").load()
+        if not isinstance(loaded, dict):
+            raise ValueError(f"it holds a {type(loaded).__name__}")
+        batch = {key.encode() if isinstance(key, str) else key: value for key, value in loaded.items()}
+        if missing := {b"data", b"labels"} - set(batch):
+            names = ", ".join(repr(name) for name in sorted(map(str, loaded))[:4])
+            raise ValueError(f"it has no {min(missing).decode()!r}; it has {names or 'nothing'}")
+        if not isinstance(batch[b"labels"], list):
+            raise ValueError("its labels are no list")
         pixels, labels = _array(batch[b"data"]), batch[b"labels"]
         if not labels or pixels.shape != (len(labels), 3072):
             raise ValueError(f"{pixels.shape} pixels with {len(labels)} labels")
@@ -31,8 +39,8 @@ def parse_batch(content: bytes, *, name: str) -> tuple[np.ndarray, list[int]]:
     except Exception as error:  # a damaged pickle raises a dozen types
         reason = one_line(f"{type(error).__name__}: {error}")
         raise InputError(
-            f"{name}: not a batch of CIFAR-10 ({reason}); wanted a pickle with b'data', uint8 [N, 3072], and N b'labels' "
-            "from 0 to 9: copy the file again"
+            f"{name}: not a batch of CIFAR-10 ({reason}); copy the published file again, or write your own as "
+            "pickle.dump({'data': pixels, 'labels': labels.tolist()}, file, protocol=4), pixels uint8 [N, 3072], labels 0 to 9"
         ) from None
 
 

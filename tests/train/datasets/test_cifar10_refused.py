@@ -27,6 +27,8 @@ from tests.train.datasets.cifar10_files import (
 )
 from train.datasets import cifar10, pickled
 
+OWN = np.arange(3 * 3072, dtype=np.uint8).reshape(3, 3072)
+
 
 def refusal(folder: Path, kind=InputError) -> str:
     with pytest.raises(kind) as caught:
@@ -101,8 +103,32 @@ def test_a_batch_too_large_to_be_one_is_refused(form, folder, monkeypatch):
 )
 def test_a_pickle_of_something_else_is_refused(changed, says, folder):
     write(folder / PYTHON, python_files(BATCHES) | {"test_batch": batch_of(BATCHES["test_batch"], **changed)})
-    wanted = "wanted a pickle with b'data', uint8 [N, 3072], and N b'labels' from 0 to 9: copy the file again"
-    assert refusal(folder) == f"{PYTHON}/test_batch: not a batch of CIFAR-10 ({says}); {wanted}"
+    assert refusal(folder).startswith(
+        f"{PYTHON}/test_batch: not a batch of CIFAR-10 ({says}); copy the published file again, or "
+    )
+
+
+@pytest.mark.parametrize(
+    ("batch", "protocol", "says"),
+    [
+        ({"data": OWN, "labels": [1, 2, 3]}, 5, "it asks for numpy"),
+        ({"data": OWN, "labels": np.array([1, 2, 3])}, 4, "its labels are no list"),
+        ({"images": OWN, "labels": [1, 2, 3]}, 4, "it has no 'data'; it has 'images', 'labels'"),
+        ([OWN, [1, 2, 3]], 4, "it holds a list"),
+        ({"data": OWN, "labels": [1, 2, 11]}, 4, "a label that is not from 0 to 9"),
+    ],
+)
+def test_a_pickle_of_ones_own_is_told_how_to_be_written(batch, protocol, says):
+    with pytest.raises(InputError) as caught:
+        pickled.parse_batch(pickle.dumps(batch, protocol=protocol), name="mine")
+    assert says in str(caught.value)
+    assert "pickle.dump({'data': pixels, 'labels': labels.tolist()}, file, protocol=4)" in str(caught.value)
+
+
+def test_a_pickle_written_as_told_is_read():
+    content = pickle.dumps({"data": OWN, "labels": np.array([1, 2, 3]).tolist()}, protocol=4)
+    pixels, labels = pickled.parse_batch(content, name="mine")
+    assert (pixels == OWN).all() and labels == [1, 2, 3]
 
 
 def test_a_pickle_cut_short_anywhere_is_refused_in_one_line():

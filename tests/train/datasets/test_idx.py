@@ -38,6 +38,7 @@ def test_what_was_written_is_read_gzipped_or_not(wrap, tmp_path):
         (lambda data: b"", "images: empty; copy the file again"),
         (lambda data: data[:1], "begins 00, an IDX file"),
         (lambda data: gzip.compress(data)[:-9], "damaged gzip file"),
+        (lambda data: gzip.compress(gzip.compress(data)), "gzipped twice; unpack it once"),
     ],
 )
 def test_a_damaged_file_is_refused_in_one_line(damage, says, tmp_path):

@@ -59,6 +59,20 @@ def test_pictures_and_labels_must_be_as_many(own_mnist):
         mnist.load(str(own_mnist))
 
 
+def test_names_with_a_dot_are_read_too(own_mnist):
+    wanted = mnist.load(str(own_mnist)).digest
+    for path in list(own_mnist.iterdir()):
+        path.rename(path.with_name(path.name.replace("-idx", ".idx")))
+    assert mnist.load(str(own_mnist)).digest == wanted
+
+
+def test_a_label_above_nine_is_named_with_what_to_do(own_mnist):
+    letters = np.arange(30, dtype=np.uint8) % 26
+    (own_mnist / "train-labels-idx1-ubyte.gz").write_bytes(gzip.compress(idx(letters)))
+    with pytest.raises(InputError, match="holds a label 25; MNIST's classes are 0 to 9: leave the others out, or sort"):
+        mnist.load(str(own_mnist))
+
+
 def test_without_a_network_the_digits_stand_in_under_their_own_name(own_mnist, silent_mirror, monkeypatch, capsys):
     monkeypatch.setattr(mnist, "MIRRORS", (silent_mirror,))
     monkeypatch.setattr(download, "PATIENCE_S", 0.3)
