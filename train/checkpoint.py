@@ -30,11 +30,15 @@ class Checkpoint:
     data_digest: str
     figures: dict[str, Any]  # test top1, n_images, seconds, peak_rss_mib, versions, …
     weights: dict[str, np.ndarray]
+    fit: str = ""  # `exact` where the data set's images are not what the architecture's contract makes of a picture
 
     @property
     def contract(self) -> InputContract:
-        """The images that the network takes."""
-        return architecture(self.network).contract
+        """The images that the network takes: its architecture's contract, unless its data wanted `exact`."""
+        usual = architecture(self.network).contract
+        if not self.fit:
+            return usual
+        return InputContract(height=usual.height, width=usual.width, channels=usual.channels, fit=self.fit)
 
     @property
     def name(self) -> str:
@@ -65,6 +69,8 @@ class Checkpoint:
     def save(self, folder: Path) -> None:
         """Write `folder`/checkpoint.npz atomically. Raises StorageError."""
         about = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name != "weights"}
+        if not self.fit:
+            del about["fit"]  # an older reader knows the rest
         npz.write(folder / FILE, about | {"recipe": dataclasses.asdict(self.recipe)}, self.weights)
 
 

@@ -150,6 +150,7 @@ def _write_results(
         data_digest=dataset.digest,
         figures=figures,
         weights=checkpoint.weights_of(model),
+        fit="" if dataset.contract == architecture(network).contract else dataset.contract.fit,
     ).save(out)
     write_atomic(str(out / RESULT), json.dumps(figures, indent=2).encode() + b"\n")
     training_state.remove(out)

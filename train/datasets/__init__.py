@@ -14,11 +14,12 @@ __all__ = ["Dataset", "Split", "cifar10", "digits", "load_again", "mnist"]
 
 def load_again(name: str, data_dir: str | None, *, digest: str, contract: InputContract) -> Dataset:
     """The data set called `name`, whose digest is `digest`. Raises InputError if the images at hand differ."""
+    shape = contract.height, contract.width, contract.channels
     if name == "digits":
         dataset = digits.load()
-    elif contract == DIGIT:
+    elif shape == (DIGIT.height, DIGIT.width, DIGIT.channels):
         dataset = mnist.load(data_dir)
-    elif contract == CIFAR:
+    elif shape == (CIFAR.height, CIFAR.width, CIFAR.channels):
         dataset = cifar10.load(data_dir)
     else:
         raise InputError(f"{name}: no data set of {contract} images is known; known are {DIGIT} and {CIFAR}")

@@ -34,8 +34,9 @@ _PUBLISHED = {"cifar10", "cifar10-jpeg", "custom", "digits", "mnist"}
 
 @dataclass(frozen=True, eq=False)
 class FolderDataset(Dataset):
-    """A data set from a folder: its split in words, the file of each image, and how many of `train` are for training."""
+    """A data set from `folder`: its split in words, the file of each image in it, and how many of `train` are for training."""
 
+    folder: Path
     split: str
     n_training: int
     train_files: tuple[str, ...]
@@ -71,7 +72,8 @@ def load(folder: str | Path, contract: InputContract, *, seed: int = 0) -> Folde
     learning = np.concatenate([training, held_out])
     train, test = (Split(images[which], labels[which]) for which in (learning, testing))
     train_files, test_files = (tuple(files[i] for i in which) for which in (learning, testing))
-    return FolderDataset(_data_name(folder), names, contract, train, test, split, len(training), train_files, test_files)
+    name = _data_name(folder)
+    return FolderDataset(name, names, contract, train, test, folder, split, len(training), train_files, test_files)
 
 
 def _data_name(folder: Path) -> str:

@@ -3,7 +3,9 @@
 import gzip
 from pathlib import Path
 
-from edge.contract import DIGIT
+import numpy as np
+
+from edge.contract import DIGIT, InputContract, is_light_on_dark
 from edge.errors import InputError, InputMissing, UsageError, note
 from train.datasets import digits, published
 from train.datasets.dataset import Dataset, Split
@@ -17,11 +19,19 @@ FILES = {
     "t10k-images-idx3-ubyte": (3, "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7"),
     "t10k-labels-idx1-ubyte": (1, "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2"),
 }
+# Other images of this size are taken as they are.
+EXACT = InputContract(height=28, width=28, channels=1, fit="exact")
+_BOX, _OFF_CENTRE = 20, 1.0  # pixels: how MNIST placed its digits; all of its 70,000 are so
+_LEAST_ALIKE, _N_COMPARED = 0.995, 2_000
 MIRRORS = ("https://ossci-datasets.s3.amazonaws.com/mnist/", "https://storage.googleapis.com/cvdf-datasets/mnist/")
 
 
 def load(data_dir: str | None = None) -> Dataset:
-    """MNIST, or `custom` for other images in a named folder, with a note. Raises InputMissing, InputError, or NoNetwork."""
+    """MNIST, or `custom` for other images in a named folder, with a note. Raises InputMissing, InputError, or NoNetwork.
+
+    The contract of other images is MNIST's only where they are placed as MNIST's are; else `exact`: a device that made digits
+    of them would see what the network never saw.
+    """
     folder = published.named_folder(data_dir, "mnist", wanted="MNIST's four IDX files")
     files = {path: uncompressed(path) for path in (_existing(folder / name) for name in FILES)} if folder else _published()
     arrays = [
@@ -39,11 +49,31 @@ def load(data_dir: str | None = None) -> Dataset:
                 f"{folder}: not MNIST: {images.shape} images with {len(labels)} labels; wanted 28x28 images and as many labels"
             )
     train, test = (Split(images[..., None], labels) for images, labels in (arrays[:2], arrays[2:]))
-    name = "mnist"
+    name, contract = "mnist", DIGIT
     if [published.sha256(content) for content in files.values()] != [digest for _, digest in FILES.values()]:
         name = "custom"
         note(f"{folder}: not the published MNIST; files and figures will say `custom`, not `mnist`.")
-    return Dataset(name, tuple("0123456789"), DIGIT, train, test)
+        if not are_digits(train.images):
+            contract = EXACT
+            note(f"{folder}: not light digits placed as MNIST's: the device will take pictures of 28x28 pixels as they are.")
+    return Dataset(name, tuple("0123456789"), contract, train, test)
+
+
+def are_digits(images: np.ndarray) -> bool:
+    """Whether `images`, uint8 [N, 28, 28, 1], are what a `digit` contract makes of a picture: light on dark, at most 20 pixels
+    large, and centred by mass; of the first 2,000 at most 5 in 1,000 are not."""
+    grey = images[:_N_COMPARED, :, :, 0]
+    places = np.arange(28) - 13.5
+
+    def is_placed(image: np.ndarray) -> bool:
+        rows, columns = image.sum(axis=1, dtype=np.int64), image.sum(axis=0, dtype=np.int64)
+        for sums in (rows, columns):
+            inked = np.flatnonzero(sums)
+            if not len(inked) or inked[-1] - inked[0] >= _BOX or abs(sums @ places) > _OFF_CENTRE * sums.sum():
+                return False
+        return is_light_on_dark(image.tobytes(), 28)
+
+    return float(np.mean([is_placed(image) for image in grey])) >= _LEAST_ALIKE
 
 
 def named(data: str, data_dir: str | None) -> Dataset:

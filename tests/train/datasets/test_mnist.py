@@ -11,7 +11,7 @@ import pytest
 
 from edge.errors import InputError, InputMissing
 from tests.train.datasets.test_idx import idx
-from train.datasets import download, mnist, published
+from train.datasets import digits, download, mnist, published
 
 
 @pytest.fixture
@@ -35,9 +35,23 @@ def test_other_pictures_in_mnists_layout_are_called_custom(own_mnist, mirror, mo
     assert mnist.load(str(own_mnist)).name == "mnist"
     assert capsys.readouterr().err == ""
     monkeypatch.undo()
-    assert mnist.load(str(own_mnist)).name == "custom"
-    message = f"{own_mnist}: not the published MNIST; files and figures will say `custom`, not `mnist`.\n"
-    assert capsys.readouterr().err == message
+    custom = mnist.load(str(own_mnist))
+    assert custom.name == "custom"
+    assert repr(custom.contract) == "28x28x1 exact any"  # noise: no digit fit would leave it as it is
+    first, second = capsys.readouterr().err.splitlines()
+    assert first == f"{own_mnist}: not the published MNIST; files and figures will say `custom`, not `mnist`."
+    assert "the device will take pictures of 28x28 pixels as they are" in second
+
+
+def test_what_the_digit_fit_made_keeps_its_contract_and_its_negative_does_not():
+    scans = digits.load().train.images  # fitted as a device fits a picture
+    assert mnist.are_digits(scans)
+    assert not mnist.are_digits(255 - scans)
+    moved = np.roll(scans, 3, axis=2)
+    assert not mnist.are_digits(moved)
+    assert mnist.are_digits(np.concatenate([scans[:996], moved[:4]])) and not mnist.are_digits(
+        np.concatenate([scans[:990], moved[:10]])
+    )
 
 
 def test_the_environment_names_the_folder_too(own_mnist, monkeypatch):
