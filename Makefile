@@ -89,6 +89,7 @@ check-full: $(VENV)/installed
 	$(RUN) -m tests.convert.repair.planted
 	$(RUN) -m tests.promises
 	$(MAKE) pixels
+	$(RUN) -m tests.convert.pictures.cases
 	$(RUN) -m tests.train.distributed.two_hosts
 
 # Check style, form and types.

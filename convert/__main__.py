@@ -12,6 +12,8 @@ from convert.evaluation import convert_and_judge, prepare
 from convert.gate import gate_for
 from convert.goldens import golden_images
 from convert.interfaces import make_converter
+from convert.pictures import reference, trials
+from convert.pictures.reference import Agreement
 from convert.plan import Plan
 from convert.programs import check, write_program
 from convert.publish import publish, seal
@@ -48,8 +50,14 @@ def main() -> int:
         try:
             dataset, training = load_data(network, settings)
             calibration = calibrate(network, dataset, training, settings)
+            agreement = check_pixels(network, calibration, settings)
             gate = gate_for(network.data, settings.max_drop_points)
-            trial = prepare(network, dataset, training, calibration=calibration, gate=gate, require_int8=settings.require_int8)
+            drawing = settings.out / "pixels" / f"{network.name}.png"
+            trial = prepare(
+                network, dataset, training, calibration=calibration, gate=gate, require_int8=settings.require_int8,
+                agreement=agreement, drawing=drawing,
+            )  # fmt: skip
+            check_top1(trial, settings)
             results.append(NetworkOutcomes(trial, []))
             convert_all(trial, settings, results[-1].outcomes)
         except ToolchainError as error:
@@ -78,7 +86,7 @@ def convert_all(trial: Trial, settings: Namespace, outcomes: list[Outcome]) -> N
                 final = convert_and_judge(trial, best.converter, best.plan, repaired=True) if best.passed else first
                 outcome = Outcome(first, final, findings, best)
             if outcome.final.verdict.passed:
-                proof, number = tables.proof(outcome), settings.model_version
+                proof, number = tables.proof(outcome, trial), settings.model_version
                 sealed = seal(outcome, trial, goldens=goldens, report=proof, model_version=number)
                 publish(settings.out / outcome.final.file_name, sealed, key=settings.sign)
             outcomes.append(outcome)
@@ -92,15 +100,10 @@ def load_networks(settings: Namespace) -> "tuple[list[Network], list[ToolchainEr
         with silence_native_output():  # TensorFlow announces itself
             from convert.sources import from_keras
         try:
-            return [
-                from_keras.load(
-                    settings.model,
-                    settings.data,
-                    contract_file=settings.contract,
-                    preset=settings.pixels,
-                    seed=settings.seed,
-                )
-            ], []
+            network = from_keras.load(
+                settings.model, settings.data, contract_file=settings.contract, preset=settings.pixels, seed=settings.seed
+            )
+            return [network], []
         except ToolchainError as error:
             return [], [error]
     loaded, failures = [], []
@@ -128,6 +131,28 @@ def calibrate(network: "Network", dataset: Dataset, training: Split, settings: N
         n = min(N_IMAGES, max(MIN_IMAGES, len(training) // 2))
         return draw_calibration_set(training, n=n, seed=settings.seed, apart_from=judging)
     return read_calibration_set(settings.calibration, network.contract, training=training, apart_from=judging)
+
+
+def check_pixels(network: "Network", calibration: CalibrationSet, settings: Namespace) -> Agreement | None:
+    """The agreement with the owner's own answers; without them, training pictures must not speak for other pixels."""
+    if isinstance(network, Checkpoint):
+        return None
+    if settings.reference is None:
+        trials.check(settings.model, network)
+        return None
+    drawing = settings.out / "pixels" / f"{network.name}.png"
+    agreement = reference.check(network, settings.reference, settings.data, calibration, drawing=drawing)
+    trials.check_order(settings.model, network)
+    return agreement
+
+
+def check_top1(trial: Trial, settings: Namespace) -> None:
+    """Hold the float model's top-1 against what the owner measured; of a network of the owner's, ask for that."""
+    top1, n = trial.float_top1, len(trial.dataset.test)
+    if settings.expect_top1 is not None:
+        trials.check_top1(trial.network.name, top1, n, expected=settings.expect_top1)
+    elif settings.model and trial.end_to_end is None:
+        errors.say("convert", trials.question(top1, n))
 
 
 def report(results: list[NetworkOutcomes], failures: list[ToolchainError], settings: Namespace) -> int:

@@ -2,6 +2,7 @@
 
 import math
 import sys
+from pathlib import Path
 
 import numpy as np
 
@@ -9,6 +10,9 @@ from convert.calibration.images import CalibrationSet, draw_validation_images, s
 from convert.gate import Gate, Verdict
 from convert.interfaces import Converter, TrainedNetwork, as_predictor, convert, make_converter
 from convert.operators import inventory
+from convert.pictures.files import as_files
+from convert.pictures.reference import Agreement
+from convert.pictures.trials import check_chance
 from convert.plan import Plan
 from convert.results import ConversionResult, Evaluation, Trial
 from convert.verify import compare, predict_all
@@ -21,23 +25,32 @@ N_VALIDATION, N_COMPARED = 5_000, 1_000
 
 
 def prepare(
-    network: TrainedNetwork, dataset: Dataset, training: Split, *, calibration: CalibrationSet, gate: Gate, require_int8: bool
-) -> Trial:
+    network: TrainedNetwork, dataset: Dataset, training: Split, *, calibration: CalibrationSet, gate: Gate, require_int8: bool,
+    agreement: Agreement | None = None, drawing: Path = Path("pixels.png"),
+) -> Trial:  # fmt: skip
     """The trial of `network`. `training` is the front of `dataset.train`; the rest was held out of the training.
 
     Validation images are those held out; where they are fewer than N_VALIDATION, then also training images that do not
-    calibrate. Raises Refused where the network's own logits are not finite.
+    calibrate. Where enough pictures of the `agreement` can judge, they are the test split. Raises Refused where the network's
+    own logits are not finite or its answers no better than guessing, and where picture files change them (drawn in `drawing`).
     """
-    reference = evaluate.logits(network.build(), dataset.test.images)
+    owners = None
+    if agreement and len(agreement.judging) >= gate.least_images:
+        dataset, owners = agreement.as_test_split(dataset), agreement.owners
+    model = network.build()
+    reference = evaluate.logits(model, dataset.test.images)
+    name = f"{network.network} on {network.data}"
     if not np.isfinite(reference).all():
-        raise Refused(f"{network.network} on {network.data}: the float model's own answers are not numbers; train it again")
+        raise Refused(f"{name}: the float model's own answers are not numbers; train it again")
+    check_chance(name, reference.argmax(axis=1) if owners is None else owners, dataset.test.labels)
+    files = as_files(dataset, lambda images: evaluate.logits(model, images).argmax(axis=1), drawing=drawing)
     held_out = dataset.train[len(training) :]
     judging = (held_out, dataset.test)
     second = second_set(training, calibration, apart_from=judging)
     n = max(0, N_VALIDATION - len(held_out))
     more = draw_validation_images(training, calibration, second, n=n, apart_from=judging)
     validation = Split(*(np.concatenate(both) for both in ((held_out.images, more.images), (held_out.labels, more.labels))))
-    return Trial(network, dataset, calibration, second, validation, gate, reference, require_int8)
+    return Trial(network, dataset, calibration, second, validation, gate, reference, files, require_int8, agreement, owners)
 
 
 def convert_and_judge(trial: Trial, converter: Converter, plan: Plan, *, repaired: bool = False) -> ConversionResult:
@@ -50,10 +63,10 @@ def convert_and_judge(trial: Trial, converter: Converter, plan: Plan, *, repaire
         return ConversionResult(name, converter.kind, plan, Verdict("refused", (str(refused),)))
     predictor = as_predictor(candidate, trial.network)
     operators = inventory(candidate.model, kind=candidate.kind, precision=plan.precision, image=trial.dataset.test.images[0])
-    logits, median_us = predict_all(predictor, trial.dataset.test.images)
+    logits, median_us = predict_all(predictor, trial.dataset.test.images, trial.files.paths)
     if not np.isfinite(logits).all():
         return ConversionResult(name, converter.kind, plan, Verdict("failed", ("its answers are not numbers",)))
-    verification = compare(logits, trial.dataset.test.labels, trial.reference)
+    verification = compare(logits, trial.dataset.test.labels, trial.reference, owners=trial.owners)
     verdict = trial.gate.judge(verification)
     if trial.require_int8 and operators.islands and verdict.passed:
         verdict = Verdict("refused", (f"not all int8: {operators.in_words}", "leave --require-int8 out to have it so"))

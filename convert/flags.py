@@ -81,12 +81,20 @@ def parse() -> argparse.Namespace:
     )
     own.add_argument(
         "--contract", type=Path, metavar="FILE.json",
-        help="its input: height, width, channels, scale, offset, and how pictures become pixels (default: from the network's "
-        "input shape)",
+        help="its input: height, width, channels, order, scale, offset, and how pictures become pixels (default: from the "
+        "network's input shape)",
     )  # fmt: skip
     own.add_argument(
         "--pixels", choices=PRESETS, default="", metavar="PRESET",
         help=f"what made pixels of pictures where it was trained: {', '.join(PRESETS)} (default: edgeproof)",
+    )  # fmt: skip
+    own.add_argument(
+        "--reference", type=Path, metavar="FILE",
+        help="what your own code answered on picture files: a CSV (file,label or file,p0,p1,…) or .npz; the device must agree",
+    )  # fmt: skip
+    parser.add_argument(
+        "--expect-top1", type=_share, metavar="F",
+        help="the float top-1 that you measured, such as 0.916; refused when off by more than 1.0 point",
     )  # fmt: skip
     again = parser.add_argument_group("a C program, checked again")
     again.add_argument("--check", metavar="FILE.c", help="generate it again and compare every byte; nothing is converted")
@@ -109,9 +117,9 @@ def parse() -> argparse.Namespace:
         raise UsageError("--model and --data go together: a network and the pictures to judge it on")
     if settings.model and (settings.checkpoint or settings.data_dir):
         raise UsageError("--checkpoint and --data-dir are for networks trained here, --model and --data for one of your own")
-    if (settings.contract or settings.pixels) and not settings.model:
-        flag = "--contract" if settings.contract else "--pixels"
-        raise UsageError(f"{flag} is for a network of your own: name it with --model")
+    for flag in ("contract", "pixels", "reference"):
+        if getattr(settings, flag) and not settings.model:
+            raise UsageError(f"--{flag} is for a network of your own: name it with --model")
     return settings
 
 
@@ -162,6 +170,16 @@ def _formats(text: str) -> tuple[str, ...]:
     if not set(chosen) <= set(KINDS):
         raise argparse.ArgumentTypeError(f"{text!r}: formats are {', '.join(KINDS)}")
     return chosen
+
+
+def _share(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value <= 1:
+        raise argparse.ArgumentTypeError(f"{text!r}: wanted a share between 0 and 1, such as 0.916")
+    return value
 
 
 def _points(text: str) -> float:

@@ -50,7 +50,10 @@ def seal(outcome: Outcome, trial: Trial, *, goldens: list[bytes], report: str, m
             "drop_points": verification.drop_points,
             "interval_points": list(verification.interval_points),
             "limit_points": trial.gate.max_drop_points,
+            "through_files": len(trial.files.paths),
+            "float_side": "model" if trial.owners is None else "owner",
         },
+        "end_to_end": trial.end_to_end.as_json() if trial.end_to_end else "not checked",
         "goldens": {
             "engine": predictor.engine.name,
             "engine_version": predictor.engine.version,

@@ -8,6 +8,8 @@ from convert.calibration.images import CalibrationSet
 from convert.gate import Gate, Verdict
 from convert.interfaces import Candidate, Converter, TrainedNetwork
 from convert.operators import Inventory
+from convert.pictures.files import PictureFiles
+from convert.pictures.reference import Agreement
 from convert.plan import Plan
 from convert.verify import Verification
 from edge.predictor import Predictor
@@ -32,7 +34,16 @@ class Trial:
     validation: Split
     gate: Gate
     reference: np.ndarray  # the float model's logits on the test split: float32 [N, K]
+    files: PictureFiles  # of the first test images
     require_int8: bool = False
+    end_to_end: Agreement | None = None  # with the owner's own answers; None: not checked
+    owners: np.ndarray | None = None  # where these judge, the owner's answers to the test split: int [N]
+
+    @property
+    def float_top1(self) -> float:
+        """The share of the test split that the float model, or the owner's own code where it judges, gets right."""
+        answers = self.reference.argmax(axis=1) if self.owners is None else self.owners
+        return float(np.mean(answers == self.dataset.test.labels))
 
     @property
     def can_explain(self) -> bool:

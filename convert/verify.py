@@ -2,6 +2,7 @@
 
 import statistics
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -9,6 +10,8 @@ import numpy as np
 
 from convert.tango import tango_interval
 from edge.predictor import Predictor
+
+_LEAST_TIMED = 100
 
 
 @dataclass(frozen=True)
@@ -50,21 +53,29 @@ class Verification:
         return 100 * lower, 100 * upper
 
 
-def predict_all(predictor: Predictor, images: np.ndarray) -> tuple[np.ndarray, float]:
-    """Logits, float32 [N, K], for `images`, uint8 [N, H, W, C], and the median microseconds from pixels to raw output."""
-    logits, times_ns = [], []
-    for image in images:
+def predict_all(predictor: Predictor, images: np.ndarray, files: Sequence[str] = ()) -> tuple[np.ndarray, float]:
+    """Logits, float32 [N, K], for `images`, uint8 [N, H, W, C], and the median microseconds from pixels to raw output.
+
+    The first images are read from their `files` as a device reads them; then at least 100 are timed from pixels.
+    """
+    logits = [predictor.predict(path).logits for path in files]
+    times_ns = []
+    timed = images[len(files) :]
+    for image in np.concatenate([timed, images[: max(0, _LEAST_TIMED - len(timed))]]) if files else images:
         pixels = image.tobytes()
         start = time.perf_counter_ns()
         prediction = predictor.answer(pixels)
         times_ns.append(time.perf_counter_ns() - start)
         logits.append(prediction.logits)
-    return np.array(logits, np.float32), statistics.median(times_ns) / 1000
+    return np.array(logits[: len(images)], np.float32), statistics.median(times_ns) / 1000
 
 
-def compare(logits: np.ndarray, labels: np.ndarray, reference: np.ndarray) -> Verification:
-    """A candidate's `logits` against `reference`, the float model's: float32 [N, K] both, uint8 [N] labels."""
-    answers, expected = logits.argmax(axis=1), reference.argmax(axis=1)
+def compare(logits: np.ndarray, labels: np.ndarray, reference: np.ndarray, *, owners: np.ndarray | None = None) -> Verification:
+    """A candidate's `logits` against `reference`, the float model's: float32 [N, K] both, uint8 [N] labels.
+
+    Where the owner's own code answered, its answers `owners`, int [N], stand for the float model's.
+    """
+    answers, expected = logits.argmax(axis=1), reference.argmax(axis=1) if owners is None else owners
     right, was_right = answers == labels, expected == labels
     lost = np.flatnonzero(was_right & ~right)
     change = right.astype(int) - was_right

@@ -22,8 +22,9 @@ FLOORS = {
         ("__main__",),
     ),
     "convert": (
-        ("tflite_pieces",),
-        ("calibration", "git_commit", "golden_files", "goldens", "layers", "operators", "pictures", "signing", "tango", "to_c"),
+        ("contact_sheet", "tflite_pieces"),
+        ("calibration", "git_commit", "golden_files", "goldens", "layers", "operators", "signing", "tango", "to_c"),
+        ("pictures",),
         ("plan", "sources", "verify"),
         ("flags", "gate", "interfaces", "to_onnx", "to_tflite"),
         ("results",),

@@ -1,1 +1,1 @@
-"""The owner's pixels: how pictures became pixels where the network was trained."""
+"""The owner's pixels: which presets there are, what the owner's own code answered, and the trials that tell them apart."""

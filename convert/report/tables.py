@@ -8,9 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
+from convert import contact_sheet
 from convert.plan import QUANTIZED
 from convert.repair.causes import NONE
-from convert.report import contact_sheet
+from convert.report import pixels
 from convert.results import MIN_VALIDATION, ConversionResult, NetworkOutcomes, Outcome, Trial
 from convert.verify import LostImage
 from edge.device import host
@@ -175,12 +176,13 @@ def summary(outcomes: list[Outcome]) -> str:
     )
 
 
-def proof(outcome: Outcome) -> str:
+def proof(outcome: Outcome, trial: Trial) -> str:
     """The same for the sealed file: no time is in it, so that equal inputs give equal files."""
     at = _HEADER.index("µs")
     head, row = (line[:at] + line[at + 1 :] for line in (_HEADER, cells(outcome)))
     account = _account(outcome.final, timed=False)
-    return f"{markdown.table(head, [row])}\n\n- {account}\n\n{_WORDS} Measured on {_machine()}.\n{why([outcome], timed=False)}"
+    table = f"{markdown.table(head, [row])}\n\n- {account}\n\n{pixels.proof(trial)}\n\n{_WORDS} Measured on {_machine()}.\n"
+    return table + why([outcome], timed=False)
 
 
 def why(outcomes: list[Outcome], *, timed: bool = True) -> str:
@@ -207,12 +209,15 @@ def write(results: list[NetworkOutcomes], folder: Path, *, not_converted: list[s
     outcomes = [outcome for result in results for outcome in result.outcomes]
     agreeing = [line for result in results for line in agreements(result.outcomes)]
     report = {"schema": 2, "machine": _machine(), "rows": list(map(as_json, outcomes)), "agreements": agreeing,
+              "end_to_end": {r.trial.network.name: pixels.as_json(r.trial)
+                             for r in results},
               "not_converted": not_converted}  # fmt: skip
     parts = [f"# Conversion report\n\n{summary(outcomes)}"]
     if not_converted:
         parts.append("## Not converted\n\n" + "".join(f"- {line}\n" for line in not_converted))
     if agreeing:
         parts.append("## Between formats\n\n" + "".join(f"- {line}\n" for line in agreeing))
+    parts.append("## Pixels\n\n" + "".join(f"- `{r.trial.network.name}`: {pixels.account(r.trial)}\n" for r in results))
     parts.extend(filter(None, [why(outcomes)]))
     for result in results:
         for final in (outcome.final for outcome in result.outcomes):
@@ -248,8 +253,13 @@ def lost_folder(folder: Path) -> Path:
 
 
 def _lost(file_name: str, lost: tuple[LostImage, ...], trial: Trial, sheet: Path) -> str:
-    write_atomic(str(sheet), contact_sheet.draw(lost, trial.dataset.test, trial.network.class_names))
     names = trial.network.class_names
+    images = trial.dataset.test.images
+    # The font has no arrow.
+    entries = [
+        (images[i.index], str(i.index), f"{names[i.label]} > {names[i.answer]}") for i in lost[: contact_sheet.MAX_IMAGES]
+    ]
+    write_atomic(str(sheet), contact_sheet.draw(entries))
     shown = ", ".join(f"{image.index} ({names[image.label]} → {names[image.answer]})" for image in lost[:12])
     more = f" and {len(lost) - 12:,} more in report.json" if len(lost) > 12 else ""
     drawn = f"![lost images]({sheet.parent.name}/{sheet.name})"

@@ -6,11 +6,13 @@ from typing import Any
 import keras
 import numpy as np
 
+from convert.pictures.arithmetic import PLAIN, Arithmetic
 from convert.sources.keras_allowlist import TRAINING_ONLY
 from edge.contract import InputContract
 from edge.errors import ModelError
 from edge.silence import silence_native_output
 
+_DECLARED = "declared_scaling"
 # Operations that equal an activation.
 _ACTIVATIONS = {
     "HardSigmoid": "hard_sigmoid", "HardSilu": "hard_silu", "Relu": "relu", "Relu6": "relu6", "Sigmoid": "sigmoid",
@@ -18,14 +20,16 @@ _ACTIVATIONS = {
 }  # fmt: skip
 
 
-def flatten(model: keras.Model, contract: InputContract, scale: float, offset: float, *, batch_size: int | None) -> keras.Model:
+def flatten(
+    model: keras.Model, contract: InputContract, arithmetic: Arithmetic = PLAIN, *, batch_size: int | None
+) -> keras.Model:
     """A new flat network with the weights of `model`: float32 [N, H, W, C] pixels of `contract` → float32 logits [N, K].
 
-    Every layer is at the top level, under a plain name. Layers for training alone and a softmax at the end are left out; a
-    declared scale and offset come first. Raises ModelError for a Normalization by pixel.
+    Every layer is at the top level, under a plain name. Layers for training alone and a softmax at the end are left out; the
+    declared arithmetic comes first. Raises ModelError for a Normalization by pixel.
     """
     copies: dict[int, Any] = {}
-    names = {"pixels", "declared_scaling"}
+    names = {"pixels", _DECLARED}
 
     def call(operation: Any, *arguments: Any, **keywords: Any) -> Any:
         if isinstance(operation, keras.Model):
@@ -57,9 +61,27 @@ def flatten(model: keras.Model, contract: InputContract, scale: float, offset: f
     last = last_operation(model)
     with silence_native_output():
         pixels = keras.Input((contract.height, contract.width, contract.channels), batch_size=batch_size, name="pixels")
-        declared = (scale, offset) != (1.0, 0.0)
-        scaled = keras.layers.Rescaling(scale, offset, name="declared_scaling")(pixels) if declared else pixels
-        return keras.Model(pixels, through(model, scaled), name="foreign")
+        return keras.Model(pixels, through(model, _declared(pixels, arithmetic)), name="foreign")
+
+
+def _declared(pixels: Any, arithmetic: Arithmetic) -> Any:
+    """What the owner's code does to `pixels`, as a layer. Three scales, or another order, are one convolution of 1x1.
+
+    In int8 that convolution rounds once, where a product and a sum would round twice; each of its weights is exact, as every
+    output channel has a scale of its own.
+    """
+    if arithmetic == PLAIN:
+        return pixels
+    if arithmetic.is_scalar:
+        return keras.layers.Rescaling(arithmetic.scale[0], arithmetic.offset[0], name=_DECLARED)(pixels)
+    n = pixels.shape[-1]
+    mix: np.ndarray = np.eye(n, dtype=np.float32)[:: -1 if arithmetic.order == "bgr" else 1] * np.asarray(
+        arithmetic.scale, np.float32
+    )
+    layer = keras.layers.Conv2D(n, 1, name=_DECLARED)
+    output = layer(pixels)
+    layer.set_weights([mix[None, None], np.broadcast_to(np.asarray(arithmetic.offset, np.float32), n)])
+    return output
 
 
 class OperationLayer(keras.layers.Layer):  # type: ignore[misc]  # Keras has no types

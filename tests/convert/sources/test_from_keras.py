@@ -7,9 +7,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from convert.pictures.arithmetic import Arithmetic
 from convert.sources import from_keras
+from convert.sources.flatten import flatten
+from edge.contract import InputContract
 from edge.errors import InputError, ModelError
-from tests.convert.sources.keras_files import SAYS_DARK, edited, saved, tone_layers
+from tests.convert.sources.keras_files import edited, saved, tone_layers
 
 L = keras.layers
 
@@ -132,16 +135,6 @@ def contract(tmp_path, **keys):
     return tmp_path / "contract.json"
 
 
-def test_a_network_without_its_scaling_is_refused_with_the_scaling_it_wants(pictures, tmp_path):
-    path = saved(tmp_path / "bare.keras", *tone_layers())
-    with pytest.raises(InputError) as refused:
-        from_keras.load(path, pictures)
-    assert str(refused.value).endswith(
-        "answers 50% of 28 training pictures right, and 100% with pixels divided by 255; "
-        'say so in contract.json, named with --contract: {"scale": 0.00392156862745098, "offset": 0.0}'
-    )
-
-
 def test_with_the_scaling_it_was_told_the_network_takes_pixels(pictures, tmp_path):
     path = saved(tmp_path / "bare.keras", *tone_layers(activation=None))
     file = contract(tmp_path, height=16, width=16, channels=1, fit="exact", scale=1 / 255)
@@ -164,8 +157,11 @@ def test_a_network_of_any_size_takes_the_contracts(pictures, tmp_path):
     [
         ({"scale": "1/255"}, "scale '1/255'; wanted a number, such as 0.00392156862745098 for 1/255"),
         ({"scale": 0}, "scale 0; wanted a number"),
+        ({"scale": [1, 2, 3]}, "scale of 3 numbers for 1 channels; wanted a number"),
+        ({"offset": [0, None]}, "offset [0, None]; wanted a number"),
+        ({"order": "bgr"}, "order 'bgr' of 1 channels; wanted rgb, or bgr of 3"),
         ({"height": 32}, "height 32, and "),
-        ({"mean": 0.5}, "unknown key 'mean'; known are height, width, channels, fit, polarity, scale, offset"),
+        ({"mean": 0.5}, "unknown key 'mean'; known are height, width, channels, fit, polarity, order, scale, offset"),
         ({"fit": "stretch"}, "fit 'stretch' with polarity 'any'; known are"),
     ],
 )
@@ -175,18 +171,13 @@ def test_a_contract_that_says_something_else_is_refused(plain, pictures, tmp_pat
     assert message in str(refused.value)
 
 
-def test_classes_in_another_order_than_the_folders_are_refused_with_the_order(pictures, tmp_path):
-    gap, dense = tone_layers()
-    dense.set_weights([-np.array(value) for value in SAYS_DARK])
-    with pytest.raises(InputError) as refused:
-        from_keras.load(saved(tmp_path / "turned.keras", L.Rescaling(1 / 255), gap, dense), pictures)
-    assert str(refused.value).endswith(
-        "answers 0% of 28 training pictures right, and 100% were the classes in the order light, dark; "
-        "rename the sub-folders so that they sort in that order: 00-light, 01-dark"
-    )
-
-
-def test_a_network_that_guesses_is_said_to(pictures, tmp_path, capsys):
-    path = saved(tmp_path / "guess.keras", L.Rescaling(0.0), L.Flatten(), L.Dense(2))
-    from_keras.load(path, pictures)
-    assert "guess.keras: answers 50% of 28 training pictures right, about what guessing does" in capsys.readouterr().err
+def test_a_network_of_bgr_takes_rgb_and_does_its_own_arithmetic(tmp_path):
+    model = keras.Sequential([keras.Input((16, 16, 3)), L.Conv2D(4, 3), L.GlobalAveragePooling2D(), L.Dense(2)])
+    size = InputContract(height=16, width=16, channels=3, fit="resize")
+    images = np.random.default_rng(0).integers(0, 256, (4, 16, 16, 3), np.uint8)
+    mean, deviation = np.array([104, 117, 124]), np.array([50, 60, 70])
+    wanted = model.predict_on_batch((images[..., ::-1] - mean) / deviation)
+    told = Arithmetic("bgr", tuple(1 / deviation), tuple(-mean / deviation))
+    answers = flatten(model, size, told, batch_size=None).predict_on_batch(images.astype(np.float32))
+    np.testing.assert_allclose(answers, wanted, atol=1e-4)
+    np.testing.assert_allclose(told.apply(images), (images[..., ::-1] - mean) / deviation, atol=1e-5)

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 
+from convert.pictures.arithmetic import PLAIN
 from convert.sources import from_keras, keras_allowlist
 from edge.contract import InputContract
 
@@ -62,7 +63,7 @@ def test_what_is_let_in_converts_to_both_formats_and_answers_the_same(grouped, g
     from ai_edge_litert.interpreter import Interpreter
 
     contract = InputContract(height=16, width=16, channels=3, fit="resize")
-    loaded = from_keras.Foreign("n", (), contract, 1.0, 0.0, None, "", "", grouped[group])
+    loaded = from_keras.Foreign("n", (), contract, PLAIN, None, "", "", grouped[group])
     network = loaded.build(batch_size=1)
     images = np.random.default_rng(0).integers(0, 256, (8, 1, 16, 16, 3)).astype(np.float32)
     wanted = np.concatenate([network.predict_on_batch(image) for image in images])
@@ -105,5 +106,5 @@ def test_what_only_training_needs_changes_no_answer_and_is_left_out(kind):
     np.testing.assert_allclose(np.asarray(layer(images, training=False)), images, atol=1e-3)
     network = keras.Sequential([keras.Input((16, 16, 3)), layer, L.Flatten(), L.Dense(2)])
     contract = InputContract(height=16, width=16, channels=3, fit="resize")
-    built = from_keras.Foreign("n", (), contract, 1.0, 0.0, None, "", "", network).build()
+    built = from_keras.Foreign("n", (), contract, PLAIN, None, "", "", network).build()
     assert [type(part).__name__ for part in built.layers] == ["InputLayer", "Flatten", "Dense"]

@@ -1,0 +1,132 @@
+"""Without the owner's answers: do the training pictures speak for another convention, or another order of the classes?
+
+What costs a point, as EXIF or transparency may, does not show here; only a reference file can show that.
+"""
+
+import os
+from pathlib import Path
+
+import numpy as np
+
+from convert.pictures.conventions import MAX_P, Found, Owned, Search
+from convert.pictures.evidence import balanced_accuracy, best_order, chance, mcnemar
+from edge.errors import InputError, Refused
+from edge.silence import silence_native_output
+from train import evaluate
+from train.datasets import Split
+
+N_TRIED = (200, 500)
+_MAX_PIXELS = 500 * 64 * 64
+MAX_CHANCE = 0.01
+MAX_OFF_POINTS = 1.0
+# No advice whose answers are near chance: of what lies between guessing and all right, a tenth; or near one class.
+_LEAST_SKILL = 0.1
+
+
+def check(path: Path, owned: Owned) -> None:
+    """Raises InputError where training pictures speak significantly for another convention, or for another class order."""
+    tried = _tried(owned)
+    labels, answers = tried.labels.astype(np.int64), _answers(owned, tried)
+    if 0.5 ** int((answers != labels).sum()) >= MAX_P:
+        return  # so few are wrong that no test could show another way to be better
+    files = owned.dataset.train_files[: len(tried)]
+    search = Search(owned, [os.path.join(owned.dataset.folder, file) for file in files])
+    measured = f"{path}: answers {np.mean(answers == labels):.0%} of {len(labels)} training pictures right"
+    reordered = _order(answers, labels, owned.class_names)
+    if rivals := search.best(labels):
+        found = rivals[0]
+        speaks = found.beats(answers == labels) and is_sound(found.answers, labels)
+        if speaks and (reordered is None or found.hits.mean() >= reordered[1]):
+            raise InputError(f"{measured}, and {found.hits.mean():.0%} with {_advice(found, rivals[1:])}")
+    if reordered is not None:
+        raise InputError(f"{measured}, and {_renamed(reordered, owned.class_names)}")
+
+
+def check_order(path: Path, owned: Owned) -> None:
+    """The class order alone: raises InputError as `check` does."""
+    tried = _tried(owned)
+    labels, answers = tried.labels.astype(np.int64), _answers(owned, tried)
+    if (reordered := _order(answers, labels, owned.class_names)) is not None:
+        measured = f"{path}: answers {np.mean(answers == labels):.0%} of {len(labels)} training pictures right"
+        raise InputError(f"{measured}, and {_renamed(reordered, owned.class_names)}")
+
+
+def _tried(owned: Owned) -> Split:
+    """The training pictures that are tried, in an order in which classes are mixed; fewer of larger ones."""
+    n = max(N_TRIED[0], min(N_TRIED[1], _MAX_PIXELS // (owned.contract.height * owned.contract.width)))
+    return owned.dataset.train[slice(0, n)]
+
+
+def _answers(owned: Owned, split: Split) -> np.ndarray:
+    with silence_native_output():
+        logits: np.ndarray = evaluate.logits(owned.build(), split.images)
+    return np.asarray(logits.argmax(axis=1))
+
+
+def check_chance(name: str, answers: np.ndarray, labels: np.ndarray) -> None:
+    """Raises Refused where `answers`, int [N], are no better than guessing: balanced, so that one common class is no skill."""
+    labels = labels.astype(np.int64)
+    if (p := chance(answers, labels)) >= MAX_CHANCE:
+        top1, balanced = np.mean(answers == labels), balanced_accuracy(answers, labels)
+        raise Refused(
+            f"{name}: the float model is no better than guessing on {len(labels):,} test pictures: top-1 {100 * top1:.1f} %, "
+            f"balanced over {len(np.unique(labels))} classes {100 * balanced:.1f} % (p = {p:.2g}; wanted below {MAX_CHANCE}): "
+            "train it, or say how its pictures became pixels (--pixels, --contract)"
+        )
+
+
+def question(top1: float, n: int) -> str:
+    """What exposes most faults, where nothing else was said of the owner's own way."""
+    return (
+        f"float top-1 on your test pictures: {100 * top1:.1f} % (n = {n:,}). Is that what you measured? "
+        "--expect-top1 0.916 (yours) makes it a rule, --reference proves it picture by picture"
+    )
+
+
+def check_top1(name: str, top1: float, n: int, *, expected: float) -> None:
+    """Raises Refused where `top1`, measured on `n` test images, is off by more than MAX_OFF_POINTS."""
+    off = 100 * abs(top1 - expected)
+    if off > MAX_OFF_POINTS + 1e-9:
+        raise Refused(
+            f"{name}: float top-1 {100 * top1:.2f} % (n = {n:,}); {100 * expected:.2f} % was expected, {off:.2f} points off "
+            f"(at most {MAX_OFF_POINTS}): say how pictures became pixels (--pixels, --contract); --reference tells which way"
+        )
+
+
+def is_sound(answers: np.ndarray, labels: np.ndarray) -> bool:
+    """Whether `answers`, int [N], are clearly better than guessing, and not nearly all of one class."""
+    n_classes = len(np.unique(labels))
+    skill = (balanced_accuracy(answers, labels) - 1 / n_classes) / (1 - 1 / n_classes)
+    commonest, answered = (np.bincount(each).max() / len(labels) for each in (labels, answers))
+    return skill >= _LEAST_SKILL and answered <= (1 + commonest) / 2 and chance(answers, labels) < MAX_CHANCE
+
+
+def _advice(found: Found, alike: list[Found]) -> str:
+    convention = found.convention
+    ask = "" if convention.words == convention.ask else f"; say so with {convention.ask}"
+    presets = [other.convention.words for other in alike if other.convention.words.startswith("--pixels")]
+    others = f"; these pictures do not tell it from {' or '.join(presets[:3])}, a --reference may" if presets else ""
+    return f"{convention.words}{ask}{others}"
+
+
+def _order(answers: np.ndarray, labels: np.ndarray, names: tuple[str, ...]) -> tuple[np.ndarray, float] | None:
+    """The order of the answers that suits the classes better, and the share it gets right; None where none does.
+
+    Chosen on one half of the pictures and tested on the other, so that chance among all orders is not taken for one.
+    """
+    half = slice(0, None, 2), slice(1, None, 2)
+    order = best_order(answers[half[0]], labels[half[0]], len(names))
+    as_is, turned = (which == answers[half[1]] for which in (labels[half[1]], order[labels[half[1]]]))
+    p = mcnemar(int((turned & ~as_is).sum()), int((as_is & ~turned).sum()))
+    if p >= MAX_P or not is_sound(answers, order[labels]):
+        return None
+    return order, float(np.mean(order[labels] == answers))
+
+
+def _renamed(reordered: tuple[np.ndarray, float], names: tuple[str, ...]) -> str:
+    order, share = reordered
+    theirs = [names[int(np.flatnonzero(order == answer)[0])] for answer in range(len(names))]
+    width = max(2, len(str(len(names) - 1)))
+    wanted = ", ".join(f"{n:0{width}}-{name}" for n, name in enumerate(theirs))
+    better = f"{share:.0%} were the classes in the order {', '.join(theirs)}"
+    return f"{better}; rename the sub-folders so that they sort in that order: {wanted}"

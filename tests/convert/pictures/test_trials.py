@@ -1,0 +1,120 @@
+"""Without the owner's answers, training pictures speak for another convention or class order; or nothing is advised."""
+
+import dataclasses
+import json
+
+import keras
+import numpy as np
+import pytest
+
+from convert.pictures import trials
+from convert.pictures.arithmetic import Arithmetic
+from edge.errors import InputError, Refused
+from tests.convert.pictures.owned import CLASSES, SIZE, by_colour, colours, owned
+
+L = keras.layers
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("colours")
+    colours(folder)
+    return folder
+
+
+def refusal(network) -> str:
+    with pytest.raises(InputError) as refused:
+        trials.check("my.keras", network)
+    assert "\n" not in str(refused.value)
+    return str(refused.value)
+
+
+def test_what_agrees_with_the_pictures_passes_in_silence(pictures, capsys):
+    trials.check("my.keras", owned(by_colour(), pictures))
+    assert capsys.readouterr().err == ""
+
+
+def test_bgr_is_named_with_the_words_to_say_it_and_said_so_it_passes(pictures):
+    message = refusal(owned(by_colour("bgr"), pictures))
+    asked = message.partition("say so with --contract contract.json, which holds ")[2]
+    assert "with channels in BGR; say so" in message
+    assert json.loads(asked) == {"order": "bgr", "scale": 1.0, "offset": 0.0}
+    trials.check("my.keras", owned(by_colour("bgr"), pictures, arithmetic=Arithmetic("bgr")))
+
+
+def test_a_missing_scale_is_named_and_no_advice_is_near_one_class(pictures):
+    bare = keras.Sequential([keras.Input((SIZE, SIZE, 3)), L.GlobalAveragePooling2D(), L.Dense(3)])
+    # On 0 to 255 the third class always wins; on 0 to 1 the colour does.
+    bare.layers[-1].set_weights([np.eye(3)[:, ::-1] * 40.0 + [[0, 0, 9.0]], np.array([0, 0, -12.0])])
+    message = refusal(owned(bare, pictures))
+    assert "answers 3" in message and "with pixels divided by 255; say so" in message  # a third, of three classes
+
+
+def test_a_network_that_knows_nothing_gets_no_advice(pictures):
+    blind = keras.Sequential([keras.Input((SIZE, SIZE, 3)), L.GlobalAveragePooling2D(), L.Dense(3)])
+    blind.layers[-1].set_weights([np.zeros((3, 3)), np.array([0, 1.0, 0])])
+    network = owned(blind, pictures)
+    trials.check("my.keras", network)
+    with pytest.raises(Refused, match=r"no better than guessing on 120 test pictures: top-1 33\.3 %, balanced over 3"):
+        trials.check_chance("my", np.ones(120, int), network.dataset.test.labels)
+
+
+def test_right_on_a_set_of_one_common_class_is_not_called_chance():
+    labels = np.repeat([0, 1], [970, 30]).astype(np.uint8)
+    answers = labels.astype(int)
+    answers[:3] = 1
+    trials.check_chance("my", answers, labels)
+
+
+def test_another_class_order_is_refused_with_the_order(pictures):
+    network = owned(by_colour(), pictures)
+    dense = network.model.layers[-1]
+    weights, bias = dense.get_weights()
+    dense.set_weights([weights[:, [2, 0, 1]], bias])  # trained as red, blue, green
+    message = refusal(network)
+    assert "were the classes in the order red, blue, green; rename the sub-folders" in message
+    assert message.endswith("00-red, 01-blue, 02-green")
+
+
+def test_with_few_pictures_a_class_order_that_fits_by_chance_is_not_advised(tmp_path):
+    colours(tmp_path, n=7)
+    network = owned(by_colour(softness=0.0), tmp_path)  # all answers are blue
+    trials.check("my.keras", network)
+    assert network.class_names == CLASSES
+
+
+def test_another_resize_is_named_where_pictures_have_another_size(tmp_path):
+    """Stripes finer than the network's input: the nearest pixel and the mean of several differ."""
+    rng = np.random.default_rng(0)
+    from PIL import Image
+
+    for split in ("train", "test"):
+        for name in ("flat", "striped"):
+            (tmp_path / split / name).mkdir(parents=True)
+            for i in range(40):
+                pixels = rng.integers(100, 150, (64, 64, 3))
+                if name == "striped":
+                    pixels[:, ::2] += 60
+                Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(tmp_path / split / name / f"{i}.png")
+    from edge.contract import InputContract
+    from train.datasets import folder
+
+    sampled = InputContract(height=16, width=16, channels=3, fit="resize", resize="nearest", exif="ignore", alpha="drop")
+    light = folder.load(tmp_path, sampled).train
+    bright = [light.images[light.labels == k].mean() for k in (0, 1)]
+    model = keras.Sequential([keras.Input((16, 16, 3)), L.GlobalAveragePooling2D(), L.Dense(2)])
+    sign = np.sign(bright[1] - bright[0])
+    middle = (bright[0] + bright[1]) / 2 * 3
+    model.layers[-1].set_weights([np.array([[-sign, sign]] * 3), np.array([sign * middle, -sign * middle])])
+    network = owned(model, tmp_path)
+    message = refusal(network)
+    assert "--pixels keras-load-img" in message
+    told = dataclasses.replace(network, contract=sampled, dataset=folder.load(tmp_path, sampled))
+    trials.check("my.keras", told)
+
+
+def test_what_the_owner_measured_is_a_rule_of_one_point():
+    trials.check_top1("my", 0.9061, 450, expected=0.916)
+    with pytest.raises(Refused, match=r"my: float top-1 80\.20 % \(n = 450\); 91\.60 % was expected, 11\.40 points off"):
+        trials.check_top1("my", 0.802, 450, expected=0.916)
+    assert "80.2 % (n = 450). Is that what you measured? --expect-top1" in trials.question(0.802, 450)
