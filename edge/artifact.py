@@ -34,6 +34,19 @@ _ONNX_TAG = b"\x82\xe2\x09"
 _TFLITE_MAGIC = MAGIC + b" 1\n" + bytes(20)
 
 
+# What is given for a model by mistake: how such files begin, and what to say.
+_PICTURE = "a picture, and no model; name a .tflite or .onnx file"
+_KERAS = "a Keras file; python -m convert --model makes .tflite and .onnx files of it"
+_NO_MODELS = (
+    (b"\x89PNG", _PICTURE), (b"\xff\xd8\xff", _PICTURE), (b"BM", _PICTURE), (b"GIF8", _PICTURE), (b"RIFF", _PICTURE),
+    (b"\x89HDF", _KERAS), (b"PK\x03\x04", _KERAS),
+)  # fmt: skip
+
+
+class NotSealed(ModelError):
+    """A model that edgeproof did not make."""
+
+
 class Artifact:
     """A model file in memory. `data` is the whole file; `contract` is None and `members` empty for a foreign model."""
 
@@ -129,8 +142,10 @@ def parse(path: str, data: bytes, *, allow_unverified: bool = False) -> Artifact
         is_hex = len(stored) == _SEAL_BYTES and not stored.strip(b"0123456789abcdef")
         seal = stored[:12].decode() if is_hex else "nothing"
         raise SealError(f"{shown}: damaged: the seal reads {seal}, the bytes hash to {digest[:12]}; copy the file again")
+    if other := next((what for front, what in _NO_MODELS if data.startswith(front)), ""):
+        raise ModelError(f"{shown}: {other}")
     if not allow_unverified:
-        raise ModelError(f"{shown}: not sealed by edgeproof; edge-predict --allow-unverified runs it all the same")
+        raise NotSealed(f"{shown}: not sealed by edgeproof; wanted a file that python -m convert published")
     return Artifact(shown, data, digest, {})
 
 

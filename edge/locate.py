@@ -16,7 +16,11 @@ _CURRENT_BYTES = 4096  # three lines of at most 191 bytes; a damaged file may be
 def load_model(named: str | None, *, allow_unverified: bool = False) -> tuple[Artifact, bool]:
     """The model that answers (`named`, else $EDGEPROOF_MODEL, else installed); whether its structure was verified before."""
     if path := named or os.environ.get("EDGEPROOF_MODEL"):
-        return artifact.read(path, allow_unverified=allow_unverified), False
+        try:
+            return artifact.read(path, allow_unverified=allow_unverified), False
+        except artifact.NotSealed as error:
+            foreign = str(error).partition(";")[0]
+            raise ModelError(f"{foreign}; edge-predict --allow-unverified lets an engine try it") from None
     installed = read_current(store := store_folder())
     if installed:
         digest, file_name, _ = installed[0]

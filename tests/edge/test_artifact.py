@@ -123,7 +123,7 @@ def test_the_refusal_names_both_digests(tmp_path):
 
 
 def test_a_foreign_model_runs_only_when_asked_for():
-    with pytest.raises(ModelError, match="not sealed by edgeproof; edge-predict --allow-unverified runs it all the same"):
+    with pytest.raises(ModelError, match="not sealed by edgeproof; wanted a file that python -m convert published"):
         artifact.parse("theirs.tflite", MODEL)
     theirs = artifact.parse("theirs.tflite", MODEL, allow_unverified=True)
     assert (theirs.kind, theirs.contract, theirs.data) == ("tflite", None, MODEL)
@@ -160,3 +160,62 @@ def test_labels_that_would_forge_a_line_are_not_sealed():
         artifact.seal(
             artifact.embed_magic(MODEL, "tflite"), good.contract, labels=("cat", "d\nog"), goldens=[], manifest={}, report=""
         )
+
+
+@pytest.mark.parametrize("allow_unverified", [False, True])
+@pytest.mark.parametrize(
+    ("data", "says"),
+    [
+        (b"\x89PNG\r\n\x1a\n" + bytes(99), "x: a picture, and no model; name a .tflite or .onnx file"),
+        (b"\x89HDF\r\n\x1a\n" + bytes(99), "x: a Keras file; python -m convert --model makes"),
+        (b"PK\x03\x04" + bytes(99), "x: a Keras file; python -m convert --model makes"),
+    ],
+)
+def test_what_no_option_makes_a_model_is_named(data, says, allow_unverified):
+    with pytest.raises(ModelError) as refused:
+        artifact.parse("x", data, allow_unverified=allow_unverified)
+    assert says in str(refused.value)
+
+
+def test_members_that_overlap_or_are_too_many_or_too_long_are_refused():
+    def with_a_directory(entries: bytes, n: int) -> bytes:
+        body = example()[:-64]
+        start = int.from_bytes(body[-6:-2], "little")
+        body = body[:start] + entries + struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, n, n, len(entries), start, 64)
+        return body + hashlib.sha256(body).hexdigest().encode()
+
+    body = example()[:-64]
+    directory = body[int.from_bytes(body[-6:-2], "little") : -22]
+    first = directory[: 46 + len("contract.txt")]
+    for entries, n, says in (
+        (directory + first.replace(b"contract", b"contrast"), 6, "past the archive or into another member"),
+        (directory + first, 6, "a member called 'contract.txt', for the second time"),
+        (directory + first.replace(b"contract", b"con\x1bract"), 6, "unfit for a name"),
+        (directory * 20, 100, "100 members; at most 64"),
+        (
+            first[:20] + struct.pack("<2L", 1 << 20, 1 << 20) + first[28:] + directory[len(first) :],
+            5,
+            "has 1,048,576 bytes; at most",
+        ),
+    ):
+        with pytest.raises(ModelError) as refused:
+            artifact.parse("x", with_a_directory(entries, n))
+        assert says in str(refused.value), refused.value
+
+
+@pytest.mark.parametrize(
+    ("labels", "says"),
+    [
+        (b"cat\ncat\n", "two classes have the same label"),
+        (b"cat\n\n\n", "3 labels for 2 classes"),
+        (b"cat\n\n", "label ''"),
+        (b"\x1b[31\nd\n", r"label '\x1b[31'"),
+        (b"cat \nd\n", "label 'cat '"),
+        (b"cat\xff\ndo", "cannot be read"),
+    ],
+)
+def test_labels_that_are_empty_equal_or_no_text_are_refused(labels, says):
+    good = artifact.parse("x", example())
+    with pytest.raises(ModelError) as refused:
+        artifact.Artifact("x", good.data, "", {**good.members, "labels.txt": labels})
+    assert says in str(refused.value)

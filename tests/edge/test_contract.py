@@ -38,6 +38,18 @@ def test_the_text_reads_back_to_the_same_contract():
         ("classes 10", "classes 10\nmean 0.5", "unknown key 'mean'"),
         ("kind tflite", "kind", "not `key value`"),
         ("output-scale 0.1", "output-scale -0.1", "output scale -0.1"),
+        ("output-scale 0.10726668685674667", "output-scale 1e+308", r"output scale 1e\+308"),
+        ("output-scale 0.10726668685674667", "output-scale nan", "output scale nan"),
+        ("output-scale 0.1", "output-scale 00.1", "wanted a number in its shortest form"),
+        ("output-zero-point -15", "output-zero-point 128", "zero point 128 are not those of an int8 tensor"),
+        ("output-zero-point -15", f"output-zero-point {'9' * 5000}", "wanted a whole number"),
+        ("output-dtype int8", "output-dtype float32", "float32 logits with scale 0.107"),
+        ("height 28", "height 12000", "a digit contract is|over 4,194,304 pixels"),
+        ("height 28", "height +28", "wanted a whole number"),
+        ("height 28", "height 2_8", "wanted a whole number"),
+        ("classes 10", "classes 65537", "65537 classes"),
+        ("name lenet5", "name \x1b[2J", "wanted 1 to 300 printable characters"),
+        ("name lenet5", "name\x0blenet5", "not `key value`|no line for"),
     ],
 )
 def test_a_contract_that_says_something_else_is_refused(was, becomes, says):
