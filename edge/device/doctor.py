@@ -1,10 +1,12 @@
 """python -m edge doctor: is this device fit to run edgeproof? Native libraries are tried in children, which may crash."""
 
 import argparse
+import contextlib
 import json
 import os
 import re
 import signal
+import stat
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,7 +14,8 @@ from dataclasses import asdict, dataclass
 from importlib import metadata
 from typing import Literal
 
-from edge import child, errors, locate, predictor
+from edge import child, errors, files, locate, predictor
+from edge.artifact import Artifact
 from edge.device import selftest
 from edge.device.host import Host, read
 
@@ -22,6 +25,15 @@ SUPPLY = "use a stronger power supply and a short cable"
 COOLING = "give it a heat sink, a fan or a cooler place"
 # Bits 0 to 3 (now) and 16 to 19 (earlier) of the firmware's word, with the advice; either may help the middle two.
 THROTTLE = (("under-voltage", SUPPLY), ("frequency capped", ""), ("throttled", ""), ("soft temperature limit", COOLING))
+
+
+# What an import says where a library was built for another numpy.
+NUMPY_SIGNS = ("numpy", "_ARRAY_API")
+# One operator: float32 [1, 1, 2, 1] flattened to [1, 2].
+TRIAL_ONNX = bytes.fromhex(
+    "08083a480a110a01781201792207466c617474656e3a001201645a1b0a017812160a14080112100a0208010a0208010a0208020a020801"
+    "62130a0179120e0a0c080112080a0208010a02080242040a00100d"
+)
 
 
 @dataclass(frozen=True)
@@ -46,9 +58,9 @@ class Library:
 
 def examine(device: Host) -> Iterator[Check]:
     """Every check of this device."""
-    litert = probe("LiteRT", package="ai-edge-litert", module="ai_edge_litert.interpreter")
-    tflite = probe("tflite-runtime", package="tflite-runtime", module="tflite_runtime.interpreter")
-    onnx = probe("ONNX Runtime", package="onnxruntime", module="onnxruntime")
+    litert = probe("LiteRT", package="ai-edge-litert", module="ai_edge_litert.interpreter", engine="litert")
+    tflite = probe("tflite-runtime", package="tflite-runtime", module="tflite_runtime.interpreter", engine="tflite-runtime")
+    onnx = probe("ONNX Runtime", package="onnxruntime", module="onnxruntime", engine="onnxruntime")
     yield from (python(device, tflite), glibc(device, litert))
     numpy = probe("numpy", package="numpy", module="numpy").version
     engines = [engine(library, numpy=numpy) for library in (litert, tflite, onnx)]
@@ -95,9 +107,12 @@ def engine(library: Library, *, numpy: str | None) -> Check:
     if library.package == "tflite-runtime" and numpy and numbers(numpy) >= (2, 0):
         advice = "pip install tflite-runtime 'numpy<2' in an environment of its own"
         return Check(name, "fail", f"{found} beside numpy {numpy}, wanted numpy < 2", advice)
+    if library.failure and any(sign in library.failure for sign in NUMPY_SIGNS):
+        advice = f"pip install --force-reinstall {library.package} numpy"
+        return Check(name, "fail", f"{found} does not fit numpy {numpy}: {library.failure}", advice)
     if library.failure:
         advice = f"pip install --force-reinstall {library.package}, or another version of it"
-        return Check(name, "fail", f"{found} does not import: {library.failure}", advice)
+        return Check(name, "fail", f"{found} does not answer: {library.failure}", advice)
     return Check(name, "ok", found)
 
 
@@ -155,21 +170,71 @@ def memory(device: Host) -> Check:
 def storage(folder: str) -> Check:
     if not folder:
         return Check("storage", "warn", "no home folder", "predicting works; for install set EDGEPROOF_STORE to a folder")
-    above = os.path.abspath(folder)
-    while not os.path.exists(above):
-        above = os.path.dirname(above)
-    if os.access(above, os.W_OK):
-        return Check("storage", "ok", f"{errors.one_line(folder)} is writable")
-    advice = "predicting works; install needs a writable folder: remount it, or set EDGEPROOF_STORE"
-    return Check("storage", "warn", f"{errors.one_line(folder)} is read-only", advice)
-
-
-def probe(title: str, *, package: str, module: str) -> Library:
-    """The installed version of `package`, and whether its `module` imports."""
+    shown = errors.one_line(folder)
     try:
-        return Library(title, package, metadata.version(package), in_child(f"import {module}")[1])
+        _try_to_write(os.path.abspath(folder))
+    except errors.StorageError as error:
+        advice = "predicting works; install needs a writable folder: mend it, or set EDGEPROOF_STORE"
+        return Check("storage", "warn", f"{shown} cannot be written: {str(error).rpartition(': ')[2]}", advice)
+    if open_to_others := _open_to_others(os.path.abspath(folder)):
+        return Check(
+            "storage", "warn", f"others may write to {errors.one_line(open_to_others)}", f"chmod go-w {open_to_others}"
+        )
+    return Check("storage", "ok", f"{shown} is writable")
+
+
+def _try_to_write(folder: str) -> None:
+    """Make in `folder` what install would, and remove that again. Raises StorageError where it fails."""
+    below = os.path.join(folder, "models", f".doctor-{os.getpid()}")
+    made, above = [], below
+    while not os.path.lexists(above):
+        made.append(above)
+        above = os.path.dirname(above)
+    try:
+        for place in (below, folder):
+            files.write_atomic(trial := os.path.join(place, f".doctor-{os.getpid()}.trial"), b"trial")
+            os.unlink(trial)
+    except OSError as error:
+        raise errors.unwritable(folder, error) from None
+    finally:
+        for path in made:
+            with contextlib.suppress(OSError):  # never made, or somebody else's by now
+                os.rmdir(path)
+
+
+def _open_to_others(folder: str) -> str:
+    """The store, a folder in it or one above it in which other users may replace files; "" if there is none."""
+    for path in (os.path.join(folder, "models"), folder):
+        if os.path.isdir(path) and os.stat(path).st_mode & stat.S_IWOTH:
+            return path
+    above = os.path.dirname(folder)
+    while above != os.path.dirname(above):
+        if os.path.isdir(above) and os.stat(above).st_mode & (stat.S_IWOTH | stat.S_ISVTX) == stat.S_IWOTH:
+            return above
+        above = os.path.dirname(above)
+    return ""
+
+
+def probe(title: str, *, package: str, module: str, engine: str = "") -> Library:
+    """The installed version of `package`, and whether its `module` imports and its `engine`, if it is one, answers."""
+    code = f"import {module}"
+    if engine:
+        code += f"; from edge.device import doctor; doctor.ask({engine!r})"
+    try:
+        return Library(title, package, metadata.version(package), in_child(code)[1])
     except metadata.PackageNotFoundError:
         return Library(title, package, None)
+
+
+def ask(engine: str) -> None:
+    """Have `engine` answer. Raises ToolchainError if it cannot, or answers wrongly."""
+    if engine == "onnxruntime":
+        model = Artifact("the trial model", TRIAL_ONNX, "", {})
+        if predictor.from_artifact(model, engine_name=engine).answer(bytes((3, 7))).logits != [3, 7]:
+            raise errors.Refused("answers a trial model wrongly")
+        return
+    if difference := selftest.replay(predictor.load(locate.shipped_model(), engine_name=engine)).first_difference:
+        raise errors.Refused(difference)
 
 
 def numbers(version: str, *, n: int = 2) -> tuple[int, ...]:

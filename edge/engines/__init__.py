@@ -115,7 +115,10 @@ def _start(choice: EngineChoice, artifact: Artifact, *, threads: int, apart: boo
             _absent(choice, error)
             # Installed, but built for a newer system or another numpy; the last line of the message says which.
             lines = [line for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
-            raise EngineUnavailable(f"{choice.title} does not import ({lines[-1].strip()}): {advice}") from None
+            numpy = "numpy" in lines[-1] or "_ARRAY_API" in lines[-1]
+            broken = "does not fit the installed numpy" if numpy else "does not import"
+            more = " numpy" if numpy and "numpy" not in advice else ""
+            raise EngineUnavailable(f"{choice.title} {broken} ({lines[-1].strip()}): {advice}{more}") from None
 
     def with_model() -> "Engine":
         try:

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from conftest import call
+from conftest import ROOT, call
 from edge.device import doctor, host
 from edge.device.doctor import Check, Library
-from edge.errors import SealError
+from edge.errors import SealError, StorageError
 from tests.edge.on_device import SHIPPED, flip
 
 CORE = """\
@@ -234,10 +234,56 @@ def test_the_throttle_word_is_found_behind_the_address_of_a_pi_5(device):
 
 def test_a_read_only_disk_still_predicts(tmp_path, monkeypatch):
     assert doctor.storage(str(tmp_path / "not" / "yet")).status == "ok"
-    monkeypatch.setattr("os.access", lambda path, mode: path != str(tmp_path))  # root may write anywhere else
+    assert list(tmp_path.iterdir()) == []
+
+    def fails(path: str, data: bytes) -> None:  # root may write anywhere else
+        raise StorageError(f"{path}: cannot be written: Read-only file system")
+
+    monkeypatch.setattr("edge.files.write_atomic", fails)
     check = doctor.storage(str(tmp_path / "not" / "yet"))
-    assert (check.status, check.found) == ("warn", f"{tmp_path}/not/yet is read-only")
+    assert (check.status, check.found) == ("warn", f"{tmp_path}/not/yet cannot be written: Read-only file system")
     assert check.advice.startswith("predicting works; install needs a writable folder")
+
+
+def test_a_store_that_is_a_file_or_open_to_others_is_no_good_store(tmp_path):
+    (tmp_path / "file").write_text("")
+    for store in (tmp_path / "file", tmp_path / "file" / "store"):
+        check = doctor.storage(str(store))
+        assert (check.status, "cannot be written: " in check.found) == ("warn", True), check
+    (tmp_path / "store" / "models").mkdir(parents=True)
+    assert doctor.storage(str(tmp_path / "store")).status == "ok"
+    for folder in (tmp_path / "store" / "models", tmp_path / "store", tmp_path):
+        mode = folder.stat().st_mode
+        folder.chmod(0o777)
+        check = doctor.storage(str(tmp_path / "store"))
+        folder.chmod(mode)
+        assert (check.status, check.found, check.advice) == ("warn", f"others may write to {folder}", f"chmod go-w {folder}")
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["file", "models", "store"]
+
+
+def test_an_engine_is_ok_when_it_has_answered(tmp_path, monkeypatch):
+    for engine in ("litert", "onnxruntime"):
+        doctor.ask(engine)
+    (tmp_path / "onnxruntime").mkdir()
+    for module, found, advice in (
+        (
+            "raise AttributeError('_ARRAY_API not found')",
+            "does not fit numpy 2.4.6: AttributeError: _ARRAY_API",
+            "onnxruntime numpy",
+        ),
+        (
+            "import os; os.kill(os.getpid(), 11)",
+            "does not answer: crashed: Segmentation fault",
+            "onnxruntime, or another version",
+        ),
+        ("__version__ = '1'", "does not answer: ", "onnxruntime, or another version"),
+    ):
+        (tmp_path / "onnxruntime" / "__init__.py").write_text(module)
+        monkeypatch.setenv("PYTHONPATH", f"{tmp_path}:{ROOT}")
+        check = doctor.engine(
+            doctor.probe("X", package="onnxruntime", module="onnxruntime", engine="onnxruntime"), numpy="2.4.6"
+        )
+        assert (check.status, found in check.found, advice in check.advice) == ("fail", True, True), check
 
 
 def test_tflite_runtime_beside_numpy_2_fails():
@@ -248,13 +294,13 @@ def test_tflite_runtime_beside_numpy_2_fails():
 
 def test_an_engine_that_does_not_import_says_why():
     check = doctor.engine(replace(LITERT, failure="ImportError: version `GLIBC_2.34' not found"), numpy="2.4.6")
-    assert check.found == "ai-edge-litert 2.3.0 does not import: ImportError: version `GLIBC_2.34' not found"
+    assert check.found == "ai-edge-litert 2.3.0 does not answer: ImportError: version `GLIBC_2.34' not found"
     assert check.advice == "pip install --force-reinstall ai-edge-litert, or another version of it"
 
 
 def test_without_any_engine_or_pillow_the_device_is_not_fit(device, tmp_path, monkeypatch):
     monkeypatch.setattr(doctor, "read", lambda: device(PI4))
-    monkeypatch.setattr(doctor, "probe", lambda title, package, module: Library(title, package, None))
+    monkeypatch.setattr(doctor, "probe", lambda title, package, **_: Library(title, package, None))
     monkeypatch.setattr(doctor, "in_child", lambda code: ("", "SealError: m.tflite: damaged"))
     done = call("edge", "doctor", cwd=tmp_path)
     lines = done.stdout.splitlines()
