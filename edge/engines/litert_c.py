@@ -28,7 +28,8 @@ TESTED_VERSIONS = ("2.1.6", "2.2.0", "2.3.0")
 
 _CPU = 1  # LiteRtHwAccelerators: a bit mask, 1 CPU, 2 GPU, 4 NPU
 _HOST_MEMORY = 1  # LiteRtTensorBufferType
-_ELEMENT_BYTES = {1: 4, 3: 1, 9: 1}  # LiteRtElementType: float32, uint8, int8
+_ELEMENTS = {"float32": 1, "uint8": 3, "int8": 9}  # LiteRtElementType
+_ELEMENT_BYTES = {1: 4, 3: 1, 9: 1}
 
 # Two LiteRtEnvOption {int tag; LiteRtAny {int type; int64 value}}, 24 bytes each, as little-endian 64-bit words; type 2 is
 # an integer. Tag 24: the accelerators to register. It must hold the CPU bit, or LiteRT quietly runs
@@ -119,10 +120,11 @@ class LiteRtC:
             compiled = self._create("CompiledModel", environment, model, settings)
         graph = _Pointer()
         self._call("LiteRtGetModelSubgraph", model, _Size(0), byref(graph))
-        inputs, self._input = self._tensor("Input", environment, compiled, graph)
-        outputs, self._output = self._tensor("Output", environment, compiled, graph)
-        if len(self._output) != self._contract.n_output_bytes:
-            raise EngineUnavailable(f"the model gives {len(self._output)} bytes, its contract says otherwise")
+        claimed = self._contract
+        image = (1, claimed.input.height, claimed.input.width, claimed.input.channels)
+        inputs, self._input = self._tensor("Input", environment, compiled, graph, claimed.input_dtype, image)
+        scores = (1, claimed.n_classes)
+        outputs, self._output = self._tensor("Output", environment, compiled, graph, claimed.output_dtype, scores)
         accelerated = _Char()
         self._call("LiteRtCompiledModelIsFullyAccelerated", compiled, byref(accelerated))
         # LiteRT's own kernels run the operators that XNNPACK did not take.
@@ -131,8 +133,10 @@ class LiteRtC:
         self._invoke = self._function("LiteRtRunCompiledModel")
         self._arguments = (compiled, first, one, byref(inputs), one, byref(outputs))
 
-    def _tensor(self, side: str, environment: _Pointer, compiled: _Pointer, graph: _Pointer) -> tuple[_Pointer, memoryview]:
-        """The buffer of the only input or output, and the memory in it."""
+    def _tensor(
+        self, side: str, environment: _Pointer, compiled: _Pointer, graph: _Pointer, dtype: str, shape: tuple[int, ...]
+    ) -> tuple[_Pointer, memoryview]:
+        """The buffer of the only input or output, and the memory in it. Raises ModelError unless it is `dtype` of `shape`."""
         first, number = _Size(0), _Size()
         self._call(f"LiteRtGetNumSubgraph{side}s", graph, byref(number))
         if number.value != 1:
@@ -146,8 +150,11 @@ class LiteRtC:
         self._call("LiteRtGetRankedTensorType", tensor, tensor_type)
         self._call(f"LiteRtGetCompiledModel{side}BufferRequirements", compiled, first, first, byref(needs))
         self._call("LiteRtGetTensorBufferRequirementsBufferSize", needs, byref(size))
-        expected = _ELEMENT_BYTES.get(tensor_type[0], 0)
-        for dimension in tensor_type[2 : 2 + min(tensor_type[1] & 0x7F, 8)]:
+        actual, expected = tuple(tensor_type[2 : 2 + min(tensor_type[1] & 0x7F, 8)]), _ELEMENT_BYTES.get(tensor_type[0], 0)
+        if actual != shape or tensor_type[0] != _ELEMENTS[dtype]:
+            wanted = f"{dtype} {list(shape)}, its {side.lower()} is {list(actual)} of type {tensor_type[0]}"
+            raise ModelError(f"{self._contract.name}: the contract says {wanted}")
+        for dimension in actual:
             expected *= dimension
         if expected != size.value or not expected:
             raise EngineUnavailable(f"an {side.lower()} tensor of an unknown form ({list(tensor_type[:10])})")

@@ -151,9 +151,9 @@ def test_a_model_of_two_inputs_is_left_to_others():
         engines.load(dense("float32", weights_enter=True), name="litert-c", trusted=True)
 
 
-def test_a_model_whose_contract_promises_another_output_is_left_to_others(shipped):
+def test_a_model_whose_contract_promises_another_output_is_refused(shipped):
     wrong = ModelContract.from_text(shipped.contract.to_text().replace("classes 10", "classes 11"))
-    with pytest.raises(EngineUnavailable, match="the model gives 10 bytes, its contract says otherwise"):
+    with pytest.raises(ModelError, match=r"the contract says int8 \[1, 11\], its output is \[1, 10\] of type 9"):
         LiteRtC(shipped.data, wrong)
 
 
