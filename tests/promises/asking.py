@@ -26,7 +26,9 @@ EXAMPLES = os.path.join(ROOT, "examples")
 SEVEN = os.path.join(EXAMPLES, "seven.png")
 EDGE = [sys.executable, "-m", "edge"]
 SHIPPED = os.path.join(ROOT, "edge", "models", "lenet5-relu-mnist-int8.tflite")
-PATIENCE_S = 60  # a process that has not ended by then never will
+# A process hangs that did nothing for so long by the clock, or has used so much of the processor: on a busy machine one
+# that works may take minutes.
+PATIENCE_S = 60
 
 # Shown at most; the count tells of the rest.
 MAX_SHOWN = 100
@@ -63,29 +65,44 @@ def ask(argv: list[str], surroundings: dict[str, str]) -> Ended:
         streams = [(os.POSIX_SPAWN_DUP2, out.fileno(), 1), (os.POSIX_SPAWN_DUP2, err.fileno(), 2)]
         child = os.posix_spawn(argv[0], argv, surroundings, file_actions=streams)
         watch = os.pidfd_open(child)
-        if not select.select([watch], [], [], PATIENCE_S)[0]:
-            os.kill(child, signal.SIGKILL)
+        used_s = 0.0
+        while not select.select([watch], [], [], PATIENCE_S)[0]:
+            before_s, used_s = used_s, sum(map(_cpu_s, _marked(mark)))
+            if used_s == before_s or used_s > PATIENCE_S:
+                os.kill(child, signal.SIGKILL)
+                break
         os.close(watch)
         _, status, usage = os.wait4(child, 0)
         texts = []
         for stream in (out, err):
             stream.seek(0)
             texts.append(stream.read().decode("utf-8", "backslashreplace"))
+    survivors = tuple(filter(None, map(_command, _marked(mark))))
     code, cpu_s = os.waitstatus_to_exitcode(status), usage.ru_utime + usage.ru_stime
-    return Ended(code, *texts, cpu_s=cpu_s, peak_mib=usage.ru_maxrss / 1024, survivors=_marked(mark.encode()))
+    return Ended(code, *texts, cpu_s=cpu_s, peak_mib=usage.ru_maxrss / 1024, survivors=survivors)
 
 
-def _marked(mark: bytes) -> tuple[str, ...]:
-    """The command lines of the living processes that have `mark` in their environment."""
-    commands = []
+def _marked(mark: str) -> list[str]:
+    """The numbers of the living processes that have `mark` in their environment."""
+    numbers = []
     for number in filter(str.isdecimal, os.listdir("/proc")):
-        with contextlib.suppress(OSError):  # it has ended, or is another user's
-            with open(f"/proc/{number}/environ", "rb") as file:
-                marked = mark in file.read()
-            if marked:
-                with open(f"/proc/{number}/cmdline", "rb") as file:
-                    commands.append(file.read().replace(b"\0", b" ").decode(errors="replace"))
-    return tuple(commands)
+        with contextlib.suppress(OSError), open(f"/proc/{number}/environ", "rb") as file:  # it has ended, or is another user's
+            if mark.encode() in file.read():
+                numbers.append(number)
+    return numbers
+
+
+def _command(number: str) -> str:
+    with contextlib.suppress(OSError), open(f"/proc/{number}/cmdline", "rb") as file:
+        return file.read().replace(b"\0", b" ").decode(errors="replace")
+    return ""
+
+
+def _cpu_s(number: str) -> float:
+    """Processor time of a process and of those of its children that have ended, user and system."""
+    with contextlib.suppress(OSError), open(f"/proc/{number}/stat") as file:
+        return sum(map(int, file.read().rpartition(")")[2].split()[11:15])) / os.sysconf("SC_CLK_TCK")
+    return 0.0
 
 
 def flags(name: str, text: str | None, *, count: int, seed: int | None = 0) -> argparse.ArgumentParser:

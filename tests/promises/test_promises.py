@@ -9,6 +9,7 @@ import pytest
 
 from conftest import run
 from tests.promises import __main__ as promises
+from tests.promises import asking
 from tests.promises.asking import Ended, Tally, ask, in_lanes
 from tests.promises.marks import needs_strace
 
@@ -61,6 +62,11 @@ def test_a_process_left_behind_is_seen():
     os.kill(int(ended.out), signal.SIGKILL)
     assert len(ended.survivors) == 1
     assert ask(["/bin/sh", "-c", "sleep 0"], {"PATH": os.defpath}).survivors == ()
+
+
+def test_a_process_that_hangs_is_ended(monkeypatch):
+    monkeypatch.setattr(asking, "PATIENCE_S", 0.2)
+    assert ask(["/bin/sleep", "60"], {}).code == -signal.SIGKILL
 
 
 def test_no_lane_loses_anothers_count():
