@@ -14,7 +14,7 @@ import os
 import re
 
 from edge.contract import ModelContract
-from edge.errors import ModelError, SealError, missing, one_line
+from edge.errors import InputMissing, ModelError, SealError, missing, one_line
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def check_header(path: str, manifest: dict[str, object]) -> None:
         with open(header, "rb") as file:
             found = hashlib.sha256(file.read()).hexdigest()
     except OSError as error:
-        raise missing(header, error) from None
+        raise InputMissing(f"{missing(header, error)}; it belongs to {path}: copy both files") from None
     if found != made_of(manifest).get("header_sha256"):
         raise ModelError(f"{header}: not the header that belongs to {path}; copy both files again")
 

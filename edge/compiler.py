@@ -7,23 +7,23 @@ import shutil
 import sys
 
 from edge import child
-from edge.errors import EngineMissing, ModelError, one_line
+from edge.errors import EngineUnavailable, ModelError, one_line
 
 SANITIZE = ("-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
 
 
 def find() -> list[str]:
-    """The command of the C compiler: $CC, else gcc, clang or cc, else that of the package ziglang. Raises EngineMissing."""
+    """The command of the C compiler: $CC, else gcc, clang or cc, else that of the package ziglang. Raises EngineUnavailable."""
     if named := shlex.split(os.environ.get("CC", "")):
         if shutil.which(named[0]):
             return named
-        raise EngineMissing(f"CC={os.environ['CC']}: no such program; unset CC, or name a C compiler")
+        raise EngineUnavailable(f"CC={os.environ['CC']}: no such program; unset CC, or name a C compiler")
     for name in ("gcc", "clang", "cc"):
         if found := shutil.which(name):
             return [found]
     if importlib.util.find_spec("ziglang"):
         return [sys.executable, "-m", "ziglang", "cc"]
-    raise EngineMissing("no C compiler here: apt install gcc, or pip install ziglang")
+    raise EngineUnavailable("no gcc, clang, cc or ziglang here: apt install gcc, or pip install ziglang")
 
 
 def version(command: list[str]) -> str:
@@ -33,7 +33,7 @@ def version(command: list[str]) -> str:
 
 
 def build(sources: list[str], output: str, *flags: str) -> None:
-    """Compile `sources`, C files, into the file `output`. Raises EngineMissing, or ModelError with the compiler's line."""
+    """Compile `sources`, C files, into the file `output`. Raises EngineUnavailable, or ModelError with the compiler's line."""
     command = [*find(), "-O3", *flags, "-o", output, *sources, "-lm"]
     if "-DEDGEPROOF_ZLIB" in flags:
         command.append("-lz")

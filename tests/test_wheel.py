@@ -39,7 +39,7 @@ def test_the_wheel_holds_the_three_packages_and_the_shipped_model_only(wheel):
     wanted = {
         name
         for name in tracked()
-        if name.split("/")[0] in ("edge", "train", "convert") and Path(name).suffix in (".py", ".tflite", ".typed")
+        if name.split("/")[0] in ("edge", "train", "convert") and Path(name).suffix in (".c", ".py", ".tflite", ".typed")
     }
     names = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
     assert names == wanted

@@ -49,7 +49,7 @@ ENGINES = {
         packages="tflite-runtime 'numpy<2'",
     ),
     "onnxruntime": EngineChoice("edge.engines.onnx_runtime", title="ONNX Runtime", library="onnxruntime", kind="onnx"),
-    "c": EngineChoice("edge.engines.c_program", title="generated C", library="", kind="c", verifies=False),
+    "c": EngineChoice("edge.engines.c_program", title="a C compiler", library="", kind="c", verifies=False),
 }
 
 

@@ -29,6 +29,8 @@ def install(path: str, *, store: str, key: str | None = None, allow_downgrade: b
     Raises Refused if a later version of the same network with the same labels was installed, unless `allow_downgrade`.
     """
     model = artifact.read(path)
+    if model.kind == "c":
+        raise errors.UsageError(f"{model.path}: a C program is built, not installed; install the .tflite that it was made of")
     if key is not None:
         from edge.store import signature
 

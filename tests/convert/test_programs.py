@@ -104,7 +104,7 @@ def test_without_a_compiler_the_program_is_refused_and_says_what_to_install(read
     monkeypatch.delenv("CC", raising=False)
     monkeypatch.setattr(shutil, "which", lambda name: None)
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(EngineMissing, match="no C compiler here: apt install gcc, or pip install ziglang"):
+    with pytest.raises(EngineMissing, match="no gcc, clang, cc or ziglang here: apt install gcc, or pip install ziglang"):
         compiler.find()
     shutil.copy(SHIPPED, tmp_path)
     final = SimpleNamespace(
