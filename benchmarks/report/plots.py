@@ -6,6 +6,7 @@ from benchmarks.report import svg, words
 from benchmarks.report.row import ReportRow
 
 LEFT, RIGHT = 8, svg.WIDTH - 8
+Scale = Callable[[float], float]
 LINE = 34  # height of a row with its name above
 
 

@@ -12,6 +12,13 @@ def figure(marks: Sequence[str], *, height: float, title: str) -> str:
     return f'<svg viewBox="0 0 {WIDTH} {height:g}" role="img" aria-label="{escape(title)}">\n{body}\n</svg>'
 
 
+def file(marks: Sequence[str], *, width: float, height: float, style: str, title: str) -> str:
+    """A picture that stands alone, with its own colours."""
+    head = f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:g}" height="{height:g}" viewBox="0 0 {width:g} {height:g}"'
+    body = "\n".join(marks)
+    return f'{head} role="img" aria-label="{escape(title)}">\n<style>{style}</style>\n{body}\n</svg>\n'
+
+
 def text(x: float, y: float, words: str, *, anchor: str = "start", kind: str = "") -> str:
     return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" class="{kind}">{escape(words)}</text>'
 

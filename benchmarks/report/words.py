@@ -86,7 +86,8 @@ def interval(row: ReportRow, pipeline: str, *, stage: str = "whole") -> str:
     latency = row.speed.figure(pipeline, stage) if row.speed else None
     if not latency or latency.pace_varied is None or latency.low_us is None:
         return ""
-    return f"{time(latency.low_us)} to {time(latency.high_us)}"
+    (low, unit), (high, same) = (time(us).split() for us in (latency.low_us, latency.high_us))
+    return f"{low} to {high} {unit}" if unit == same else f"{low} {unit} to {high} {same}"
 
 
 def _signed(points: float) -> str:

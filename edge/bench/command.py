@@ -5,37 +5,25 @@ import json
 import os
 import re
 import tempfile
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterator
+from dataclasses import asdict, replace
 
 from edge import errors, predictor
-from edge.bench import footprint, pipelines, protocol, samples, timing
-from edge.bench.percentiles import CONFIDENCE, PERCENTILES, LatencySummary
-from edge.bench.protocol import LatencyReport
+from edge.bench import advice, footprint, pipelines, protocol, samples, tell, timing
+from edge.bench.advice import Choice
+from edge.bench.percentiles import PERCENTILES, LatencySummary
+from edge.bench.tell import Subject
 from edge.bench.timing import Machine, Refusal, TimingPlan
 from edge.predictor import Predictor
 
 SCHEMA = 1
+KINDS = (".tflite", ".onnx")
 UNITS_NS = {"us": 1e3, "ms": 1e6, "s": 1e9}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Subject:
-    """The measured model and the engine that runs it."""
-
-    path: str
-    name: str
-    digest: str  # the artifact's seal
-    file_bytes: int
-    model_bytes: int
-    engine: str
-    engine_version: str
-    kernels: str
-    threads: int
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
     """Give `parser` the options of `main`, and `main` to run."""
-    parser.add_argument("models", nargs="+", metavar="MODEL", help="an edgeproof model; with --advise, several")
+    parser.add_argument("models", nargs="+", metavar="MODEL", help="an edgeproof model; with --advise several, or a folder")
     usual = f"default: {timing.MOST_CALLS}, fewer where they take over {timing.WINDOW_S:g} s"
     parser.add_argument("--calls", type=int, metavar="N", help=f"calls per window ({usual})")
     parser.add_argument(
@@ -51,15 +39,19 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--engine", metavar="NAME", help="litert-c, litert, tflite-runtime or onnxruntime")
     parser.add_argument("--threads", type=int, default=1, metavar="N", help="threads the engine may use (default: 1)")
     parser.add_argument("--trust", action="store_true", help="allow litert-c, which skips structure checks, and C programs")
-    parser.add_argument("--advise", action="store_true", help="compare precisions of one network; name the fastest")
+    parser.add_argument("--advise", action="store_true", help="which of these models, or of those in a folder, to ship")
+    parser.add_argument("--max-us", type=float, metavar="N", help="with --advise: the longest time of the network")
+    parser.add_argument("--max-kb", type=float, metavar="N", help="with --advise: the largest network, in 1,000 bytes")
     parser.add_argument("--json", action="store_true", help="print one JSON object, also for a refusal")
     parser.set_defaults(run=main)
 
 
 def main(flags: argparse.Namespace, machine: Machine | None = None) -> int:
     """Measure and print. Raises Refusal where there is no figure; with --json it is printed first."""
-    if (len(flags.models) > 1) != flags.advise:
-        raise errors.UsageError("bench takes one MODEL; bench --advise takes several precisions of one network")
+    if flags.advise and len(flags.models) == 1 and not os.path.isdir(flags.models[0]):
+        raise errors.UsageError("bench --advise compares models: name several, or a folder of them")
+    if not flags.advise and (len(flags.models) > 1 or flags.max_us is not None or flags.max_kb is not None):
+        raise errors.UsageError("bench takes one MODEL; several, --max-us and --max-kb belong to bench --advise")
     asked = flags.calls is not None or flags.percentile is not None
     flags.calls = timing.MOST_CALLS if flags.calls is None else flags.calls
     if min(flags.calls, flags.windows, flags.threads) < 1 or flags.processes < 0:
@@ -68,6 +60,7 @@ def main(flags: argparse.Namespace, machine: Machine | None = None) -> int:
     plan = TimingPlan(
         windows=flags.windows, percentile=flags.percentile or 99, every_ns=every_ns,
         window_s=0.0 if asked else timing.WINDOW_S, shared_machine=flags.shared_machine, strict=flags.strict,
+        most_s=timing.MOST_S * flags.windows / timing.WINDOWS,
     )  # fmt: skip
     try:
         with tempfile.TemporaryDirectory() as folder:
@@ -77,7 +70,7 @@ def main(flags: argparse.Namespace, machine: Machine | None = None) -> int:
             print(json.dumps({"schema": SCHEMA, "refused": {"kind": refusal.kind, "why": refusal.why}}))
         raise
     print(json.dumps({"schema": SCHEMA} | answer) if flags.json else "\n".join(lines))
-    return 0
+    return errors.Refused.exit_code if answer.get("ship", "") is None else 0
 
 
 def cadence_ns(text: str) -> int:
@@ -109,28 +102,92 @@ def bench(flags: argparse.Namespace, plan: TimingPlan, folder: str, machine: Mac
     report = protocol.measure(measured, plan, machine, tell=lambda line: errors.say("edge", line))
     about, peak_mib, installed = _subject(ready, flags.threads), max(peaks_mib, default=None), footprint.installed_bytes()
     answer = {"model": asdict(about), "peak_mib": peak_mib, "installed_bytes": installed} | report.as_dict()
-    return answer, [*_circumstances([about], report), *_table(report), *_footprint(about, peak_mib, installed)]
+    return answer, [*tell.circumstances([about], report), *tell.table(report), *tell.footprint(about, peak_mib, installed)]
 
 
 def advise(flags: argparse.Namespace, plan: TimingPlan, folder: str, machine: Machine) -> tuple[dict[str, object], list[str]]:
-    """The precisions of one network, measured in turn in every window, and the fastest of them."""
-    loaded = [_load(path, flags) for path in flags.models]
-    networks = {ready.contract.name.rpartition("-")[0] for ready in loaded}
-    if len(networks) > 1:
-        raise errors.UsageError(f"{' and '.join(sorted(networks))} are not one network; --advise compares precisions")
+    """The models of each task, measured in turn in every window; which to ship, and of one network's precisions the fastest."""
+    tasks: dict[tuple[object, ...], list[Predictor]] = {}
+    for ready in _candidates(flags):
+        tasks.setdefault((tuple(ready.labels), str(ready.contract.input)), []).append(ready)
+    plan = replace(plan, most_s=plan.most_s * max(1.0, sum(map(len, tasks.values())) / 5) / len(tasks))
+    answers: list[dict[str, object]] = []
+    lines: list[str] = []
+    for number, loaded in enumerate(tasks.values()):
+        os.mkdir(inside := os.path.join(folder, str(number)))
+        answer, told = _advise_task(loaded, flags, plan, inside, machine)
+        answers.append(answer)
+        lines += [*([""] if lines else []), *told]
+    if len(answers) == 1:
+        return answers[0], lines
+    ships = [answer["ship"] for answer in answers]
+    return {"ship": None if None in ships else ships, "tasks": answers}, lines
+
+
+def _advise_task(
+    loaded: list[Predictor], flags: argparse.Namespace, plan: TimingPlan, folder: str, machine: Machine
+) -> tuple[dict[str, object], list[str]]:
+    one_network = len({ready.contract.name.rpartition("-")[0] for ready in loaded}) == 1
+    names = [_title(ready) if one_network else f"{ready.contract.name} {ready.contract.kind}" for ready in loaded]
+    if len(set(names)) < len(names):
+        raise errors.UsageError("two of the models have the same network, precision and format; name each once")
     measured = []
-    for number, ready in enumerate(loaded):
+    for number, (name, ready) in enumerate(zip(names, loaded, strict=True)):
         os.mkdir(inside := os.path.join(folder, str(number)))
         written = samples.write(ready.artifact, inside)
         first = pipelines.in_this_process(ready, written, calls=flags.calls, clock=machine.clock)[0]
-        measured.append(replace(first, name=_title(ready)))
-    if len({pipeline.name for pipeline in measured}) < len(measured):
-        raise errors.UsageError("two of the models have the same precision and format; name each once")
+        measured.append(replace(first, name=name))
+    peaks = [_peak_mib(ready, os.path.join(folder, str(number)), flags) for number, ready in enumerate(loaded)]
     report = protocol.measure(measured, plan, machine, tell=lambda line: errors.say("edge", line))
+    figures = {name: stages["inference"] for name, stages in report.figures.items()}
+    choices = [_choice(name, ready, figures[name], peak) for name, ready, peak in zip(names, loaded, peaks, strict=True)]
+    chosen, sentence = advice.advise(choices, max_us=flags.max_us, max_kb=flags.max_kb)
     abouts = [_subject(ready, flags.threads) for ready in loaded]
-    best, advice = choose({name: stages["inference"] for name, stages in report.figures.items()})
-    lines = [*_circumstances(abouts, report), *_table(report), advice]
-    return {"best": best, "models": [asdict(about) for about in abouts]} | report.as_dict(), lines
+    lines = tell.circumstances(abouts, report)
+    if one_network:  # the precisions stage by stage; of many networks the drawing and its legend say enough
+        lines += [*tell.table(report), ""]
+    lines += [*advice.drawn(choices, chosen), "", *tell.doubt(report), sentence]
+    best = None
+    if one_network and len(names) > 1:
+        best, fastest = choose(figures)
+        lines.append(fastest)
+    told = {"ship": chosen.name if chosen else None, "advice": sentence, "best": best, "choices": list(map(asdict, choices))}
+    return told | {"models": [asdict(about) for about in abouts]} | report.as_dict(), lines
+
+
+def _candidates(flags: argparse.Namespace) -> Iterator[Predictor]:
+    """The models named, and those in the folders named, where one that cannot run here is left out with a line."""
+    for path in flags.models:
+        if not os.path.isdir(path):
+            yield _load(path, flags)
+            continue
+        for inside, _, names in sorted(os.walk(path)):
+            for name in sorted(name for name in names if name.endswith(KINDS)):
+                try:
+                    yield _load(os.path.join(inside, name), flags)
+                except errors.ToolchainError as error:
+                    errors.say("edge", f"left out: {error}")
+
+
+def _choice(name: str, ready: Predictor, figure: LatencySummary, peak_mib: float | None) -> Choice:
+    verified = ready.artifact.manifest().get("verification")
+    known = verified if isinstance(verified, dict) else {}
+    return Choice(
+        name=name, top1=known.get("top1"), n_images=known.get("n_images", 0), model_bytes=ready.contract.model_bytes,
+        us=figure.p50_us, low_us=figure.low_us or figure.p50_lowest_us, high_us=figure.high_us or figure.p50_highest_us,
+        peak_mib=peak_mib,
+    )  # fmt: skip
+
+
+def _peak_mib(ready: Predictor, folder: str, flags: argparse.Namespace) -> float | None:
+    """The peak memory of one `edge-predict`; None if processes are not asked for."""
+    if not flags.processes:
+        return None
+    peaks: list[float] = []
+    written = samples.Samples([], [os.path.join(folder, "0.png")], [])
+    how = {"engine": flags.engine, "threads": flags.threads, "trusted": flags.trust}
+    pipelines.whole_processes(os.path.abspath(ready.artifact.path), written, calls=1, peaks_mib=peaks, **how)[0].call(0)
+    return peaks[0]
 
 
 def choose(figures: dict[str, LatencySummary]) -> tuple[str | None, str]:
@@ -165,79 +222,3 @@ def _subject(ready: Predictor, threads: int) -> Subject:
         kernels=ready.engine.kernels,
         threads=threads,
     )
-
-
-def _circumstances(abouts: list[Subject], report: LatencyReport) -> list[str]:
-    device = report.host
-    word = None if device.throttle_word is None else f"0x{device.throttle_word:x}"
-    frequency = f"{_text(device.frequency_mhz)} then {_text(report.frequency_mhz_after)} MHz"
-    temperature = f"{_text(device.temperature_c)} then {_text(report.temperature_c_after)} °C"
-    return [
-        *(f"{a.name} {a.digest[:12]}, {a.engine} {a.engine_version}, {a.kernels} kernels, threads {a.threads}" for a in abouts),
-        f"board {_text(device.board)}, {_text(device.cpu_model)}, {_text(device.machine)}, Python {device.python}",
-        f"governor {_text(device.governor)}, frequency {frequency}, temperature {temperature}, throttle word {_text(word)}",
-        f"throttled during the run: {report.throttled}",
-        "",
-    ]
-
-
-def _text(value: object) -> str:
-    return "unknown" if value is None else str(value)
-
-
-def _table(report: LatencyReport) -> list[str]:
-    rows: list[tuple[str, ...]] = [("", "least", "p50", "95 % interval", "p90", "p99", "calls")]
-    for pipeline, stages in report.figures.items():
-        shown = {stage: figure for stage, figure in stages.items() if len(stages) > 2 or stage != "whole"}
-        for stage, figure in shown.items():
-            times = [_time(t) for t in (figure.least_us, figure.p50_us, figure.p90_us, figure.p99_us)]
-            times.insert(2, "-" if figure.low_us is None else f"{_time(figure.low_us)} to {_time(figure.high_us)}")
-            rows.append((f"{pipeline}: {stage}", *times, f"{figure.windows} × {figure.calls:,}"))
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = ["  ".join((row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:]))) for row in rows]
-    return [*lines, "", *(_when_unsteady(report) if report.unsteady else _when_steady(report))]
-
-
-def _when_steady(report: LatencyReport) -> list[str]:
-    again = f"{report.measured_again} windows measured again for drift"
-    median = f"The median of {report.plan.windows} windows, {_pace(report)}"
-    lines = [f"{median}; a dash means too few calls in a window; {again}."]
-    for pipeline, stages in report.figures.items():
-        if (bound := stages["whole"].p99_bound_us) is not None:
-            n = stages["whole"].windows * stages["whole"].calls
-            lines.append(f"{pipeline}: 99 of 100 take at most {_time(bound)} ({CONFIDENCE:.0%} confidence, {n:,} calls).")
-    return lines
-
-
-def _when_unsteady(report: LatencyReport) -> list[str]:
-    lines = [f"{pipeline}: {unsteady(stages['whole'])}" for pipeline, stages in report.figures.items()]
-    how = f"p50 is at the machine's full pace: slices between calibration loops, {_pace(report)}"
-    return [
-        *lines,
-        f"{how}. p90 and p99 contain what other programs did; a dash means too few calls.",
-        f"Why: {report.unsteady}. --strict refuses instead.",
-    ]
-
-
-def unsteady(figure: LatencySummary) -> str:
-    """The figure of an unsteady machine in words, with how far to trust it."""
-    assert figure.low_us is not None and figure.pace_varied is not None
-    between = f"95 % interval {_time(figure.low_us)} to {_time(figure.high_us)}, least {_time(figure.least_us)}"
-    return f"unsteady: {_time(figure.p50_us)}, {between}; the machine's own speed varied by {100 * figure.pace_varied:.0f} %"
-
-
-def _pace(report: LatencyReport) -> str:
-    unpaced = [pipeline for pipeline in report.figures if pipeline not in report.paced]
-    parts = [f"{' and '.join(report.paced)} one every {_time(report.plan.every_ns / 1e3)}"] if report.paced else []
-    return ", ".join(parts + ([f"{' and '.join(unpaced)} back to back"] if parts and unpaced else [])) or "back to back"
-
-
-def _time(us: float | None) -> str:
-    return "-" if us is None else f"{us:,.2f} µs" if us < 1000 else f"{us / 1000:,.3f} ms"
-
-
-def _footprint(about: Subject, peak_mib: float | None, installed: dict[str, int] | None) -> list[str]:
-    mib = "unknown" if installed is None else f"{sum(installed.values()) / 2**20:,.1f} MiB in {len(installed)} packages"
-    peak = "not measured" if peak_mib is None else f"{peak_mib:.1f} MiB"
-    size = f"{about.file_bytes:,} bytes, {about.model_bytes:,} of them the network"
-    return ["", f"File {size}; edge-predict's peak memory {peak}; installed {mib}, without Python."]

@@ -17,6 +17,7 @@ from edge.bench.timing import MIN_WINDOWS, Machine, Refusal, TimedPipeline, Timi
 from edge.bench.windows import Windows
 from edge.device.host import Host
 
+MANY = 5  # pipelines that a line names
 LEAST_S = 6.0  # between calibration loops, however long it took to find the machine unsteady
 
 
@@ -55,7 +56,8 @@ def measure(
     until_ns = machine.clock() + 1e9 * plan.most_s
     for pipeline in pipelines:
         run.warm_up(pipeline)
-    tell(f"timing {', '.join(pipeline.name for pipeline in pipelines)}: about {run.seconds(pipelines):,.0f} s")
+    named = ", ".join(pipeline.name for pipeline in pipelines) if len(pipelines) <= MANY else f"{len(pipelines)} models"
+    tell(f"timing {named}: about {run.seconds(pipelines):,.0f} s, up to {plan.most_s:,.0f} s on an unsteady machine")
     for number in range(1, plan.windows + 1):
         for pipeline in pipelines:
             run.add(pipeline, number)

@@ -12,7 +12,7 @@ MIN_WINDOWS = 5
 WINDOWS = 6  # the lowest and the highest of six medians enclose the true one in 97 of 100 measurements
 MOST_CALLS = 1000  # a window, unless asked for more
 WINDOW_S = 0.5  # of one pipeline, unless asked for more
-MOST_S = 18.0  # of timing on an unsteady machine, for each WINDOWS windows
+MOST_S = 18.0  # of timing on an unsteady machine, for WINDOWS windows
 
 
 class Refusal(errors.Refused):
@@ -69,6 +69,7 @@ class TimingPlan:
     """How much is measured, and the limits, as fractions. `every_ns` is 0 for calls back to back.
 
     `window_s` ends a window early, but not before its calls support a p90 (three processes, a median); 0: never.
+    `most_s` is how long an unsteady machine is timed, and more only where a pipeline would have too few calls.
     `strict`: an unsteady machine is refused, after every attempt that the protocol allows.
     """
 
@@ -78,11 +79,7 @@ class TimingPlan:
     window_s: float = 0.0
     shared_machine: bool = False
     strict: bool = False
-
-    @property
-    def most_s(self) -> float:
-        """How long an unsteady machine is timed; more only where each pipeline would have too few calls."""
-        return MOST_S * self.windows / WINDOWS
+    most_s: float = MOST_S
 
     @property
     def drift_limit(self) -> float:

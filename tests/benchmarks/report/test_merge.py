@@ -31,7 +31,7 @@ def test_devices_stand_side_by_side_and_other_weights_are_said(tmp_path, capsys)
     assert command.main(["--merge", *paths, "--out", str(tmp_path / "out")]) == 0
     text = capsys.readouterr().out
     assert "| lenet5-relu mnist int8 tflite | litert-c | 98.8 µs | 12.3 µs, other weights |" in text
-    assert "| lenet5-wide mnist int8 tflite | litert-c | not in this report | 31.9 µs (30.2 µs to 34.1 µs) |" in text
+    assert "| lenet5-wide mnist int8 tflite | litert-c | not in this report | 31.9 µs (30.2 to 34.1 µs) |" in text
     assert text.index("Raspberry Pi 5, Cortex-A76") < text.index("Made-up Processor")
     assert (tmp_path / "out" / "merged.md").read_text() == text
     assert "Over commits" not in (tmp_path / "out" / "merged.html").read_text()

@@ -145,7 +145,7 @@ def test_the_comment_holds_a_row_a_model():
 
 def test_an_unsteady_row_shows_its_interval_and_the_reason_once():
     text = markdown.page(report(unsteady(), unsteady("lenet5-relu"), row()))
-    assert "| 31.9 µs (30.2 µs to 34.1 µs) | 47.8 µs |" in text
+    assert "| 31.9 µs (30.2 to 34.1 µs) | 47.8 µs |" in text
     assert text.count("- unsteady, 2 rows: pixels: window 1 was measured 6 times") == 1
     assert "| 836,462 |" in text and "| not counted |" in text
 

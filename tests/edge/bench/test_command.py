@@ -11,7 +11,7 @@ import pytest
 
 from conftest import ROOT, call
 from edge import artifact, errors, predictor
-from edge.bench import command, footprint, interleaved, pipelines, process, samples
+from edge.bench import command, footprint, interleaved, pipelines, process, samples, tell
 from edge.bench.percentiles import LatencySummary
 from edge.bench.protocol import LatencyReport
 from edge.bench.timing import Machine, Refusal, TimingPlan
@@ -62,7 +62,8 @@ def test_fifty_calls_are_refused_a_p99_with_exit_code_1_and_the_refusal_is_an_ob
         (["--every", "5"], "--every 5: wanted a time such as 250us, 100ms or 0.5s"),
         (["--every", "0ms"], "--every 0ms: wanted a time"),
         (["--calls", "0"], "--calls, --windows and --threads must be 1 or more"),
-        (["--advise"], "bench takes one MODEL; bench --advise takes several precisions"),
+        (["--advise"], "bench --advise compares models: name several, or a folder of them"),
+        (["--max-us", "5"], "--max-us and --max-kb belong to bench --advise"),
         ([shipped_model()], "bench takes one MODEL"),
     ],
 )
@@ -136,7 +137,10 @@ def test_at_a_cadence_files_come_and_answers_go(capsys):
     assert command.main(flags(shipped_model(), *arguments), machine) == 0
     said = capsys.readouterr()
     assert list(json.loads(said.out)["figures"]) == ["file"]
-    assert said.err == "edge: 30 s at this cadence, and the warm-up\nedge: timing file: about 30 s\n"
+    assert (
+        said.err
+        == "edge: 30 s at this cadence, and the warm-up\nedge: timing file: about 30 s, up to 18 s on an unsteady machine\n"
+    )
 
 
 @pytest.mark.parametrize(
@@ -152,7 +156,7 @@ def test_only_the_rows_that_keep_the_cadence_are_said_to(every_ns, paced, said):
         figures=figures, plan=TimingPlan(every_ns=every_ns), paced=paced, measured_again=0, unsteady="",
         host=host.read("nowhere"), temperature_c_after=None, frequency_mhz_after=None, throttled="no",
     )  # fmt: skip
-    assert said in "\n".join(command._table(report))
+    assert said in "\n".join(tell.table(report))
 
 
 def test_the_pictures_are_the_models_own(shipped, pictures):
@@ -269,15 +273,34 @@ def test_the_advice_names_the_fastest_and_none_where_windows_overlap():
 
 def test_precisions_of_one_network_take_turns_and_equal_ones_are_called_so(tmp_path, capsys):
     other = resealed(tmp_path / "other.tflite", name="lenet5-relu-mnist-float16")
-    assert command.main(flags(shipped_model(), other, "--advise", "--calls", 64, "--percentile", 90), ticking()) == 0
+    arguments = ("--advise", "--calls", 64, "--percentile", 90, "--processes", 0)
+    assert command.main(flags(shipped_model(), other, *arguments), ticking()) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line.split(":")[0] for line in lines if ": inference" in line] == ["int8 tflite", "float16 tflite"]
+    assert lines[-2].startswith("Ship int8 tflite: 99.36 % top-1 (n = 10,000), 105.9 kB, 1.00 µs.")
     assert lines[-1].startswith("int8 tflite and float16 tflite are equally fast here")
 
 
-def test_neither_two_networks_nor_one_model_twice_are_a_choice_of_precision(tmp_path):
-    other = resealed(tmp_path / "other.tflite", name="deep-mnist-mnist-int8")
-    with pytest.raises(UsageError, match="deep-mnist-mnist and lenet5-relu-mnist are not one network"):
-        command.main(flags(shipped_model(), other, "--advise"), ticking())
-    with pytest.raises(UsageError, match="two of the models have the same precision and format"):
+def test_a_folder_of_networks_is_advised_on_and_what_does_not_run_is_left_out(tmp_path, capsys):
+    resealed(tmp_path / "one.tflite", name="deep-mnist-mnist-int8")
+    resealed(tmp_path / "two.tflite", name="lenet5-relu-mnist-int8")
+    (tmp_path / "three.tflite").write_bytes(b"TFL3")
+    arguments = ("--advise", "--calls", 64, "--percentile", 90, "--processes", 0, "--json")
+    assert command.main(flags(tmp_path, *arguments), ticking()) == 0
+    printed = capsys.readouterr()
+    answer = json.loads(printed.out)
+    assert [choice["name"] for choice in answer["choices"]] == ["deep-mnist-mnist-int8 tflite", "lenet5-relu-mnist-int8 tflite"]
+    assert answer["ship"] in printed.out and answer["best"] is None
+    assert "edge: left out: " in printed.err and "three.tflite" in printed.err
+
+
+def test_where_no_model_keeps_the_limits_the_exit_code_is_1(tmp_path, capsys):
+    resealed(tmp_path / "one.tflite", name="deep-mnist-mnist-int8")
+    arguments = ("--advise", "--calls", 64, "--percentile", 90, "--processes", 0, "--max-us", "0.5")
+    assert command.main(flags(tmp_path, *arguments), ticking()) == 1
+    assert "None of 1 models with at most 0.50 µs: the fastest is int8 tflite, 1.00 µs" in capsys.readouterr().out
+
+
+def test_one_model_twice_is_no_choice():
+    with pytest.raises(UsageError, match="two of the models have the same network, precision and format"):
         command.main(flags(shipped_model(), shipped_model(), "--advise"), ticking())
