@@ -97,19 +97,19 @@ def summaries(pipeline: TimedPipeline, slices: Sequence[Slice], loops: Sequence[
     medians: dict[str, Sequence[float]] = {
         stage: [statistics.median(each) for each in column] for stage, column in columns.items()
     }
+    beyond: dict[str, float] = {}
     if pipeline.busy:
-        own = {stage: unwaited(medians[stage], [each.busy[at] for each in slices]) for at, stage in enumerate(pipeline.stages)}
-        medians = {**own, "whole": list(map(sum, zip(*own.values(), strict=True)))}
-    return {stage: _summary(columns[stage], medians[stage], kept, varied) for stage in columns}
+        # A start of some 50 ms is interrupted whenever other programs run; a slice of a millisecond seldom is.
+        busy = {stage: [float(each.busy[at]) for each in slices] for at, stage in enumerate(pipeline.stages)}
+        busy["whole"] = list(map(sum, zip(*busy.values(), strict=True)))
+        beyond = {stage: least_beyond(medians[stage], busy[stage]) for stage in busy}
+        medians = dict(busy)
+    return {stage: _summary(columns[stage], medians[stage], kept, varied, beyond=beyond.get(stage, 0.0)) for stage in columns}
 
 
-def unwaited(took: Sequence[float], busy: Sequence[float]) -> list[float]:
-    """What each process would have taken without waiting for a processor: its CPU time, and the least that any took beyond it.
-
-    A start of some 50 ms is interrupted whenever other programs run; a slice of a millisecond seldom is.
-    """
-    beyond = max(min(a - b for a, b in zip(took, busy, strict=True)), 0.0)
-    return [b + beyond for b in busy]
+def least_beyond(took: Sequence[float], busy: Sequence[float]) -> float:
+    """The least ns that a process took beyond its CPU time: on a quiet machine it would have taken no longer beyond it."""
+    return max(min(wall - cpu for wall, cpu in zip(took, busy, strict=True)), 0.0)
 
 
 def full_pace(paces: Sequence[float], best: float) -> list[int]:
@@ -130,7 +130,9 @@ def estimate(medians: Sequence[float], kept: Sequence[int], least: float) -> tup
     return statistics.median(values), low, high
 
 
-def _summary(column: list[list[int]], medians: Sequence[float], kept: list[int], varied: float) -> LatencySummary:
+def _summary(
+    column: list[list[int]], medians: Sequence[float], kept: list[int], varied: float, *, beyond: float
+) -> LatencySummary:
     every = [ns for each in column for ns in each]
     p50, low, high = estimate(medians, kept, min(min(every), min(medians)))
     return replace(
@@ -139,7 +141,7 @@ def _summary(column: list[list[int]], medians: Sequence[float], kept: list[int],
         p50_lowest_us=low / 1e3,
         p50_highest_us=high / 1e3,
         low_us=low / 1e3 * (1 - MARGIN),
-        high_us=high / 1e3 * (1 + MARGIN),
+        high_us=(high + beyond) / 1e3 * (1 + MARGIN),
         pace_varied=varied,
     )
 

@@ -68,7 +68,7 @@ def _when_unsteady(report: LatencyReport) -> list[str]:
     how = f"p50 is at the machine's full pace: slices between calibration loops, {_pace(report)}"
     return [
         *lines,
-        f"{how}. p90 and p99 contain what other programs did; a dash means too few calls.",
+        f"{how}; of a process it is the CPU time. p90 and p99 contain what other programs did; a dash means too few calls.",
         f"Why: {report.unsteady}. --strict refuses instead.",
     ]
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from edge.bench.interleaved import Slice, estimate, full_pace, summaries, unwaited
+from edge.bench.interleaved import Slice, estimate, full_pace, least_beyond, summaries
 from edge.bench.timing import TimedPipeline
 
 
@@ -26,9 +26,15 @@ def test_where_full_pace_was_seldom_the_least_time_is_the_lower_end():
     assert estimate(medians, range(100), least=12.0) == (20.0, 20.0, 20.0)
 
 
-def test_a_process_is_charged_its_cpu_time_and_the_least_that_any_took_beyond_it():
-    assert unwaited(took=[50.0, 90.0, 47.0], busy=[45.0, 44.0, 43.0]) == [49.0, 48.0, 47.0]
-    assert unwaited(took=[50.0], busy=[70.0]) == [70.0]  # two threads
+def test_a_process_is_charged_its_cpu_time_and_the_interval_reaches_to_the_least_that_any_took_beyond_it():
+    made = TimedPipeline(name="start", stages=("load", "first"), call=lambda number: (0, 0), calls=10, busy=lambda: (0, 0))
+    beyond = (5000, 50_000, 90_000, 4000, 70_000, 60_000)
+    slices = [Slice([(45_000 + waited, 1000)], loop_ns=20.0, busy=(45_000, 1000)) for waited in beyond]
+    found = summaries(made, slices, [20.0] * 6)
+    load, whole = found["load"], found["whole"]
+    assert (load.p50_us, whole.p50_us, load.least_us) == (45.0, 46.0, 49.0)
+    assert (load.low_us, load.high_us) == pytest.approx((45.0 * 0.97, 49.0 * 1.03))
+    assert least_beyond([50.0], [70.0]) == 0.0  # two threads
 
 
 def test_a_slice_that_waited_for_a_processor_is_left_out():
