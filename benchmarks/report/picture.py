@@ -7,7 +7,6 @@ import argparse
 import math
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 from benchmarks.report import merge, plots, svg, words
 from benchmarks.report.row import Report, ReportRow
@@ -27,10 +26,10 @@ text { fill: #66707a; } .name { fill: #1d2329; } .head { fill: #1d2329; font-siz
 
 
 def draw(report: Report, data: str) -> str:
-    """The SVG file. Raises InputError with fewer than two models of `data` that have an accuracy and a time."""
+    """The SVG file: each network and precision in its fastest format. Raises InputError with fewer than two of `data`."""
     fastest_last = sorted(report.rows, key=lambda row: -(row.inference_us or math.inf))
-    rows = [row for row in {row.digest: row for row in fastest_last}.values() if row.data == data]
-    rows = [row for row in rows if row.accuracy and row.inference_us]
+    able = [row for row in fastest_last if row.data == data and row.accuracy and row.inference_us]
+    rows = list({(row.network, row.precision): row for row in able}.values())
     if len(rows) < 2:
         raise InputError(f"{len(rows)} models for {data} with an accuracy and a time; a picture needs 2: measure more --models")
     left, right, top, bottom = 78, WIDTH - 40, 74, HEIGHT - 62
@@ -52,8 +51,9 @@ def draw(report: Report, data: str) -> str:
         svg.text(left - 60, 26, f"Top-1 on {data} (n = {n:,}) against size; area is the time of one answer", kind="head")
     )
     kinds = ", ".join(f"{row_kind} {colour}" for row_kind, colour in COLOURS.items() if any(r.format == row_kind for r in rows))
-    doubt = "; a busy machine's full pace" if any(row.unsteady for row in rows) else ""
-    marks.append(svg.text(left - 60, 48, f"{kinds}. {report.where}{doubt}."))
+    machine = report.machine.get("board") or report.machine.get("cpu_model") or "unknown machine"
+    doubt = ", at the full pace of a busy machine" if any(row.unsteady for row in rows) else ""
+    marks.append(svg.text(left - 60, 48, f"{kinds}. {machine}, one thread{doubt}."))
     marks.append(svg.text((left + right) / 2, bottom + 44, "bytes of the network", anchor="middle"))
     return svg.file(marks, width=WIDTH, height=HEIGHT, style=STYLE, title=f"size, accuracy and latency on {data}")
 
@@ -71,7 +71,7 @@ def _labels(rows: Sequence[ReportRow], x: plots.Scale, y: plots.Scale, longest: 
     marks, placed = [], []
     for row in sorted(rows, key=lambda row: -(row.accuracy.top1 if row.accuracy else 0.0)):
         r = radius(row.inference_us or 0.0, longest)
-        text = f"{row.network}, {words.time(row.inference_us)}"
+        text = f"{row.network} {row.precision}, {words.time(row.inference_us)}"
         at = x(row.model_bytes)
         anchor, place = ("end", at - r - 5) if at > right - 200 else ("start", at + r + 5)
         start = place - 6.6 * len(text) if anchor == "end" else place

@@ -17,7 +17,7 @@ from edge.bench.timing import Machine, Refusal, TimingPlan
 from edge.predictor import Predictor
 
 SCHEMA = 1
-KINDS = (".tflite", ".onnx")
+KINDS = (".tflite", ".onnx", ".c")
 UNITS_NS = {"us": 1e3, "ms": 1e6, "s": 1e9}
 
 

@@ -16,7 +16,6 @@ from benchmarks.report.recheck import disagreement, judged, recheck
 from benchmarks.report.row import SCHEMA, How, LostThumbnail, ReportRow
 from convert import git_commit, publish
 from edge import artifact
-from edge.bench import protocol, timing
 from edge.errors import InputMissing, ModelError, ToolchainError
 from edge.locate import shipped_model
 from tests.benchmarks.made_up import comparison, everything, report, row, speed, unsteady
@@ -156,15 +155,6 @@ def test_a_new_kind_of_row_is_one_entry(tmp_path, monkeypatch):
     monkeypatch.setitem(kinds.KINDS, ".c", lambda path, how: iter([replace(made, path=str(path))]))
     paths = collect.files([str(tmp_path)])
     assert [found.name for found in collected(paths[-1])[0]] == ["generated-mnist-int8.c"]
-
-
-def test_a_row_that_is_no_edgeproof_file_is_timed_by_the_same_protocol(monkeypatch):
-    monkeypatch.setattr(timing, "WINDOW_S", 0.001)
-    monkeypatch.setattr(protocol, "LEAST_S", 0.0)
-    seen: list[bytes] = []
-    found = kinds.timed(seen.append, [b"a", b"b"], How(short=True, shared_machine=True, tell=print))
-    assert found["speed"].figure("pixels", "inference").p50_us > 0
-    assert set(seen) == {b"a", b"b"}
 
 
 def test_the_comment_always_fits():
