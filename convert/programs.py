@@ -123,10 +123,11 @@ def check(path: str, source: str) -> str:
     model = artifact.read(source)
     if made.get("seal") != model.digest:
         raise ModelError(f"{path}: made of a .tflite with seal {str(made.get('seal'))[:12]}; {source} has {model.digest[:12]}")
-    if made.get("generator") != to_c.VERSION:
+    here = {"generator": to_c.VERSION, "edgeproof": version("edgeproof")}
+    if here != {key: made.get(key) for key in here}:
         raise ModelError(
-            f"{path}: generator {made.get('generator')} of edgeproof {made.get('edgeproof')} made it, and this is generator "
-            f"{to_c.VERSION}: check it with that version, or convert again"
+            f"{path}: made by generator {made.get('generator')} of edgeproof {made.get('edgeproof')}, and this is generator "
+            f"{to_c.VERSION} of edgeproof {version('edgeproof')}: check it with that version, or convert again"
         )
     files = {path: there.data, c_program.header_path(path): None}
     now = program(model)

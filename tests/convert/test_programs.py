@@ -199,6 +199,12 @@ def test_the_check_wants_the_model_it_was_made_of(c_program, tflite):
     assert check(SHIPPED, SHIPPED).returncode == 2
 
 
+def test_another_versions_program_is_told_so(c_program, monkeypatch):
+    monkeypatch.setattr("convert.to_c.VERSION", 99)
+    done = check(c_program)
+    assert done.returncode == 78 and "this is generator 99 of edgeproof" in done.stderr
+
+
 # Nothing in a model becomes code.
 
 HOSTILE = ("*/ int x; /*", '"; system("id"); "', "??/", "??=", "\\", "%s%n", "größe", "数字", "a'b", "// x")
