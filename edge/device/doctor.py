@@ -70,6 +70,13 @@ def examine(device: Host) -> Iterator[Check]:
     answer, failure = in_child("from edge.device import doctor; print(doctor.replay_shipped())")
     advice = "repair the engines above, then reinstall edgeproof" if failure else ""
     yield Check("shipped model", "fail" if failure else "ok", failure or answer, advice)
+    store = locate.store_folder()
+    if os.environ.get("EDGEPROOF_MODEL") or (store and os.path.lexists(locate.current_file(store))):
+        answer, failure = in_child("from edge.device import doctor; print(doctor.replay_current())")
+        advice = (
+            "install it again, or python -m edge rollback; where only reading differs, install Pillow again" if failure else ""
+        )
+        yield Check("current model", "fail" if failure else "ok", failure or answer, advice)
     yield pillow(probe("Pillow", package="pillow", module="PIL._imaging"))
     yield from (cpu(device), governor(device), temperature(device), throttling(device), memory(device))
     yield storage(locate.store_folder())
@@ -256,7 +263,18 @@ def in_child(code: str) -> tuple[str, str]:
 
 def replay_shipped() -> str:
     """One line on the model that came with edgeproof. Raises ToolchainError if its seal or an answer is wrong."""
-    ready = predictor.load(locate.shipped_model(), trusted=True)
+    return _replay(predictor.load(locate.shipped_model(), trusted=True))
+
+
+def replay_current() -> str:
+    """The same on the model that answers here: it also carries picture files, so that their reading is tested too."""
+    model, trusted = locate.load_model(None)
+    return (
+        f"{model.contract.name if model.contract else model.path}: {_replay(predictor.from_artifact(model, trusted=trusted))}"
+    )
+
+
+def _replay(ready: predictor.Predictor) -> str:
     replay = selftest.replay(ready)
     if replay.first_difference:
         raise errors.Refused(replay.first_difference)

@@ -38,7 +38,7 @@ class Replay:
     @property
     def files(self) -> str:
         """What is said of the picture files after the images; empty if the artifact carries none."""
-        return f", {self.n_files} picture files read, {self.n_files_exact} to the same pixels" if self.n_files else ""
+        return f", {self.n_files_exact} of {self.n_files} picture files read to the same pixels" if self.n_files else ""
 
     @property
     def passed(self) -> bool:

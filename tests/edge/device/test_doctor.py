@@ -11,10 +11,13 @@ from pathlib import Path
 import pytest
 
 from conftest import ROOT, call
+from edge import predictor
+from edge.contract import DIGIT
 from edge.device import doctor, host
 from edge.device.doctor import Check, Library
-from edge.errors import SealError, StorageError
-from tests.edge.on_device import SHIPPED, flip
+from edge.errors import Refused, SealError, StorageError
+from edge.pictures import pixels_of
+from tests.edge.on_device import SHIPPED, flip, resealed
 
 CORE = """\
 processor\t: {n}
@@ -351,3 +354,19 @@ def test_a_device_without_a_failing_check_is_called_fit(tmp_path, monkeypatch):
     monkeypatch.setattr(doctor, "examine", lambda device: [Check("cpu", "ok", "fast")])
     done = call("edge", "doctor", cwd=tmp_path)
     assert done.stdout.splitlines() == ["ok    cpu  fast", "fit for edgeproof: 1 checks, 0 failed, 0 with a warning"]
+
+
+def test_the_model_that_answers_here_is_replayed_with_its_picture_files(tmp_path, monkeypatch):
+    photo = (ROOT / "examples" / "four-photo.jpg").read_bytes()
+    pixels = pixels_of(photo, DIGIT)
+    output = predictor.load(str(SHIPPED), trusted=True).engine.run(pixels)
+    good = resealed(tmp_path / "good.tflite", name="good", files=(("photo.jpg", photo, pixels, output),))
+    moved = bytes([pixels[0] + 2]) + pixels[1:]  # the answer is the same: only the reading differs
+    bad = resealed(tmp_path / "bad.tflite", name="bad", files=(("photo.jpg", photo, moved, output),))
+    monkeypatch.setenv("EDGEPROOF_MODEL", str(good))
+    assert doctor.replay_current().startswith(
+        "good: 15 pictures answered, 15 bit for bit, 1 of 1 picture files read to the same"
+    )
+    monkeypatch.setenv("EDGEPROOF_MODEL", str(bad))
+    with pytest.raises(Refused, match=r"reading photo\.jpg: "):
+        doctor.replay_current()

@@ -40,7 +40,7 @@ def test_the_files_come_back_in_order_with_what_they_give(files, tmp_path):
 def test_picture_files_that_give_the_same_pixels_and_answers_pass(files, replay):
     result = replay(files)
     assert (result.passed, result.n_files, result.n_files_exact) == (True, 3, 3)
-    assert result.files == ", 3 picture files read, 3 to the same pixels"
+    assert result.files == ", 3 of 3 picture files read to the same pixels"
 
 
 def test_an_artifact_without_picture_files_passes_as_before(replay):
