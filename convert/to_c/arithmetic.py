@@ -46,6 +46,15 @@ def multiply(a: np.ndarray, b: np.ndarray, node: Node) -> np.ndarray:
     return saturate(np.rint(product), node.output, node.options["fusedActivationFunction"])
 
 
+def in_range(node: Node) -> bool:
+    """Whether XNNPACK takes the scales of this sum or product."""
+    first, second = node.inputs
+    assert first and second
+    if node.kind == "MUL":
+        return bool(2**-16 <= first.scale * second.scale / node.output.scale < 2**8)
+    return all(2**-10 <= tensor.scale / node.output.scale < 2**8 for tensor in (first, second))
+
+
 def add_terms(node: Node) -> tuple[int, int, int, int]:
     """XNNPACK's fixed point for a + b or a - b: multiplier of a, of b, bias and shift, so that the sum is
     (bias + a·q_a + b·q_b) >> shift, plus the output's zero point. The larger multiplier has 21 bits; half rounds up.
@@ -82,21 +91,41 @@ def _by_float(function: Callable[[float], float]) -> Callable[[Node], np.ndarray
 
 
 def _leaky_relu(node: Node) -> np.ndarray:
-    """XNNPACK: multipliers of 8 fractional bits, half up."""
+    """XNNPACK: multipliers of 8 fractional bits, half up; TFLite's fixed point where they would not be fine enough."""
     source, out = node.inputs[0], node.output
     assert source
     positive = source.scale / out.scale
-    by = [int(np.rint(np.float32(256) * scale)) for scale in (positive, positive * np.float32(node.options["alpha"]))]
+    negative = positive * np.float32(node.options["alpha"])
+    if not (_in_eighths(positive) and _in_eighths(abs(negative))):
+        return _fixed_point(source, out, float(positive), float(negative))
+    by = [int(np.rint(np.float32(256) * scale)) for scale in (positive, negative)]
     centred = EVERY - source.zero_point
     return saturate((centred * np.where(centred > 0, *by) + 128) >> 8, out)
 
 
 def requantize(node: Node) -> np.ndarray:
-    """XNNPACK's int8 to int8: a multiplier of 8 fractional bits, half up."""
+    """XNNPACK's int8 to int8: a multiplier of 8 fractional bits, half up; TFLite's fixed point where that is too coarse."""
     source = node.inputs[0]
     assert source
-    by = int(np.rint(np.float32(256) * (source.scale / node.output.scale)))
+    ratio = source.scale / node.output.scale
+    if not _in_eighths(ratio):
+        return _fixed_point(source, node.output, float(ratio), float(ratio))
+    by = int(np.rint(np.float32(256) * ratio))
     return saturate(((EVERY - source.zero_point) * by + 128) >> 8, node.output)
+
+
+def _in_eighths(scale: np.float32) -> bool:
+    """Whether XNNPACK takes `scale` as a multiplier of 8 fractional bits."""
+    return bool(2**-8 <= scale <= 2**7)
+
+
+def _fixed_point(source: Tensor, out: Tensor, positive: float, negative: float, activation: int = 0) -> np.ndarray:
+    """TFLite's fixed point: one scale for values of 0 and more, one for those below."""
+    by = [_quantize_multiplier(abs(scale)) for scale in (negative, positive)]
+    sign = -1 if negative < 0 else 1
+    centred = [int(q) - source.zero_point for q in EVERY]
+    scaled = [_by_multiplier(x if x >= 0 else x * sign, *by[x >= 0]) for x in centred]
+    return saturate(np.array(scaled), out, activation)
 
 
 def _relu(activation: int) -> Callable[[Node], np.ndarray]:
@@ -105,9 +134,8 @@ def _relu(activation: int) -> Callable[[Node], np.ndarray]:
     def table(node: Node) -> np.ndarray:
         source, out = node.inputs[0], node.output
         assert source
-        multiplier, exponent = _quantize_multiplier(float(source.scale) / float(out.scale))
-        scaled = np.array([_by_multiplier(int(q) - source.zero_point, multiplier, exponent) for q in EVERY])
-        return saturate(scaled, out, activation)
+        ratio = float(source.scale) / float(out.scale)
+        return _fixed_point(source, out, ratio, ratio, activation)
 
     return table
 

@@ -137,6 +137,10 @@ def _two(node: Node, sources: tuple[Plane, ...], out: Plane) -> list[Step]:
         if len(sources) != 2 or sources[0].shape != sources[1].shape or node.options["fusedActivationFunction"]:
             raise Refused(f"operator {node.kind} ({name(node)}) in float: C takes two planes of one shape")
         return [steps.Float(name(node), sources, out, {"ADD": "add", "SUB": "subtract", "MUL": "multiply"}[node.kind])]
+    if not arithmetic.in_range(node):
+        raise Refused(
+            f"operator {node.kind} ({name(node)}): its scales are too far apart for XNNPACK, whose arithmetic C follows"
+        )
     if len(sources) == 1:
         constant = second if first.data is None else first
         values = np.asarray(constant.data).astype(np.int64).reshape((1, 1, 1, *constant.shape)[-3:])[..., None]

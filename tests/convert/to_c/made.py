@@ -18,13 +18,13 @@ SAME, VALID = schema.Padding.SAME, schema.Padding.VALID
 RELU, RELU6 = schema.ActivationFunctionType.RELU, schema.ActivationFunctionType.RELU6
 
 # The operators' versions that take int8; 2 for the others.
-_VERSIONS = {"CONV_2D": 3, "DEPTHWISE_CONV_2D": 3, "FULLY_CONNECTED": 4, "RESHAPE": 1, "HARD_SWISH": 1}
+_VERSIONS = {"CONV_2D": 3, "DEPTHWISE_CONV_2D": 3, "FULLY_CONNECTED": 4, "RESHAPE": 1, "HARD_SWISH": 1, "RELU_N1_TO_1": 1}
 
 
 class Made:
     """A model in the making: tensors are numbers, 0 is the image; `rng` draws weights."""
 
-    def __init__(self, *shape: int, seed: int = 0) -> None:
+    def __init__(self, *shape: int, seed: int = 0, scale: float = 1.0, zero_point: int = -128) -> None:
         self.rng = np.random.default_rng(seed)
         self._model = schema.ModelT()
         self._model.version, self._model.operatorCodes = 3, []
@@ -32,7 +32,7 @@ class Made:
         self._graph = schema.SubGraphT()
         self._graph.tensors, self._graph.operators = [], []
         self._model.subgraphs = [self._graph]
-        self.tensor((1, *shape), scale=1.0, zero_point=-128)
+        self.tensor((1, *shape), scale=scale, zero_point=zero_point)
 
     def tensor(self, shape, *, scale=SCALE, zero_point=ZERO_POINT, data=None, kind=schema.TensorType.INT8) -> int:
         """A tensor; `scale` may be one per output channel, and None for a float or an index."""
@@ -146,6 +146,11 @@ class Made:
         out = self.tensor((1, sum(self.shape(row)[1] for row in rows)), scale=0.06, zero_point=-5)
         return self.run("CONCATENATION", rows, out, "ConcatenationOptions", axis=1)
 
+    def operator(self) -> bytes:
+        """The .tflite whose output is that of the last operator."""
+        self._graph.inputs, self._graph.outputs = [0], list(self._graph.operators[-1].outputs)
+        return tflite_pieces.pack(self._model)
+
     def model(self, *tensors) -> bytes:
         """The .tflite whose output is `flat` of `tensors`."""
         self._graph.inputs, self._graph.outputs = [0], [self.flat(*tensors)]
@@ -191,7 +196,7 @@ def answers(model: bytes, pictures: np.ndarray, folder: Path, *flags: str, name=
     context = ctypes.create_string_buffer(program.context_bytes)
     found, number = {}, 0
     while path := path_name(number):
-        rows = [ctypes.create_string_buffer(4 * 65536) for _ in pictures]
+        rows = [ctypes.create_string_buffer(1 << 15) for _ in pictures]
         ran = [predict(number, context, picture.tobytes(), row) for picture, row in zip(pictures, rows, strict=True)]
         if all(ran):
             found[path.decode()] = np.stack([np.frombuffer(row, np.int8) for row in rows])

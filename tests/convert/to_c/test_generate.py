@@ -1,5 +1,7 @@
 """The generator: what it refuses, and what it makes of the model in the wheel."""
 
+import os
+
 import numpy as np
 import pytest
 
@@ -11,6 +13,7 @@ from convert.to_c.steps import Convolve, Enter, LookUp
 from edge import artifact, locate
 from edge.errors import Refused
 from tests.convert.to_c.made import RELU, VALID, Made, answers, images, interpreted
+from train import datasets
 
 
 @pytest.fixture(scope="module")
@@ -63,6 +66,13 @@ def test_sums_that_can_leave_int32_are_refused():
         to_c.generate(made.model(made.convolve(0, 4, 3)), name="made")
 
 
+def test_sums_of_scales_too_far_apart_are_refused():
+    made = Made(8, 8, 1)
+    total = made.run("ADD", (0, made.convolve(0, 1, 3)), made.tensor((1, 8, 8, 1), scale=0.001), "AddOptions")
+    with pytest.raises(Refused, match=r"operator ADD .*: its scales are too far apart"):
+        to_c.generate(made.model(total), name="made")
+
+
 def test_crop_tables_pad_and_pool_are_fused():
     made = Made(10, 10, 1)
     index = made.indices
@@ -79,3 +89,13 @@ def test_crop_tables_pad_and_pool_are_fused():
     assert isinstance(enter, Enter) and (enter.top, enter.left) == (1, 1) and enter.tables is not None
     assert isinstance(convolve, Convolve) and convolve.pool == 2 and convolve.pad == (1, 1)
     assert isinstance(steps[2], LookUp)
+
+
+@pytest.mark.long
+@pytest.mark.realdata
+@pytest.mark.skipif(not os.environ.get("EDGEPROOF_DATA"), reason="EDGEPROOF_DATA names no folder with MNIST")
+def test_the_wheels_model_answers_as_in_litert_on_the_whole_test_split(wheels_model, tmp_path):
+    pictures = datasets.mnist.load().test.images
+    wanted = interpreted(wheels_model, pictures)
+    for path, outputs in answers(wheels_model, pictures, tmp_path).items():
+        assert (outputs[:, : wanted.shape[1]] == wanted).all(), path
