@@ -44,6 +44,8 @@ def wholes() -> Iterator[tuple[str, bytes]]:
             converted = in_mode(image, mode)
             for form, settings in FORMS.items():
                 for number, setting in enumerate(settings):
+                    if setting.get("compression") == "jpeg" and mode not in ("L", "RGB", "CMYK"):
+                        continue  # libtiff would say on stderr that it cannot
                     for turned in (1, 6) if form in TURNED else (1,):
                         exif = Image.Exif()
                         exif[0x0112] = turned
