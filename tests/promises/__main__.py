@@ -24,6 +24,7 @@ NOT_YET = "not run yet"
 ROWS = (
     ("A damaged model never answers (.tflite)", "damaged --count 10000 --format tflite --seed 0"),
     ("A damaged model never answers (.onnx)", "damaged --count 10000 --format onnx --seed 0"),
+    ("A file that is sealed and wrong misleads no command", "sealed --count 10000 --seed 0"),
     ("Any picture is answered or refused, in one line, 2 s and 64 MiB", "pictures --count 10000 --seed 0"),
     ("A truncated picture is refused, and every form gets its class", "truncated --count 20000"),
     ("An update killed at any moment leaves one whole model", "killed --count 1000 --seed 0"),

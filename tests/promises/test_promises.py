@@ -20,6 +20,9 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the promises ar
 SAMPLES = {
     "a damaged .tflite never answers": ("damaged --count 48 --format tflite --seed 1", "tflite: 48 damaged models in 16 ways"),
     "a damaged .onnx never answers": ("damaged --count 48 --format onnx --seed 1", "onnx: 48 damaged models in 16 ways"),
+    "a file that is sealed and wrong misleads no command": (
+        "sealed --count 150 --first 1 --seed 1 --lanes 2", "150 sealed files, wrong in 6 ways"
+    ),
     "any picture is answered or refused in one line and small memory": ("pictures --count 60 --seed 1", "60 files"),
     "a truncated picture is refused and every form gets its class": ("truncated --count 50", "373 forms"),
     "eight threads give one thread's answers": (
