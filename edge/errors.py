@@ -97,8 +97,9 @@ def one_line(text: str) -> str:
 
 
 def first_line(error: Exception) -> str:
-    """The first line of a library's message; the kind of the exception where there is none."""
-    return next(iter(str(error).splitlines()), type(error).__name__)
+    """The beginning of a library's message; the kind of the exception where there is none."""
+    line = next(iter(str(error).splitlines()), type(error).__name__)
+    return line if len(line) <= 200 else line[:200] + "…"
 
 
 def missing(path: str, error: OSError) -> InputMissing:

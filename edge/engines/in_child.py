@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 LOAD_S = 60.0  # of processor time: an import on a small board takes its time
 ANSWER_S = 5.0  # of processor time
-LOAD_PATIENCE_S, ANSWER_PATIENCE_S = 60.0, 15.0  # by the clock
+LOAD_PATIENCE_S, ANSWER_PATIENCE_S = 60.0, 10.0  # by the clock
 MAX_HANGS = 3  # after so many pictures without an answer, each given a quarter of the time before, no other is tried
 
 _HEAD = struct.Struct("<cL")

@@ -12,7 +12,7 @@ from conftest import run
 from edge import engines, predictor
 from edge.engines import in_child
 from edge.errors import ModelError
-from tests.edge.on_device import COMMAND
+from tests.edge.on_device import COMMAND, SEVEN
 from tests.edge.wrong_models import BLACK, KINDS, WHITE, write
 
 SAYS = {
@@ -121,3 +121,24 @@ def test_nothing_is_left_behind_when_the_engine_is_forgotten_or_its_parent_is_ki
             if file.read().rpartition(")")[2].split()[0] == "Z":  # ended; nobody here waits for it
                 break
         assert time.monotonic() < deadline
+
+
+@pytest.mark.parametrize(
+    ("module", "says"),
+    [
+        (
+            "raise AttributeError('_ARRAY_API not found')",
+            "does not fit the installed numpy (_ARRAY_API not found): pip install ",
+        ),
+        (
+            "import os; os.kill(os.getpid(), 11)",
+            "crashes when it is imported (Segmentation fault): pip install --force-reinstall ",
+        ),
+    ],
+)
+def test_an_engine_that_is_installed_and_broken_is_one_line_with_what_to_install(module, says, tmp_path):
+    (tmp_path / "ai_edge_litert").mkdir()
+    (tmp_path / "ai_edge_litert" / "__init__.py").write_text(module)
+    done = run(COMMAND, SEVEN, PYTHONPATH=str(tmp_path))
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (69, "", 1), done
+    assert f"LiteRT {says}" in done.stderr
