@@ -89,7 +89,7 @@ def identical(built: Built, images: np.ndarray, *, plain: int | None) -> list[tu
     Plain C answers the made ones and the first `plain` images, None: all.
     """
     contract = built.model.contract
-    everything = [image.tobytes() for image in np.concatenate([identity.made_images(contract), images])]
+    everything = [image.tobytes() for image in np.concatenate([identity.made_images(contract.input), images])]
     reference = predictor.load(built.model.path, engine_name="litert").engine
     wanted = [reference.run(image) for image in everything]
     rows = []
