@@ -127,7 +127,7 @@ def test_a_window_whose_calibration_drifts_is_thrown_away_and_measured_again(tmp
     report = measure([odd], TimingPlan(), drifting.machine(), tell=heard.append)
     assert report.measured_again == 1
     assert report.figures["pixels"]["inference"].p50_highest_us == 10.0
-    assert heard == ["timing pixels: about 0 s", "pixels: window 1 is measured again: the calibration loop drifted by 2.1%"]
+    assert heard[1:] == ["pixels: window 1 is measured again: the calibration loop drifted by 2.1%"]
 
 
 @pytest.mark.parametrize(
@@ -343,7 +343,7 @@ def test_an_unsteady_machine_gets_the_figure_of_its_full_pace_with_an_interval(t
     assert report.unsteady.startswith("pixels: ")
     whole = report.figures["pixels"]["whole"]
     assert (whole.p50_us, whole.least_us, whole.p90_us) == (10.0, 10.0, 13.0)
-    assert (whole.low_us, whole.high_us) == pytest.approx((9.7, 10.3))  # the margin alone: equal slices
+    assert (whole.low_us, whole.high_us) == pytest.approx((9.6, 10.4))  # the margin alone: equal slices
     assert whole.pace_varied == pytest.approx(37 / 20 - 1)
     assert report.figures["pixels"]["inference"].p50_us == 9.0
     assert heard[-1].startswith(f"unsteady: {report.unsteady}; timing between calibration loops: about ")
