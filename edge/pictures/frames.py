@@ -39,7 +39,8 @@ def pixels(picture: Any, contract: InputContract, *, color: str = "rgb") -> byte
         name = str(getattr(picture, "name", "file"))
         return _named(name, lambda file, wanted: _of_bytes(_content(file, name), wanted), picture, contract)
     wanted = "a path, the bytes of a picture file, a binary file, a PIL image, a uint8 numpy array, or a list of these"
-    raise TypeError(f"a {type(picture).__name__} is no picture; wanted {wanted}")
+    remedy = "; give its .numpy()" if hasattr(picture, "numpy") else ""
+    raise TypeError(f"an object of type {type(picture).__name__} is no picture; wanted {wanted}{remedy}")
 
 
 def _named(name: str, read: Any, *arguments: Any) -> bytes:
@@ -107,6 +108,8 @@ def _check_form(array: Any) -> None:
         raise InputError(f"{said}; wanted one picture, H x W or H x W x C: give a list of them, list(pictures)")
     if len(shape) == 3 and shape[2] not in (1, 3, 4) and shape[0] in (1, 3, 4):
         raise InputError(f"{said}; wanted H x W x C, channels last: give picture.transpose(1, 2, 0)")
+    if len(shape) == 1:
+        raise InputError(f"{said}; wanted H x W or H x W x C; the bytes of a picture file are given as picture.tobytes()")
     if len(shape) not in (2, 3) or shape[2:] not in ((), (1,), (3,), (4,)) or not all(shape):
         raise InputError(f"{said}; wanted H x W or H x W x C, with 1, 3 or 4 channels")
     if array.dtype.kind not in "iuf":

@@ -73,7 +73,7 @@ def test_a_list_answers_a_list(ready):
     [
         (np.zeros((3, 32, 32), np.uint8), r"array: shape \(3, 32, 32\); .* channels last: give picture.transpose\(1, 2, 0\)"),
         (np.zeros((2, 32, 32, 3), np.uint8), "give a list of them"),
-        (np.zeros(784, np.uint8), r"shape \(784,\); wanted H x W or H x W x C"),
+        (np.zeros(784, np.uint8), r"shape \(784,\); wanted H x W or H x W x C; .* picture.tobytes\(\)"),
         (np.zeros((9, 9, 2), np.uint8), "1, 3 or 4 channels"),
         (np.zeros((0, 9, 3), np.uint8), r"shape \(0, 9, 3\)"),
         (np.full((9, 9), 0.5), r"float64 values from 0.5 to 0.5; .* \(255 \* picture \+ 0.5\).astype\('uint8'\)"),
