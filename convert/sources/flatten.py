@@ -1,6 +1,7 @@
 """Rebuild a Keras model, with whatever is nested in it, as one flat network that both converters take."""
 
 import re
+from dataclasses import replace
 from typing import Any
 
 import keras
@@ -28,6 +29,10 @@ def flatten(
     Every layer is at the top level, under a plain name. Layers for training alone and a softmax at the end are left out; the
     declared arithmetic comes first. Raises ModelError for a Normalization by pixel.
     """
+    if arithmetic.order == "bgr" and len(arithmetic.scale) == len(arithmetic.offset) == 1:
+        flat = flatten(model, contract, replace(arithmetic, order="rgb"), batch_size=batch_size)
+        if _turned(flat):
+            return flat
     copies: dict[int, Any] = {}
     names = {"pixels", _DECLARED}
 
@@ -62,6 +67,21 @@ def flatten(
     with silence_native_output():
         pixels = keras.Input((contract.height, contract.width, contract.channels), batch_size=batch_size, name="pixels")
         return keras.Model(pixels, through(model, _declared(pixels, arithmetic)), name="foreign")
+
+
+def _turned(flat: keras.Model) -> bool:
+    """Make `flat`, a network of BGR, take RGB: its first convolution's weights are turned. False, and no change, where anything
+    but one scale and offset stands before that, or the pixels are used elsewhere too."""
+    layer = flat.layers[0]
+    while len(layer._outbound_nodes) == 1:
+        layer = layer._outbound_nodes[0].operation
+        if type(layer) is keras.layers.Conv2D and layer.groups == 1 and len(layer._inbound_nodes) == 1:
+            kernel, *bias = layer.get_weights()
+            layer.set_weights([kernel[:, :, ::-1], *bias])
+            return True
+        if not isinstance(layer, keras.layers.Rescaling) or np.size(layer.scale) != 1 or np.size(layer.offset) != 1:
+            return False
+    return False
 
 
 def _declared(pixels: Any, arithmetic: Arithmetic) -> Any:

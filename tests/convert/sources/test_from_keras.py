@@ -171,13 +171,24 @@ def test_a_contract_that_says_something_else_is_refused(plain, pictures, tmp_pat
     assert message in str(refused.value)
 
 
-def test_a_network_of_bgr_takes_rgb_and_does_its_own_arithmetic(tmp_path):
-    model = keras.Sequential([keras.Input((16, 16, 3)), L.Conv2D(4, 3), L.GlobalAveragePooling2D(), L.Dense(2)])
-    size = InputContract(height=16, width=16, channels=3, fit="resize")
+MEAN, DEVIATION = np.array([104, 117, 124]), np.array([50, 60, 70])
+
+
+@pytest.mark.parametrize(
+    ("first", "told", "kinds"),
+    [
+        ([L.Conv2D(4, 3)], Arithmetic("bgr"), ["Conv2D"]),  # the first convolution's weights are turned
+        ([L.Rescaling(1 / 255), L.Conv2D(4, 3)], Arithmetic("bgr", (0.5,), (1.0,)), ["Rescaling", "Rescaling", "Conv2D"]),
+        ([L.DepthwiseConv2D(3)], Arithmetic("bgr"), ["Conv2D", "DepthwiseConv2D"]),  # a convolution of 1x1 turns the pixels
+        ([L.Conv2D(4, 3)], Arithmetic("bgr", tuple(1 / DEVIATION), tuple(-MEAN / DEVIATION)), ["Conv2D", "Conv2D"]),
+        ([L.Conv2D(4, 3)], Arithmetic("rgb", tuple(1 / DEVIATION), tuple(-MEAN / DEVIATION)), ["Conv2D", "Conv2D"]),
+    ],
+)
+def test_declared_order_and_scales_are_in_the_network(first, told, kinds):
+    model = keras.Sequential([keras.Input((16, 16, 3)), *first, L.GlobalAveragePooling2D(), L.Dense(2)])
     images = np.random.default_rng(0).integers(0, 256, (4, 16, 16, 3), np.uint8)
-    mean, deviation = np.array([104, 117, 124]), np.array([50, 60, 70])
-    wanted = model.predict_on_batch((images[..., ::-1] - mean) / deviation)
-    told = Arithmetic("bgr", tuple(1 / deviation), tuple(-mean / deviation))
-    answers = flatten(model, size, told, batch_size=None).predict_on_batch(images.astype(np.float32))
-    np.testing.assert_allclose(answers, wanted, atol=1e-4)
-    np.testing.assert_allclose(told.apply(images), (images[..., ::-1] - mean) / deviation, atol=1e-5)
+    fed = images[..., ::-1] if told.order == "bgr" else images
+    wanted = model.predict_on_batch(fed * np.array(told.scale) + np.array(told.offset))
+    flat = flatten(model, InputContract(height=16, width=16, channels=3, fit="resize"), told, batch_size=None)
+    assert [type(layer).__name__ for layer in flat.layers[1:-2]] == kinds
+    np.testing.assert_allclose(flat.predict_on_batch(images.astype(np.float32)), wanted, rtol=1e-4, atol=1e-4)
