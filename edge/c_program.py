@@ -58,7 +58,7 @@ def parse(path: str, data: bytes) -> "tuple[str, dict[str, bytes | memoryview]]"
             "manifest.json": json.dumps(manifest).encode(),
             "goldens.bin": _goldens(text.decode(), contract),
         }
-    except (KeyError, TypeError, AttributeError, ValueError, OverflowError) as error:
+    except (KeyError, TypeError, AttributeError, ValueError, OverflowError, RecursionError) as error:
         raise ModelError(f"{path}: sealed, but not a C program of format 1 ({error})") from None
     return digest, members
 

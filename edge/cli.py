@@ -124,7 +124,11 @@ def main(arguments: list[str] | None = None) -> int:
             errors.say(program, f"passed over: {reason}")
     if not model.contract:
         errors.say(program, f"{model.path}: unverified: pixels from 0 to 255 are assumed")
-    return answer_all(ready, options)
+    try:
+        return answer_all(ready, options)
+    finally:
+        if end_process := getattr(ready.engine, "end_process", None):  # else it would outlive this one by a moment
+            end_process()
 
 
 def answer_all(ready: "Predictor", options: Options) -> int:

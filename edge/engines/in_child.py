@@ -63,7 +63,7 @@ class EngineInChild:
         """The contract that the model itself describes; a sealed model's own, with which it was compared."""
         return self._artifact.contract or self._described
 
-    def close(self) -> None:
+    def end_process(self) -> None:
         """End the child."""
         if self._child and os.getpid() == self._owner:  # a fork of this process may forget it too
             child, self._child = self._child, 0
@@ -73,7 +73,7 @@ class EngineInChild:
             os.waitpid(child, 0)
 
     def __del__(self) -> None:
-        self.close()
+        self.end_process()
 
     def _start(self) -> None:
         follow = limits.end_together()
@@ -113,7 +113,7 @@ class EngineInChild:
         if kind == wanted:
             return content
         if during != "run":
-            self.close()
+            self.end_process()
         raise _ERRORS[kind](content.decode())
 
     def _ended(self, during: str, *, patience: bool = False) -> ToolchainError:
