@@ -62,8 +62,9 @@ def read_current(store: str) -> list[tuple[str, str, str]]:
         return []
     path = current_file(store)
     try:
-        with open(path, "rb") as file:
-            content = file.read(_CURRENT_BYTES)
+        # Non-blocking, because a FIFO of this name would wait for its other end.
+        with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
+            content = file.read(_CURRENT_BYTES) or b""
     except (FileNotFoundError, NotADirectoryError):
         return []
     except PermissionError as error:

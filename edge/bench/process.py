@@ -41,5 +41,15 @@ def measure_from_small(argv: list[str]) -> tuple[float, float, float]:
     return elapsed_ms, peak_mib, cpu_ms
 
 
+def _end_with_parent() -> None:
+    """On Linux, have this process end when its parent does, and with it the command that it measures."""
+    if sys.platform == "linux":
+        import ctypes
+
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+        ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
+
+
 if __name__ == "__main__":
+    _end_with_parent()
     print(*measure(sys.argv[1:]))

@@ -72,6 +72,19 @@ def test_a_killed_parent_takes_its_child_along(how, tmp_path):
     wait_until(lambda: not os.path.exists(f"/proc/{pid}"))
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child of its parent's death")
+def test_a_command_that_is_measured_ends_with_whoever_measures_it(tmp_path):
+    tell = f"import os, time; open({str(tmp_path / 'new')!r}, 'w').write(str(os.getpid())); "
+    tell += f"os.rename({str(tmp_path / 'new')!r}, {str(tmp_path / 'pid')!r}); time.sleep(60)"
+    code = f"import sys; from edge.bench import process; process.measure_from_small([sys.executable, '-c', {tell!r}])"
+    parent = subprocess.Popen([sys.executable, "-c", code])
+    wait_until((tmp_path / "pid").exists)
+    parent.kill()
+    parent.wait()
+    pid = (tmp_path / "pid").read_text()
+    wait_until(lambda: not os.path.exists(f"/proc/{pid}"))
+
+
 def wait_until(true: Callable[[], bool]) -> None:
     deadline = time.monotonic() + 20
     while not true():

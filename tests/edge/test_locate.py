@@ -1,5 +1,7 @@
 """What STORE/current names, and which model answers."""
 
+import os
+
 import pytest
 
 from edge import locate
@@ -71,3 +73,9 @@ def test_the_store_lies_in_the_users_data_folder_and_a_relative_one_is_none(data
     monkeypatch.setenv("XDG_DATA_HOME", data)
     monkeypatch.setenv("HOME", "/home/me")
     assert locate.store_folder() == store
+
+
+def test_a_fifo_in_the_place_of_current_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "current")
+    with pytest.raises(ModelError, match="names no model"):
+        locate.read_current(str(tmp_path))
