@@ -5,6 +5,7 @@
 IMAGES is a file of images of BYTES each, uint8 [H, W, C]. The first line of output is JSON: the version that runs and the class
 of every image. Each line `WARM_UP CALLS MOST_S` on stdin then makes WARM_UP untimed and CALLS timed calls, for at most MOST_S
 seconds, and prints the median in ns. Bare libraries get prepared tensors; our predictor prepares its own in the time measured.
+A bare Interpreter named LIBRARY@THREADSxBATCH uses so many threads, and a call answers so many images.
 """
 
 import json
@@ -25,8 +26,8 @@ def ours(model, images, engine):
     return lambda image: ready.answer(image).index, images, f"{ready.engine.version}, {ready.engine.kernels}"
 
 
-def interpreter(model, images, library):
-    """A bare Interpreter: set the tensor, invoke, take the greatest output."""
+def interpreter(model, images, library, threads=1, batch=1):
+    """A bare Interpreter: set the tensor, invoke, take the greatest output of the first image."""
     import numpy as np
 
     if library == "tensorflow":
@@ -36,7 +37,10 @@ def interpreter(model, images, library):
     else:
         __import__(f"{library}.interpreter")
         make, version = sys.modules[f"{library}.interpreter"].Interpreter, sys.modules[library].__version__
-    ready = make(model, num_threads=1)
+    ready = make(model, num_threads=threads)
+    if batch > 1:
+        (enters,) = ready.get_input_details()
+        ready.resize_tensor_input(enters["index"], [batch, *enters["shape"][1:]])
     ready.allocate_tensors()
     (enters,), (leaves,) = ready.get_input_details(), ready.get_output_details()
     shift = 128 if enters["dtype"] is np.int8 else 0
@@ -46,7 +50,8 @@ def interpreter(model, images, library):
         ready.invoke()
         return int(ready.get_tensor(leaves["index"])[0].argmax())
 
-    tensors = [np.frombuffer(image, np.uint8).reshape(enters["shape"]) for image in images]
+    pixels = [np.frombuffer(image, np.uint8).reshape(enters["shape"][1:]) for image in images]
+    tensors = [np.stack([pixels[(start + at) % len(pixels)] for at in range(batch)]) for start in range(len(pixels))]
     return call, [(t.astype(np.int16) - shift).astype(enters["dtype"]) for t in tensors], version
 
 
@@ -99,8 +104,9 @@ def main():
     with open(path, "rb") as file:
         data = file.read()
     images = [data[at : at + int(n_bytes)] for at in range(0, len(data), int(n_bytes))]
+    library, _, setting = library.partition("@")
     load, argument = LIBRARIES[library]
-    call, starts, about = load(model, images, argument)
+    call, starts, about = load(model, images, argument, *map(int, setting.split("x") if setting else ()))
     print(json.dumps({"about": about, "classes": [call(start) for start in starts]}), flush=True)
     for line in sys.stdin:
         warm_up, calls, most_s = line.split()

@@ -57,8 +57,8 @@ def _table(rows: Sequence[ReportRow]) -> str:
     intro = (
         "Top-1 and its drop from the float model, with the paired 95 % interval, are from each model's manifest. Cold is a "
         "whole edge-predict process. p50, p90 and p99 are of the network alone, in the median window. Under a time of an "
-        "unsteady machine stands its 95 % interval; p90 and p99 then contain what other programs did. × bound is p50 over the "
-        "least time possible on this machine."
+        "unsteady machine stands its 95 % interval; p90 and p99 then contain what other programs did, and cold is CPU time. "
+        "× bound is p50 over the least time possible on this machine."
     )
     head, body = list(HEAD), list(map(_cells, rows))
     if any(row.instructions for row in rows):

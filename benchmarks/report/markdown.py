@@ -33,7 +33,8 @@ def _fitted(rows: tuple[ReportRow, ...], room: int) -> str:
     lines = ["", markdown.table(head, (), align="lllr")]
     notes = ["", "Cold: a whole `edge-predict` process. p50, p99: the network alone, one thread. " + _legend(rows)]
     if any(row.unsteady for row in rows):
-        notes.append("In brackets: the 95 % interval on an unsteady machine; p99 then contains what other programs did.")
+        doubt = "p99 then contains what other programs did, and cold is CPU time"
+        notes.append(f"In brackets: the 95 % interval on an unsteady machine; {doubt}.")
     reasons = [f"- {reason}" for reason in words.notes(rows)]
     while sum(map(len, reasons)) > room // 3:
         reasons = [*reasons[: len(reasons) // 2], "- more reasons in report.html"]

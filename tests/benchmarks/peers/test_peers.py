@@ -1,6 +1,7 @@
 """Ratios and their intervals, worked by hand; and a contest of a few calls. No figure of time is judged."""
 
 import sys
+from contextlib import ExitStack
 
 import pytest
 
@@ -11,6 +12,7 @@ from benchmarks.signed_ranks import ratio
 from benchmarks.worker_process import WorkerEnded
 from edge import artifact
 from edge.errors import InputMissing, UsageError
+from edge.locate import shipped_model
 
 
 def test_a_ratio_is_taken_round_by_round_and_six_rounds_are_the_fewest():
@@ -122,3 +124,14 @@ def test_the_command_writes_what_it_prints(tflite, onnx, tmp_path, monkeypatch, 
     printed = capsys.readouterr().out
     assert page.read_text() == f"{BEGIN}\n{printed}{END}\n"
     assert "### lenet5-relu-digits: 0.68 million multiply-adds" in printed
+
+
+def test_a_bare_interpreter_answers_alike_with_more_threads(tmp_path):
+    model = artifact.read(shipped_model())
+    (tmp_path / "images").write_bytes(b"".join(image for image, _ in model.goldens()))
+    with ExitStack() as stack:
+        settings = ("ai_edge_litert", "ai_edge_litert@2x1")
+        made = [Contender(name, model, str(tmp_path / "images"), python=sys.executable) for name in settings]
+        one, several = map(stack.enter_context, made)
+        assert one.hello["classes"] == several.hello["classes"]
+        assert several.turn(warm_up=1, calls=5) > 0
