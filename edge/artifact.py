@@ -83,7 +83,7 @@ class Artifact:
     def golden_tolerance(self) -> float:
         """How far an output may differ from a golden on another processor, in the output tensor's unit; 0.0 if not stated."""
         goldens = self.manifest().get("goldens")
-        return float(goldens.get("tolerance", 0.0)) if isinstance(goldens, dict) else 0.0
+        return float(goldens.get("tolerance") or 0.0) if isinstance(goldens, dict) else 0.0
 
     def golden_files(self) -> list[tuple[str, bytes, bytes, bytes, int]]:
         """Picture files: name, content, the pixels expected, uint8 [H, W, C], the output for those, and the pixels' tolerance.

@@ -19,6 +19,10 @@ def test_a_manifest_reads_back():
     assert manifest.parse(text(goldens=goldens, model_version=3), CONTRACT, LABELS)["goldens"] == goldens
 
 
+def test_what_is_null_is_not_stated():
+    assert manifest.parse(text(goldens={"tolerance": None}, provenance=None), CONTRACT, LABELS)["provenance"] is None
+
+
 @pytest.mark.parametrize(
     ("written", "says"),
     [

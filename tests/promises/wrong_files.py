@@ -1,5 +1,6 @@
 """Files that are sealed and wrong: one account of a good model fuzzed, in each of the ways of `KINDS`, and sealed anew."""
 
+import copy
 import hashlib
 import json
 import struct
@@ -119,11 +120,11 @@ def manifest(random: Random, model: bytes, members: dict[str, bytes], kind: str)
                 continue
             if isinstance(place, dict) and random.random() < 0.2:
                 key = random.choice(("tolerance", "precision", "model_version", "network", "drop_points", "n_images", "format"))
-            place[key] = random.choice((*VALUES, token))
+            place[key] = copy.deepcopy(random.choice((*VALUES, token)))
             break
     goldens = accounts.get("goldens")
     if random.random() < 0.3 and isinstance(goldens, dict):
-        goldens["tolerance"] = random.choice((*VALUES, token, 1e9, 5.0, 127.0))
+        goldens["tolerance"] = copy.deepcopy(random.choice((*VALUES, token, 1e9, 5.0, 127.0)))
     text = json.dumps(accounts).replace(f'"{token}"', random.choice(RAW)).encode("utf-8", "backslashreplace")
     members["manifest.json"] = (
         flipped(random, text) if random.random() < 0.15 else text[: random.choice((len(text),) * 9 + (99,))]

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from edge.contract import InputContract
+from edge.contract import InputContract, is_label
 from edge.errors import InputError, InputMissing, missing, note, one_line
 from edge.pictures import read_pixels
 from train.datasets.dataset import Dataset, Split
@@ -114,7 +114,7 @@ def _class_names(part: Path, *others: Path) -> tuple[str, ...]:
         raise InputError(f"{loose[0]}: outside the sub-folders; wanted one sub-folder per class, and nothing beside them")
     if not CLASSES[0] <= len(names) <= CLASSES[1]:
         raise InputError(f"{part}: {len(names)} sub-folders; wanted one per class, {CLASSES[0]} to {CLASSES[1]} classes")
-    if odd := [name for name in names if name != one_line(name) or not name.strip()]:
+    if odd := [name for name in names if not is_label(name)]:
         raise InputError(f"{part}: {odd[0]!r} cannot be a label; rename that sub-folder")
     for other in others:
         if apart := sorted(set(names) ^ set(_class_names(other))):
