@@ -52,8 +52,8 @@ class InputContract:
                 raise ValueError(f"fit {fit} with {' and '.join(stated)}; wanted fit resize")
             least = max(height, width) if aspect == "resize-crop" else 0
             if type(shorter_side) is not int or not least <= shorter_side <= (MAX_SHORTER_SIDE if least else 0):
-                wanted = f"{least} to {MAX_SHORTER_SIDE}" if least else "none but with aspect resize-crop"
-                raise ValueError(f"shorter-side {shorter_side!r}; wanted {wanted}")
+                wanted = f"{least} to {MAX_SHORTER_SIDE} with" if least else "none but with"
+                raise ValueError(f"shorter-side {shorter_side!r}; wanted {wanted} aspect resize-crop")
 
     def geometry(self) -> dict[str, str | int]:
         """What differs from the usual way from picture to image, by the keys of contract.txt; empty in format 1."""

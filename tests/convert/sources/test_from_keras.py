@@ -163,12 +163,34 @@ def test_a_network_of_any_size_takes_the_contracts(pictures, tmp_path):
         ({"height": 32}, "height 32, and "),
         ({"mean": 0.5}, "unknown key 'mean'; known are height, width, channels, fit, polarity, order, scale, offset"),
         ({"fit": "stretch"}, "fit 'stretch' with polarity 'any'; known are"),
+        ({"resize": "lanczos"}, "resize 'lanczos'; known are edgeproof, nearest"),
+        ({"alpha": ["drop"]}, "alpha ['drop']; known are auto, drop, black, white"),
+        ({"aspect": "resize-crop"}, "shorter-side 0; wanted 16 to 1024 with aspect resize-crop"),
+        ({"fit": "exact", "aspect": "crop"}, "fit exact with aspect; wanted fit resize"),
     ],
 )
 def test_a_contract_that_says_something_else_is_refused(plain, pictures, tmp_path, keys, message):
     with pytest.raises(InputError) as refused:
         from_keras.load(plain, pictures, contract_file=contract(tmp_path, **keys))
     assert message in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("preset", "keys", "wanted"),
+    [
+        ("keras", {}, "16x16x1 resize any resize bilinear exif ignore alpha drop"),
+        ("keras", {"resize": "bicubic", "exif": "apply"}, "16x16x1 resize any resize bicubic alpha drop"),
+        ("keras", {"fit": "exact"}, "16x16x1 exact any exif ignore alpha drop"),
+        ("torchvision", {"aspect": "squash", "scale": 1, "offset": 0},
+         "16x16x1 resize any resize bilinear-antialias exif ignore alpha drop"),
+        ("", {}, "16x16x1 resize any"),
+    ],
+)  # fmt: skip
+def test_a_preset_says_how_pictures_become_pixels_where_the_contract_file_does_not(
+    plain, pictures, tmp_path, preset, keys, wanted
+):
+    file = contract(tmp_path, **keys) if keys else None
+    assert repr(from_keras.load(plain, pictures, contract_file=file, preset=preset).contract) == wanted
 
 
 MEAN, DEVIATION = np.array([104, 117, 124]), np.array([50, 60, 70])
