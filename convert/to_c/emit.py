@@ -200,8 +200,7 @@ class _Writer:
         out_start = f"{out.at} + {to_y * out.line + to_x * out.channels + to_c}"
         if source.is_float:
             source_start, out_start = f"(const uint8_t *)({source_start})", f"(uint8_t *)({out_start})"
-        padded = step.shape != out.shape and source.shape == step.shape and not source.is_float
-        if padded and step.name and out.channels == channels:  # a PAD that no convolution takes over
+        if step.pads:  # and no convolution took it over
             self.call("border", out_start, rows, places * channels, out.line, to_y, to_x * channels,
                       out.height - to_y - rows, (out.width - to_x - places) * channels, out.zero)  # fmt: skip
         self.call(

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from convert.to_c.steps import Convolve, Copy, Plane, Reshape, Step, Storage
+from convert.to_c.steps import Convolve, Copy, Leave, Plane, Reshape, Softmax, Step, Storage
 
 ALIGN = 64
 SLACK = 64  # kernels read whole vectors, at most so many bytes behind a plane
@@ -28,7 +28,8 @@ def _reach(step: Convolve) -> tuple[int, int, int, int]:
 
 def _borders(program: list[Step]) -> list[Step]:
     """Give planes the borders that convolutions read; where a plane may have none, a copy with one."""
-    fixed = {id(plane) for step in program if isinstance(step, Reshape) for plane in (*step.sources, step.out)}
+    whole = (Reshape, Softmax, Leave)  # they take a plane as one row of values
+    fixed = {id(plane) for step in program if isinstance(step, whole) for plane in (*step.sources, step.out)}
     bordered: list[Step] = []
     for step in program:
         if isinstance(step, Convolve) and any(_reach(step)):

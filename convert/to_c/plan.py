@@ -1,5 +1,6 @@
 """Plan a program: one step for each operator, every operator known or refused by name."""
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -34,10 +35,10 @@ def plan(graph: Graph) -> list[Step]:
 def name(node: Node) -> str:
     """The layer's name as its author chose it: the converter joins the names of what it fused."""
     first = node.output.name.split(";")[0].removesuffix("_quantized").removesuffix("_dequant")
-    parts = first.split("/")
+    parts = re.sub(r"[^A-Za-z0-9_.:/ -]", "_", first).split("/")
     if len(parts) > 1:
         return parts[-2].removesuffix("_1")
-    return "logits" if first.startswith("StatefulPartitionedCall") else first.split(":")[0]
+    return "logits" if first.startswith("StatefulPartitionedCall") else parts[0].split(":")[0]
 
 
 def _plane(tensor: Tensor) -> Plane:
@@ -192,7 +193,7 @@ def _pad(node: Node, sources: tuple[Plane, ...], out: Plane) -> list[Step]:
             f"operator {node.kind} ({name(node)}) pads batch or channels, or with a value; C pads rows and columns with 0"
         )
     (plane,) = sources
-    return [steps.Copy(name(node), sources, out, (0, 0, 0), (before[1], before[2], 0), plane.shape)]
+    return [steps.Copy(name(node), sources, out, (0, 0, 0), (before[1], before[2], 0), plane.shape, pads=True)]
 
 
 def _concatenate(node: Node, sources: tuple[Plane, ...], out: Plane) -> list[Step]:

@@ -147,11 +147,15 @@ class Mean(Step):
 
 @dataclass(eq=False)
 class Copy(Step):
-    """A part of the source, from (row, column, channel), to a place in `out`; `shape` is how much."""
+    """A part of the source, from (row, column, channel), to a place in `out`; `shape` is how much.
+
+    `pads`: the rest of `out` becomes 0.
+    """
 
     source_at: tuple[int, int, int]
     out_at: tuple[int, int, int]
     shape: tuple[int, int, int]
+    pads: bool = False
 
 
 @dataclass(eq=False)

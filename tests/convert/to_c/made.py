@@ -196,7 +196,7 @@ def answers(model: bytes, pictures: np.ndarray, folder: Path, *flags: str, name=
     context = ctypes.create_string_buffer(program.context_bytes)
     found, number = {}, 0
     while path := path_name(number):
-        rows = [ctypes.create_string_buffer(1 << 15) for _ in pictures]
+        rows = [ctypes.create_string_buffer(1 << 17) for _ in pictures]
         ran = [predict(number, context, picture.tobytes(), row) for picture, row in zip(pictures, rows, strict=True)]
         if all(ran):
             found[path.decode()] = np.stack([np.frombuffer(row, np.int8) for row in rows])

@@ -63,10 +63,14 @@ def planes() -> bytes:
         made.tensor((1, 7, 9, 20)), "StridedSliceOptions", beginMask=9, endMask=9,
     )  # fmt: skip
     joined = made.run("CONCATENATION", (a, a), made.tensor((1, 15, 15, 40)), "ConcatenationOptions", axis=3)
+    tall = made.run("CONCATENATION", (a, a), made.tensor((1, 30, 15, 20)), "ConcatenationOptions", axis=1)
+    broad = made.run("CONCATENATION", (a, a, a), made.tensor((1, 15, 45, 20)), "ConcatenationOptions", axis=2)
     mean = made.run("MEAN", (joined, made.indices([1, 2])), made.tensor((1, 40), scale=0.03), "ReducerOptions")
     logits = made.dense(mean, 12)
     soft = made.run("SOFTMAX", (logits,), made.tensor((1, 12), scale=1 / 256, zero_point=-128), "SoftmaxOptions", beta=1.0)
-    return made.model(total, difference, product, *pools, padded, made.convolve(padded, 7, 3, padding=VALID), crop, mean, soft)
+    return made.model(
+        total, difference, product, *pools, padded, made.convolve(padded, 7, 3, padding=VALID), tall, broad, crop, mean, soft
+    )
 
 
 MODELS = (convolutions, (13, 11, 3)), (depthwise, (12, 12, 3)), (tables, (16, 16, 2)), (planes, (15, 15, 3))
