@@ -21,9 +21,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-LOAD_S = 60.0  # of processor time: an import on a small board takes its time
+# By the clock, and of processor time: an import from a slow card or on an emulated processor takes its time.
+PATIENCE_S = {"import": 180.0, "load": 60.0, "run": 10.0}
+IMPORT_S, LOAD_S = 120.0, 20.0
 ANSWER_S = 5.0  # of processor time
-LOAD_PATIENCE_S, ANSWER_PATIENCE_S = 60.0, 10.0  # by the clock
 MAX_HANGS = 3  # after so many pictures without an answer, each given a quarter of the time before, no other is tried
 
 _HEAD = struct.Struct("<cL")
@@ -102,7 +103,7 @@ class EngineInChild:
         try:
             if request is not None:
                 _write(self._to, b"P", request)
-            if not select.select([self._from], [], [], ANSWER_PATIENCE_S if during == "run" else LOAD_PATIENCE_S)[0]:
+            if not select.select([self._from], [], [], PATIENCE_S[during])[0]:
                 raise self._ended(during, patience=True)
             message = _read(self._from)
         except (BrokenPipeError, ConnectionResetError):
@@ -126,9 +127,11 @@ class EngineInChild:
         code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
         path, title = self._artifact.path, self._title
         if patience or code == -signal.SIGPROF:
+            if during == "import":
+                return EngineUnavailable(f"{title} is not imported within {PATIENCE_S[during]:g} s: {self._advice}")
             if during != "run":
-                return ModelError(f"{path}: was not loaded within {LOAD_PATIENCE_S if patience else LOAD_S:g} s")
-            seconds = ANSWER_PATIENCE_S if patience else self._seconds
+                return ModelError(f"{path}: was not loaded within {PATIENCE_S[during] if patience else LOAD_S:g} s")
+            seconds = PATIENCE_S["run"] if patience else self._seconds
             self._hangs, self._seconds = self._hangs + 1, self._seconds / 4
             return ModelError(f"{path}: gave no answer within {seconds:.1f} s")
         if code == -signal.SIGKILL:
@@ -144,7 +147,7 @@ class EngineInChild:
         """The child, until it is ended or its parent goes."""
         for number, default in ((signal.SIGINT, signal.SIG_IGN), (signal.SIGTERM, signal.SIG_DFL)):
             signal.signal(number, default)
-        limits.processor_time(LOAD_S)
+        limits.processor_time(IMPORT_S)
         follow()
         os.close(self._to)
         os.close(self._from)
@@ -156,6 +159,7 @@ class EngineInChild:
         except BaseException as error:
             return _write(back, *self._error(error, imported=False))
         limits.memory(self._bytes)
+        limits.processor_time(LOAD_S)
         _write(back, _IMPORTED, b"")
         try:
             engine = self._load()

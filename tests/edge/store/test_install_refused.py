@@ -87,8 +87,8 @@ def test_whatever_the_library_does_to_the_child_is_one_line(module, code, says, 
 
 
 def test_a_model_that_hangs_is_given_up(model_files, monkeypatch):
-    monkeypatch.setattr(limits, "memory", lambda more: time.sleep(600))
-    monkeypatch.setattr(in_child, "LOAD_PATIENCE_S", 0.2)
+    monkeypatch.setattr("edge.engines.litert.load", lambda artifact, threads: time.sleep(600))
+    monkeypatch.setitem(in_child.PATIENCE_S, "load", 0.2)
     with pytest.raises(errors.ModelError, match=r"first\.tflite: was not loaded within 0.2 s"):
         sandbox.run_in_child(artifact.read(str(model_files["first"])))
 
