@@ -5,6 +5,7 @@ import re
 import sys
 from dataclasses import dataclass, replace
 from importlib.metadata import version
+from itertools import zip_longest
 from pathlib import Path
 
 import numpy as np
@@ -129,25 +130,11 @@ def check(path: str, source: str) -> str:
             f"{path}: made by generator {made.get('generator')} of edgeproof {made.get('edgeproof')}, and this is generator "
             f"{to_c.VERSION} of edgeproof {version('edgeproof')}: check it with that version, or convert again"
         )
-    files = {path: there.data, c_program.header_path(path): None}
     now = program(model)
-    for (name, found), wanted in zip(files.items(), (now.source, now.header), strict=True):
-        found = found if found is not None else _bytes(name)
+    header = c_program.header_path(path)
+    for name, found, wanted in ((path, there.data, now.source), (header, c_program.read_header(path), now.header)):
         if found != wanted:
-            line = next(
-                (n for n, (a, b) in enumerate(zip(found.splitlines(), wanted.splitlines(), strict=False), start=1) if a != b),
-                min(found.count(b"\n"), wanted.count(b"\n")) + 1,
-            )
-            raise ModelError(
-                f"{name}: not what {source} gives: line {line} differs; convert again, and trust this file in nothing"
-            )
+            lines = zip_longest(found.split(b"\n"), wanted.split(b"\n"))
+            line = next(number for number, (a, b) in enumerate(lines, start=1) if a != b)
+            raise ModelError(f"{name}: not what {source} gives: line {line} differs; trust nothing in it, and convert again")
     return f"{path}: every byte, and its header's, is what generator {to_c.VERSION} makes of {source}"
-
-
-def _bytes(path: str) -> bytes:
-    from edge.errors import missing
-
-    try:
-        return Path(path).read_bytes()
-    except OSError as error:
-        raise missing(path, error) from None

@@ -65,14 +65,17 @@ def parse(path: str, data: bytes) -> "tuple[str, dict[str, bytes | memoryview]]"
 
 def check_header(path: str, manifest: dict[str, object]) -> None:
     """Raises InputMissing if there is no NAME.h beside the program in `path`, ModelError if it is not the one made with it."""
-    header = header_path(path)
+    if hashlib.sha256(read_header(path)).hexdigest() != made_of(manifest).get("header_sha256"):
+        raise ModelError(f"{header_path(path)}: not the header that belongs to {path}; copy both files again")
+
+
+def read_header(path: str) -> bytes:
+    """The bytes of NAME.h beside the program in `path`. Raises InputMissing."""
     try:
-        with open(header, "rb") as file:
-            found = hashlib.sha256(file.read()).hexdigest()
+        with open(header_path(path), "rb") as file:
+            return file.read()
     except OSError as error:
-        raise InputMissing(f"{missing(header, error)}; it belongs to {path}: copy both files") from None
-    if found != made_of(manifest).get("header_sha256"):
-        raise ModelError(f"{header}: not the header that belongs to {path}; copy both files again")
+        raise InputMissing(f"{missing(header_path(path), error)}; it belongs to {path}: copy both files") from None
 
 
 def header_path(path: str) -> str:
