@@ -91,8 +91,8 @@ def exact_session(model: bytes, *, threads: int = 0) -> onnxruntime.InferenceSes
     try:
         return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     except Exception:
-        # 1.31 fails to prepare the exact kernel for a weight that two operators share. Unfused, they compute in float: the
-        # same answers, slowly. A model that is refused for another reason is refused again.
+        # 1.31 and 1.32 fail to prepare the exact kernel for a weight that two operators share. Unfused, they compute in
+        # float: the same answers, slowly. A model that is refused for another reason is refused again.
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
         return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
