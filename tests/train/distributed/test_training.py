@@ -8,9 +8,7 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from contextlib import contextmanager, nullcontext
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -26,19 +24,13 @@ from train.distributed.rendezvous import CoordinatorEnded, PeerLost
 from train.distributed.training import ALONE, Rank
 from train.recipes import Recipe
 
-COMMAND = (sys.executable, "-m", "train.mnist", "--data", "digits", "--held-out", "0.1")
+DIGITS = ("--data", "digits", "--held-out", "0.1")
 # Six steps: from there on Adam's division by small gradients magnifies the rounding, to 5e-4 at the fortieth.
-SHORT = ("--arch", "keras-cnn", "--steps", "6", "--log-every", "3", "--averaging", "0.5")
-LONG = ("--arch", "lenet5-relu", "--save-every", "0.1")
+SHORT = (*DIGITS, "--arch", "keras-cnn", "--steps", "6", "--log-every", "3", "--averaging", "0.5")
+# Of one length in every test, so that it is compiled once.
+LONG = (*DIGITS, "--arch", "lenet5-relu", "--save-every", "0.1", "--batch", "16", "--steps", "400")
 TOLERANCE = 1e-5  # only the order of float32 sums differs
-ENVIRONMENT = {"KERAS_BACKEND": "jax", "PYTHONPATH": str(ROOT)}
-
-
-@pytest.fixture(scope="module", autouse=True)
-def compiled_once(tmp_path_factory):
-    """What JAX compiles for one training serves the others."""
-    ENVIRONMENT["JAX_COMPILATION_CACHE_DIR"] = str(tmp_path_factory.mktemp("jax"))
-    ENVIRONMENT["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
+FIRST, SECOND = (host.name for host in two_hosts.HOSTS)
 
 
 @pytest.fixture
@@ -46,51 +38,45 @@ def port() -> int:
     return free_port()
 
 
-def begin(command: tuple[str, ...], *of_each: tuple[str, ...]) -> list[subprocess.Popen]:
-    """Two processes of `command`, each with its flags `of_each`."""
-    return [
-        subprocess.Popen(
-            [*command, *flags], env=os.environ | ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        )
-        for flags in of_each
-    ]
-
-
-def begin_training(folder: Path, *flags: str) -> list[subprocess.Popen]:
-    """The two processes of a training, each with an --out of its own."""
-    together = (*COMMAND, *flags, "--coordinator", f"127.0.0.1:{free_port()}", "--processes", "2")
-    return begin(together, *(("--index", i, "--out", str(folder / i)) for i in "01"))
-
-
 def end(processes: list[subprocess.Popen]) -> list[tuple[int, str, str]]:
     """Exit code, stdout and stderr of each."""
-    texts = [process.communicate(timeout=600) for process in processes]
-    return [(process.returncode, *text) for process, text in zip(processes, texts, strict=True)]
+    return [(ending.exit_code, ending.stdout, ending.stderr) for ending in two_hosts.end(processes)]
 
 
 @pytest.fixture(scope="module")
 def together(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("together")
-    return folder, end(begin_training(folder, *SHORT))
+    """A training in two processes, on hosts of their own where this machine can make them."""
+    folder, apart = tmp_path_factory.mktemp("together"), not two_hosts.obstacle()
+    with two_hosts.network() if apart else nullcontext():
+        return folder, end(two_hosts.begin(folder, *SHORT, apart=apart))
 
 
 @pytest.mark.slow
 def test_two_processes_end_with_the_same_weights_and_the_coordinator_alone_reports_and_writes(together):
     folder, ((code, out, err), worker) = together
     assert code == 0, err
-    assert worker == (0, "", "") and not (folder / "1").exists()
+    assert worker == (0, "", "") and not (folder / SECOND).exists()
     assert out.startswith("keras-cnn on digits: top-1 ")
     digest = re.search(r"^2 processes end with the same weights, SHA-256 (\w{64})$", err, re.M)[1]
-    saved = checkpoint.load(folder / "0")
+    saved = checkpoint.load(folder / FIRST)
     assert saved.figures["processes"] == 2 and saved.figures["versions"].keys() == {"python", "jax", "keras", "numpy"}
-    assert hashlib.sha256(b"".join(w.tobytes() for w in saved.weights.values())).hexdigest() == digest
+    of_each = (saved.weights.values(), *(two_hosts.weights(folder / f"{host}.npz") for host in (FIRST, SECOND)))
+    assert {hashlib.sha256(b"".join(w.tobytes() for w in weights)).hexdigest() for weights in of_each} == {digest}
+
+
+@pytest.mark.slow
+def test_the_two_processes_found_each_other_over_a_network(together):
+    if obstacle := two_hosts.obstacle():
+        pytest.skip(obstacle)
+    _, ((_, _, err), _) = together
+    assert f"{FIRST}:{two_hosts.PORT}" in err
 
 
 @pytest.mark.slow
 def test_two_processes_train_dropout_batch_norms_and_averages_as_one_does_at_the_same_batch(together, tmp_path):
-    done = run(*COMMAND, *SHORT, "--out", tmp_path, **ENVIRONMENT)
+    done = run(sys.executable, "-m", "train.mnist", *SHORT, "--out", tmp_path / "run", **two_hosts.environment(tmp_path))
     assert done.returncode == 0, done.stderr
-    one, both = checkpoint.load(tmp_path), checkpoint.load(together[0] / "0")
+    one, both = checkpoint.load(tmp_path / "run"), checkpoint.load(together[0] / FIRST)
     for name, weights in one.weights.items():
         np.testing.assert_allclose(both.weights[name], weights, atol=TOLERANCE, err_msg=name)
     assert abs(one.figures["top1"] - both.figures["top1"]) <= 1 / 600  # an image between two classes may go either way
@@ -98,65 +84,48 @@ def test_two_processes_train_dropout_batch_norms_and_averages_as_one_does_at_the
 
 @pytest.mark.slow
 def test_a_worker_learns_that_the_run_is_finished(together):
-    (code, out, _), (worker_code, _, err) = end(begin_training(together[0], *SHORT))
+    (code, out, _), (worker_code, _, err) = end(two_hosts.begin(together[0], *SHORT, apart=False))
     assert (code, worker_code) == (0, 0) and out.startswith("keras-cnn on digits: top-1 ")
     assert re.fullmatch(r"train\.mnist: process 0 at \S+ ended: the run is finished; there is nothing to train\n", err)
 
 
-FIT_AND_DIVERGE = """
+DIVERGE = """
 import sys
-import numpy as np
 from contextlib import nullcontext
-from train import datasets
-from train.architectures import architecture
+from types import SimpleNamespace
+import numpy as np
 from train.distributed import training
-from train.recipes import Recipe
 
-recipe, rank = Recipe(steps=3, batch=32), training.Rank(int(sys.argv[1]), 2, sys.argv[2])
+rank = training.Rank(int(sys.argv[2]), 2, sys.argv[1])
 with training.coordinator_scope(rank) if rank.is_coordinator else nullcontext(rank) as rank:
     with training.training_group(rank, {}, batch=32):
-        model = architecture("lenet5-relu").build(recipe)
-        from train.fit import fit
-        fit(model, datasets.digits.load().train, recipe, rank=rank)
-        np.savez(sys.argv[3], *model.get_weights())
-        training.check_same(rank, model)
-        print("the same", flush=True)
-        model.get_weights = lambda: [np.float32(rank.index)]
-        training.check_same(rank, model)
+        for weight in (7, rank.index):
+            training.check_same(rank, SimpleNamespace(get_weights=lambda: [np.float32(weight)]))
+            print("the same", flush=True)
 """
 
 
 @pytest.mark.slow
-def test_each_process_has_the_same_weights_and_weights_that_differ_are_refused_in_every_process(tmp_path):
-    address = f"127.0.0.1:{free_port()}"
-    command = (sys.executable, "-c", FIT_AND_DIVERGE)
-    for code, out, err in end(begin(command, *((i, address, str(tmp_path / f"{i}.npz")) for i in "01"))):
-        assert (code, out) == (1, "the same\n" if "waiting" in err else ""), err
+def test_weights_that_differ_are_refused_in_every_process(tmp_path):
+    command = (sys.executable, "-c", DIVERGE, f"127.0.0.1:{free_port()}")
+    how = {"env": os.environ | two_hosts.environment(tmp_path), "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    for code, out, err in end([subprocess.Popen([*command, index], text=True, **how) for index in "01"]):
+        said = [line for line in out.splitlines() if not line.startswith("[Gloo]")]  # which a training keeps quiet
+        assert (code, said) == (1, ["the same"] if "waiting" in err else []), err
         assert err.endswith(": the weights of process 1 differ from those of process 0; nothing is written\n")
-    with np.load(tmp_path / "0.npz") as one, np.load(tmp_path / "1.npz") as other:
-        assert one.files == other.files and all(one[name].tobytes() == other[name].tobytes() for name in one.files)
-
-
-def begin_and_save(folder: Path, *flags: str) -> list[subprocess.Popen]:
-    """The two processes of a training, running and once saved."""
-    processes = begin_training(folder, *LONG, *flags)
-    while not (folder / "0" / "training.npz").exists():
-        assert processes[0].poll() is None, processes[0].stderr.read()
-        time.sleep(0.01)
-    return processes
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL")
 def test_a_killed_worker_ends_the_coordinator_in_one_line_and_the_same_commands_go_on(tmp_path):
-    processes = begin_and_save(tmp_path, "--steps", "100")
+    processes = two_hosts.begin_and_save(tmp_path, *LONG, apart=False)
     processes[1].kill()
     (code, out, err), _ = end(processes)
     assert (code, out) == (74, "")
     line = r"train\.mnist: lost process 1; the same commands go on from the last save \((.*)\)"
     parts = re.fullmatch(line, err.splitlines()[-1])[1].split(": ")
     assert len(parts) == len(set(parts)), parts
-    (code, _, err), (worker_code, *_) = end(begin_training(tmp_path, *LONG, "--steps", "100"))
+    (code, _, err), (worker_code, *_) = end(two_hosts.begin(tmp_path, *LONG, apart=False))
     assert (code, worker_code) == (0, 0), err
     assert re.search(r"^going on at step \d+$", err, re.M) and "2 processes end with the same weights" in err
 
@@ -167,24 +136,16 @@ def test_a_killed_worker_ends_the_coordinator_in_one_line_and_the_same_commands_
     ("number", "code", "line"),
     [
         ("SIGKILL", 74, r"lost process 0 at \S+; the same commands go on from the last save"),
-        ("SIGINT", 130, r"process 0 at \S+ ended: interrupted; step [\d,]+ of 9,000 is saved; the same command goes on"),
+        ("SIGINT", 130, r"process 0 at \S+ ended: interrupted; step \d+ of 400 is saved; the same command goes on"),
     ],
     ids=["SIGKILL", "SIGINT"],
 )
 def test_where_the_coordinator_ends_the_worker_ends_in_one_line(number, code, line, tmp_path):
-    processes = begin_and_save(tmp_path, "--steps", "9000")
+    processes = two_hosts.begin_and_save(tmp_path, *LONG, apart=False)
     processes[0].send_signal(getattr(signal, number))
     _, (worker_code, out, err) = end(processes)
     assert (worker_code, out) == (code, ""), err
     assert re.fullmatch(rf"train\.mnist: {line}\n", err)
-
-
-@pytest.mark.slow
-def test_two_hosts_that_only_a_network_joins_end_with_the_same_weights(tmp_path):
-    if obstacle := two_hosts.obstacle():
-        pytest.skip(obstacle)
-    with two_hosts.network():
-        two_hosts.check_equal_weights(tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ from pathlib import Path
 import numpy as np
 
 from conftest import ROOT
+from tests.train.distributed.test_rendezvous import free_port
 
 PORT = 4711
 # Without batch norms: a bias before one has a gradient that is rounding alone, which Adam would blow up to its rate.
@@ -31,10 +32,8 @@ TOLERANCE = 1e-5
 LIMIT_S = 600
 # The training command, which also writes the weights this process ends with to the file named last.
 TRAIN = """
-import sys
+import runpy, sys
 import numpy as np
-from edge import errors
-from train import mnist
 from train.distributed import training
 
 def keep(rank, model, check=training.check_same, file=sys.argv.pop()):
@@ -42,7 +41,7 @@ def keep(rank, model, check=training.check_same, file=sys.argv.pop()):
     check(rank, model)
 
 training.check_same = keep
-sys.exit(errors.run(mnist.main, "train.mnist"))
+runpy.run_module("train.mnist", run_name="__main__", alter_sys=True)
 """
 
 
@@ -139,24 +138,38 @@ def network() -> Iterator[None]:
                 _ip("netns", "del", host.namespace)  # the link goes with it
 
 
-def begin(folder: Path, *flags: str, hosts: tuple[Host, ...] = HOSTS) -> list[subprocess.Popen[str]]:
-    """A training on the two hosts, process 0 on the first; each has a run folder and a file of weights of its own."""
-    together = ("--coordinator", f"{HOSTS[0].name}:{PORT}", "--processes", "2")
-    return [
-        subprocess.Popen(
-            host.command(
-                sys.executable, "-c", TRAIN, *flags, *together, "--index", str(HOSTS.index(host)),
-                "--out", str(folder / host.name), str(folder / f"{host.name}.npz"),
-            ),
-            env=_environment(folder), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        )
-        for host in hosts
-    ]  # fmt: skip
+def environment(folder: Path) -> dict[str, str]:
+    """Of a training in `folder`: what JAX compiles for one serves the next, and a few steps are not worth optimizing."""
+    return {
+        "KERAS_BACKEND": "jax",
+        "PYTHONPATH": str(ROOT),
+        "JAX_COMPILATION_CACHE_DIR": str(folder.parent / "jax"),
+        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+        "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",
+    }
 
 
-def begin_and_save(folder: Path) -> list[subprocess.Popen[str]]:
-    """A long training on the two hosts that has saved its state once."""
-    processes = begin(folder, *MANY)
+def begin(folder: Path, *flags: str, apart: bool = True) -> list[subprocess.Popen[str]]:
+    """A training on the two hosts, or in two processes of this one where they are not `apart`; process 0 on the first.
+
+    Each has a run folder and a file of weights of its own.
+    """
+    coordinator = f"{HOSTS[0].name}:{PORT}" if apart else f"127.0.0.1:{free_port()}"
+    processes = []
+    for index, host in enumerate(HOSTS):
+        command = [
+            sys.executable, "-c", TRAIN, *flags, "--coordinator", coordinator, "--processes", "2", "--index", str(index),
+            "--out", str(folder / host.name), str(folder / f"{host.name}.npz"),
+        ]  # fmt: skip
+        command = host.command(*command) if apart else command
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+        processes.append(subprocess.Popen(command, env=os.environ | environment(folder), **pipes))
+    return processes
+
+
+def begin_and_save(folder: Path, *flags: str, apart: bool = True) -> list[subprocess.Popen[str]]:
+    """A training that has saved its state once."""
+    processes = begin(folder, *flags, apart=apart)
     while not (folder / HOSTS[0].name / "training.npz").exists():
         if processes[0].poll() is not None:
             raise RuntimeError(f"the training ended early: {processes[0].communicate()}")
@@ -195,7 +208,7 @@ def check_equal_weights(folder: Path) -> str:
     ours, theirs = (weights(folder / f"{host.name}.npz") for host in HOSTS)
     assert [w.tobytes() for w in ours] == [w.tobytes() for w in theirs], "the hosts' weights differ"
     command = (sys.executable, "-c", TRAIN, *FEW, "--out", str(folder / "alone"), str(folder / "alone.npz"))
-    subprocess.run(command, env=_environment(folder), check=True, capture_output=True)
+    subprocess.run(command, env=os.environ | environment(folder), check=True, capture_output=True)
     apart = max(float(np.abs(w - o).max()) for w, o in zip(ours, weights(folder / "alone.npz"), strict=True))
     assert apart <= TOLERANCE, f"the hosts' weights lie {apart:.2g} from those of one process"
     return f"equal on both hosts, at most {apart:.2g} from one process at the same batch; {n_bytes:,} bytes came over the link"
@@ -203,12 +216,12 @@ def check_equal_weights(folder: Path) -> str:
 
 def check_worker_killed(folder: Path) -> list[Ending]:
     """Kill the second host in mid-training; then the same commands go on."""
-    processes = begin_and_save(folder)
+    processes = begin_and_save(folder, *MANY)
     ports = [_ports(process.pid) for process in processes]
     print("  listening:", "; ".join(f"{host.name} {' '.join(map(str, p))}" for host, p in zip(HOSTS, ports, strict=True)))
     HOSTS[1].kill()
     first, second = end(processes)
-    _expect(first, 74, r"train(\.mnist)?: lost .*; the same commands go on from the last save.*")
+    _expect(first, 74, r"train\.mnist: lost .*; the same commands go on from the last save.*")
     processes = begin(folder, *MANY)
     for line in processes[0].stderr:  # type: ignore[union-attr]
         if re.fullmatch(r"going on at step [\d,]+\n", line):
@@ -223,24 +236,24 @@ def check_worker_killed(folder: Path) -> list[Ending]:
 
 def check_coordinator_killed(folder: Path) -> list[Ending]:
     """Kill the first host in mid-training."""
-    processes = begin_and_save(folder)
+    processes = begin_and_save(folder, *MANY)
     HOSTS[0].kill()
     first, second = end(processes)
-    _expect(second, 74, r"train(\.mnist)?: lost process 0 at host-a:4711; the same commands go on from the last save")
+    _expect(second, 74, r"train\.mnist: lost process 0 at host-a:4711; the same commands go on from the last save")
     assert second.stderr.count("\n") == 1, second.stderr
     return [first, second]
 
 
 def check_unplugged(folder: Path) -> list[Ending]:
     """Take the link down in mid-training."""
-    processes = begin_and_save(folder)
+    processes = begin_and_save(folder, *MANY)
     HOSTS[1].unplug()
     try:
         endings = end(processes)
     finally:
         HOSTS[1].plug()
     for ending in endings:
-        _expect(ending, 74, r"train(\.mnist)?: lost .*; the same commands go on from the last save.*")
+        _expect(ending, 74, r"train\.mnist: lost .*; the same commands go on from the last save.*")
     assert endings[1].stderr.count("\n") == 1, endings[1].stderr
     return endings
 
@@ -296,12 +309,6 @@ def _expect(ending: Ending, exit_code: int, last_line: str) -> None:
 
 def _ip(*arguments: str) -> str:
     return subprocess.run(("ip", *arguments), check=True, capture_output=True, text=True).stdout
-
-
-def _environment(folder: Path) -> dict[str, str]:
-    """Of a training in `folder`; what JAX compiles for one training serves the next."""
-    cache = {"JAX_COMPILATION_CACHE_DIR": str(folder.parent / "jax"), "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0"}
-    return os.environ | cache | {"KERAS_BACKEND": "jax", "PYTHONPATH": str(ROOT)}
 
 
 def _received(host: Host) -> int:
