@@ -9,11 +9,13 @@ from edge.console import called
 from edge.device import doctor, host, selftest
 from edge.store import lifecycle
 
+ONLY_TELL = ("verify", "doctor", "bench", "list")  # the others change the store, whoever listens
+
 
 def main() -> int:
     what = "Verify, time, install and roll back models on this device."
     parser = argparse.ArgumentParser(prog=called("edge"), description=what)
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND", dest="command")
     verify = commands.add_parser("verify", help="replay the images that a model carries and compare the outputs")
     verify.add_argument("model", metavar="MODEL", help="an edgeproof model")
     verify.add_argument("--engine", metavar="NAME", help="litert-c, litert, tflite-runtime or onnxruntime")
@@ -29,6 +31,8 @@ def main() -> int:
     command.add_flags(time)
     lifecycle.add_commands(commands)
     flags = parser.parse_args()
+    if sys.stdout is None and flags.command in ONLY_TELL:
+        raise errors.StorageError("stdout is closed: there is nowhere to print an answer")
     return int(flags.run(flags))
 
 

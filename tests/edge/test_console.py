@@ -54,6 +54,13 @@ def test_a_device_command_runs_from_any_folder(hostile):
     assert (done.returncode, done.stderr) == (0, "") and "installed, and current" in done.stdout
 
 
+def test_a_closed_stdout_is_74_where_telling_is_all_there_is_to_do(tmp_path):
+    done = run("bash", "-c", f"{EDGEPROOF} list >&-")
+    assert (done.returncode, done.stderr) == (74, "edge: stdout is closed: there is nowhere to print an answer\n")
+    done = run("bash", "-c", f"{EDGEPROOF} install {SHIPPED} >&-", EDGEPROOF_STORE=str(tmp_path))
+    assert done.returncode == 0 and (tmp_path / "current").exists()
+
+
 def test_what_a_command_ends_with_is_passed_on(tmp_path):
     done = run(EDGEPROOF, "verify", tmp_path / "gone.tflite")
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (66, "", 1)
