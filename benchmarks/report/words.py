@@ -47,6 +47,10 @@ def notes(rows: Sequence[ReportRow]) -> list[str]:
         for what, why in reasons.items():
             if why:
                 about.setdefault((what, why), []).append(f"{row.name} ({row.engine})")
+    restless = [key for key in about if key[0] == "unsteady"]
+    if len(restless) > 1:  # they differ in counts of calls only
+        n = sum(len(about.pop(key)) for key in restless)
+        about["unsteady", f"for reasons such as {restless[0][1]}"] = [""] * n
     return [f"{what}, {names[0] if len(names) == 1 else f'{len(names)} rows'}: {why}" for (what, why), names in about.items()]
 
 

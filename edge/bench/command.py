@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import math
 import os
 import re
 import tempfile
@@ -52,6 +53,8 @@ def main(flags: argparse.Namespace, machine: Machine | None = None) -> int:
         raise errors.UsageError("bench --advise compares models: name several, or a folder of them")
     if not flags.advise and (len(flags.models) > 1 or flags.max_us is not None or flags.max_kb is not None):
         raise errors.UsageError("bench takes one MODEL; several, --max-us and --max-kb belong to bench --advise")
+    if not all(limit is None or 0 < limit < math.inf for limit in (flags.max_us, flags.max_kb)):
+        raise errors.UsageError("--max-us and --max-kb want a number above 0")
     asked = flags.calls is not None or flags.percentile is not None
     flags.calls = timing.MOST_CALLS if flags.calls is None else flags.calls
     if min(flags.calls, flags.windows, flags.threads) < 1 or flags.processes < 0:
@@ -110,6 +113,10 @@ def advise(flags: argparse.Namespace, plan: TimingPlan, folder: str, machine: Ma
     tasks: dict[tuple[object, ...], list[Predictor]] = {}
     for ready in _candidates(flags):
         tasks.setdefault((tuple(ready.labels), str(ready.contract.input)), []).append(ready)
+    if not tasks:
+        raise errors.InputMissing(
+            f"{' '.join(flags.models)}: no model here that runs; name .tflite, .onnx or .c files or a folder"
+        )
     plan = replace(plan, most_s=plan.most_s * max(1.0, sum(map(len, tasks.values())) / 5) / len(tasks))
     answers: list[dict[str, object]] = []
     lines: list[str] = []

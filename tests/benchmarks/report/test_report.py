@@ -149,6 +149,15 @@ def test_an_unsteady_row_shows_its_interval_and_the_reason_once():
     assert "| 836,462 |" in text and "| not counted |" in text
 
 
+def test_many_reasons_for_an_unsteady_machine_are_one_line():
+    rows = [unsteady(), replace(unsteady("other"), unsteady="file: 450 warm-up calls"), row(no_bound="--short")]
+    why = "pixels: window 1 was measured 6 times, and each time the calibration loop drifted by more than 2%"
+    assert words.notes(rows) == [
+        "no bound, lenet5-relu-mnist-int8.tflite (litert-c): --short",
+        f"unsteady, 2 rows: for reasons such as {why}",
+    ]
+
+
 def test_a_new_kind_of_row_is_one_entry(tmp_path, monkeypatch):
     (tmp_path / "network.c").touch()
     made = row("generated", engine="c", format="c")

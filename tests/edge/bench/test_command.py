@@ -16,7 +16,7 @@ from edge.bench.percentiles import LatencySummary
 from edge.bench.protocol import LatencyReport
 from edge.bench.timing import Machine, Refusal, TimingPlan
 from edge.device import host
-from edge.errors import ModelError, UsageError
+from edge.errors import InputMissing, ModelError, UsageError
 from edge.locate import shipped_model
 from edge.pictures import read_pixels
 from tests.edge.on_device import resealed
@@ -63,6 +63,8 @@ def test_fifty_calls_are_refused_a_p99_with_exit_code_1_and_the_refusal_is_an_ob
         (["--every", "0ms"], "--every 0ms: wanted a time"),
         (["--calls", "0"], "--calls, --windows and --threads must be 1 or more"),
         (["--advise"], "bench --advise compares models: name several, or a folder of them"),
+        ([shipped_model(), "--advise", "--max-us", "nan"], "--max-us and --max-kb want a number above 0"),
+        ([shipped_model(), "--advise", "--max-kb", "0"], "--max-us and --max-kb want a number above 0"),
         (["--max-us", "5"], "--max-us and --max-kb belong to bench --advise"),
         ([shipped_model()], "bench takes one MODEL"),
     ],
@@ -299,6 +301,11 @@ def test_where_no_model_keeps_the_limits_the_exit_code_is_1(tmp_path, capsys):
     arguments = ("--advise", "--calls", 64, "--percentile", 90, "--processes", 0, "--max-us", "0.5")
     assert command.main(flags(tmp_path, *arguments), ticking()) == 1
     assert "None of 1 models with at most 0.50 µs: the fastest is int8 tflite, 1.00 µs" in capsys.readouterr().out
+
+
+def test_a_folder_without_a_model_is_said(tmp_path):
+    with pytest.raises(InputMissing, match="no model here that runs; name"):
+        command.main(flags(tmp_path, "--advise"), ticking())
 
 
 def test_one_model_twice_is_no_choice():
