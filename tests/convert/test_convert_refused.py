@@ -128,6 +128,7 @@ def test_two_runs_of_one_name_are_not_published_over_each_other(workshop, tmp_pa
     [
         ((), 2, "convert: name a precision: --int8, another of float32, float16, dynamic, int8, int16x8, int4, or --all"),
         (("--int8",), 66, "convert: runs: holds no trained network; train one first: python -m train.mnist\n"),
+        (("--int8", "--reference", "a.csv"), 2, "convert: --reference is for a network of your own: name it with --model\n"),
         (("--int8", "--checkpoint", "gone"), 66, "convert: gone/checkpoint.npz: no such file; train first: "),
     ],
 )
