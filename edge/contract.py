@@ -176,6 +176,7 @@ class ModelContract:
         if version not in ("1", "2"):
             raise ValueError("not format 1 or 2; a newer edgeproof may read it")
         geometry = {key: values.pop(key) for key in GEOMETRY if key in values} if version == "2" else {}
+        stated = geometry.keys() | ({"shorter-side"} & values.keys())
         try:
             contract = cls(
                 name=values.pop("name"),
@@ -200,8 +201,8 @@ class ModelContract:
             raise ValueError(f"no line for {error}") from None
         if values:
             raise ValueError(f"unknown key {shortened(min(values))!r}; a newer edgeproof may know it")
-        if version == "2" and contract.to_text() != text:
-            raise ValueError("not as format 2 is written: a usual value is not stated, and keys have one order")
+        if str(contract.items()["edgeproof"]) != version or not stated <= contract.input.geometry().keys():
+            raise ValueError("not as format 2 is written: what is usual is not stated")
         return contract
 
 
