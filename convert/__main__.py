@@ -147,8 +147,10 @@ def check_pixels(network: "Network", calibration: CalibrationSet, settings: Name
 
 
 def check_top1(trial: Trial, settings: Namespace) -> None:
-    """Hold the float model's top-1 against what the owner measured; of a network of the owner's, ask for that."""
-    top1, n = trial.float_top1, len(trial.dataset.test)
+    """Refuse a float model at chance; hold its top-1 against what the owner measured; ask for that where nothing was said."""
+    labels, n = trial.dataset.test.labels, len(trial.dataset.test)
+    trials.check_chance(f"{trial.network.network} on {trial.network.data}", trial.float_answers, labels)
+    top1 = float((trial.float_answers == labels).mean())
     if settings.expect_top1 is not None:
         trials.check_top1(trial.network.name, top1, n, expected=settings.expect_top1)
     elif settings.model and trial.end_to_end is None:

@@ -12,7 +12,6 @@ from convert.interfaces import Converter, TrainedNetwork, as_predictor, convert,
 from convert.operators import inventory
 from convert.pictures.files import as_files
 from convert.pictures.reference import Agreement
-from convert.pictures.trials import check_chance
 from convert.plan import Plan
 from convert.results import ConversionResult, Evaluation, Trial
 from convert.verify import compare, predict_all
@@ -32,7 +31,7 @@ def prepare(
 
     Validation images are those held out; where they are fewer than N_VALIDATION, then also training images that do not
     calibrate. Where enough pictures of the `agreement` can judge, they are the test split. Raises Refused where the network's
-    own logits are not finite or its answers no better than guessing, and where picture files change them (drawn in `drawing`).
+    own logits are not finite, and where picture files change its answers (drawn in `drawing`).
     """
     owners = None
     if agreement and len(agreement.judging) >= gate.least_images:
@@ -42,7 +41,6 @@ def prepare(
     name = f"{network.network} on {network.data}"
     if not np.isfinite(reference).all():
         raise Refused(f"{name}: the float model's own answers are not numbers; train it again")
-    check_chance(name, reference.argmax(axis=1) if owners is None else owners, dataset.test.labels)
     files = as_files(dataset, lambda images: evaluate.logits(model, images).argmax(axis=1), drawing=drawing)
     held_out = dataset.train[len(training) :]
     judging = (held_out, dataset.test)

@@ -169,7 +169,7 @@ def test_a_folders_own_validation_pictures_validate_and_do_not_calibrate(tmp_pat
     )
     model.save(tmp_path / "tones.keras")
     settings = argparse.Namespace(
-        model=tmp_path / "tones.keras", data=tmp_path / "tones", contract=None, calibration=None, seed=0
+        model=tmp_path / "tones.keras", data=tmp_path / "tones", contract=None, pixels="", calibration=None, seed=0
     )
     (own,), _ = command.load_networks(settings)
     data, training = command.load_data(own, settings)

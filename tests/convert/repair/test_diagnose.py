@@ -133,7 +133,7 @@ class Made:
     contract: InputContract = COLOURED
 
     def build(self, *, batch_size: int | None = None) -> keras.Model:
-        return flatten(self.model, self.contract, 1.0, 0.0, batch_size=batch_size)
+        return flatten(self.model, self.contract, batch_size=batch_size)
 
 
 def on_trial(model: keras.Model) -> Trial:
