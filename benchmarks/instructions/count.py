@@ -62,6 +62,7 @@ def count(model: str, engine: str = "", *, python: str = sys.executable, by: str
         return Instructions(
             per_prediction=float(per_prediction), predictions=PREDICTIONS, counter="hardware counter", kernels=_path(hello)
         )
+    _run(python, model, engine, 1)  # Python compiles what it imports for the first time; that must not be in one count alone
     one = _collected(python, model, engine, 1)
     few = _collected(python, model, engine, 11)
     n = max(10, min(PREDICTIONS, round(MOST_INSTRUCTIONS / max((few[0] - one[0]) / 10, 1))))
