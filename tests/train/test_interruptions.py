@@ -23,7 +23,8 @@ from train.batches import Batches
 from train.fit import fit
 from train.recipes import Recipe
 
-RECIPE = ("--data", "digits", "--arch", "lenet5-relu", "--steps", "400", "--deterministic")
+STEPS = 200  # some seconds: a run that is to be stopped in the middle has saved before its end
+RECIPE = ("--data", "digits", "--arch", "lenet5-relu", "--steps", str(STEPS), "--deterministic")
 COMMAND = (sys.executable, "-m", "train.mnist", *RECIPE)
 RUN = "runs/lenet5-relu-digits-modern"
 
@@ -40,21 +41,13 @@ def begun(folder: Path, *flags: str) -> subprocess.Popen:
     return process
 
 
-def train(folder: Path, *flags: str) -> subprocess.CompletedProcess:
-    return run(*COMMAND, *flags, cwd=folder, PYTHONPATH=str(ROOT))
+def train(folder: Path, *flags: str, **environment: str) -> subprocess.CompletedProcess:
+    return run(*COMMAND, *flags, cwd=folder, PYTHONPATH=str(ROOT), **environment)
 
 
 def train_here(folder: Path, *flags: str) -> subprocess.CompletedProcess:
     """The same in this process, where no bit of the weights counts."""
     return call("train.mnist", *RECIPE, *flags, cwd=folder)
-
-
-@pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("undisturbed")
-    done = train(folder)
-    assert done.returncode == 0, done.stderr
-    return folder / RUN
 
 
 @pytest.fixture(scope="module")
@@ -100,7 +93,7 @@ def test_ctrl_c_saves_says_how_to_go_on_and_ends_with_130(tmp_path, undisturbed)
     out, err = process.communicate()
     assert process.returncode == 130 and out == ""
     message = err.splitlines()[-1]
-    step = re.fullmatch(r"train\.mnist: interrupted; step ([\d,]+) of 400 is saved; the same command goes on", message)[1]
+    step = re.fullmatch(rf"train\.mnist: interrupted; step ([\d,]+) of {STEPS} is saved; the same command goes on", message)[1]
     rows = (tmp_path / RUN / "history.csv").read_text().splitlines()[1:]
     assert len(rows) == int(step.replace(",", "")) // Recipe().log_every
     again = train(tmp_path, "--resume")

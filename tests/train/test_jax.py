@@ -10,22 +10,26 @@ import pytest
 from conftest import ROOT, run
 from tests.train import test_fit
 from tests.train import test_interruptions as interruptions
+from tests.train.distributed import two_hosts
+from train.architectures import ARCHITECTURES
 
 pytestmark = pytest.mark.slow
 RUN = interruptions.RUN
 
 
 @pytest.fixture(scope="module", autouse=True)
-def jax():
+def jax(tmp_path_factory):
     """What the helpers of the interruption tests start runs on JAX."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("KERAS_BACKEND", "jax")
+        for name, value in two_hosts.environment(tmp_path_factory.mktemp("jax")).items():
+            patch.setenv(name, value)
         yield
 
 
 @pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("jax")
+def on_jax(tmp_path_factory):
+    """The run folder of the same training, not interrupted, on JAX."""
+    folder = tmp_path_factory.mktemp("on-jax")
     done = interruptions.train(folder)
     assert done.returncode == 0, done.stderr
     return folder / RUN
@@ -35,66 +39,57 @@ def figures(folder) -> dict:
     return json.loads((folder / "result.json").read_text())
 
 
-def test_the_result_says_jax(undisturbed):
-    assert figures(undisturbed)["versions"].keys() == {"python", "jax", "keras", "numpy"}
+def test_the_result_says_jax(on_jax):
+    assert figures(on_jax)["versions"].keys() == {"python", "jax", "keras", "numpy"}
 
 
-def test_jax_reaches_the_accuracy_of_tensorflow(undisturbed, tmp_path, monkeypatch):
-    monkeypatch.setenv("KERAS_BACKEND", "tensorflow")
-    done = interruptions.train(tmp_path)
-    assert done.returncode == 0, done.stderr
-    ours, theirs = figures(undisturbed), figures(tmp_path / RUN)
+def test_jax_reaches_the_accuracy_of_tensorflow(on_jax, undisturbed):
+    ours, theirs = figures(on_jax), figures(undisturbed)
     assert "tensorflow" in theirs["versions"]
     # Near 98 % the binomial error of one accuracy is 0.57 points on n = 600 pictures, of a difference 0.81; three of those.
     assert abs(ours["top1"] - theirs["top1"]) < 0.025
     assert min(ours["top1"], theirs["top1"]) > 0.95
 
 
-def test_a_network_trained_on_jax_converts_and_passes_the_gate(undisturbed, tmp_path):
-    flags = ("--int8", "--formats", "tflite", "--checkpoint", undisturbed)
+def test_a_network_trained_on_jax_converts_and_passes_the_gate(on_jax, tmp_path):
+    flags = ("--int8", "--formats", "tflite", "--checkpoint", on_jax)
     done = run(sys.executable, "-m", "convert", *flags, cwd=tmp_path, PYTHONPATH=str(ROOT))
     assert done.returncode == 0, done.stderr
     assert list((tmp_path / "artifacts").glob("lenet5-relu-digits-int8.tflite"))
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL")
-def test_after_kill_9_the_same_command_ends_with_the_weights_of_an_undisturbed_run(undisturbed, tmp_path):
+def test_after_kill_9_the_same_command_ends_with_the_weights_of_an_undisturbed_run(on_jax, tmp_path):
     process = interruptions.begun(tmp_path)
     process.kill()
     process.communicate()
     assert not (tmp_path / RUN / "result.json").exists()
     done = interruptions.train(tmp_path)
     assert done.returncode == 0 and re.search(r"^going on at step [\d,]+$", done.stderr, re.M)
-    assert interruptions.same_weights(tmp_path / RUN, undisturbed)
+    assert interruptions.same_weights(tmp_path / RUN, on_jax)
 
 
-EVERY_NETWORK = """
-import sys
-import train
-import numpy as np
-from train.architectures import ARCHITECTURES
-answers = {}
-for network in ARCHITECTURES.values():
-    model, rng, c = network.build(), np.random.default_rng(0), network.contract
-    model.set_weights([np.abs(rng.normal(scale=0.05, size=w.shape)).astype(np.float32) for w in model.get_weights()])
-    images = rng.integers(0, 256, (4, c.height, c.width, c.channels)).astype(np.float32)
-    answers[network.name] = model.predict_on_batch(images)
-np.savez(sys.argv[1], **answers)
-"""
+def every_network(file: str) -> None:
+    """Write the logits of each network for the same weights and images, by the backend of this process."""
+    answers = {}
+    for network in ARCHITECTURES.values():
+        model, rng, c = network.build(), np.random.default_rng(0), network.contract
+        model.set_weights([np.abs(rng.normal(scale=0.05, size=w.shape)).astype(np.float32) for w in model.get_weights()])
+        answers[network.name] = model.predict_on_batch(rng.integers(0, 256, (4, c.height, c.width, c.channels)).astype("f4"))
+    np.savez(file, **answers)
 
 
 def test_every_network_gives_the_same_logits_on_both_backends(tmp_path):
-    logits_by_backend = {}
-    for backend in ("jax", "tensorflow"):
-        done = run(sys.executable, "-c", EVERY_NETWORK, tmp_path / backend, PYTHONPATH=str(ROOT), KERAS_BACKEND=backend)
-        assert done.returncode == 0, done.stderr
-        with np.load(tmp_path / f"{backend}.npz") as answers:
-            logits_by_backend[backend] = dict(answers)
-    assert len(logits_by_backend["jax"]) == 10
-    for name, logits in logits_by_backend["tensorflow"].items():
-        # float32 sums of thousands of products in another order.
-        np.testing.assert_allclose(logits_by_backend["jax"][name], logits, rtol=1e-4, err_msg=name)
-        assert np.ptp(logits) > 0, name
+    program = "import sys; from tests.train.test_jax import every_network; every_network(sys.argv[1])"
+    done = run(sys.executable, "-c", program, tmp_path / "jax.npz")
+    assert done.returncode == 0, done.stderr
+    every_network(tmp_path / "tensorflow.npz")
+    with np.load(tmp_path / "jax.npz") as on_jax, np.load(tmp_path / "tensorflow.npz") as on_tensorflow:
+        assert len(on_jax.files) == len(ARCHITECTURES) == len(on_tensorflow.files)
+        for name, logits in on_tensorflow.items():
+            # float32 sums of thousands of products in another order.
+            np.testing.assert_allclose(on_jax[name], logits, rtol=1e-4, err_msg=name)
+            assert np.ptp(logits) > 0, name
 
 
 def test_validation_judges_the_average_and_training_goes_on_from_the_last_weights(tmp_path):
