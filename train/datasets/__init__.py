@@ -4,6 +4,8 @@ They are looked for in this order: the folder that the user names, `$EDGEPROOF_D
 images in a published layout make a data set called `custom`.
 """
 
+from dataclasses import replace
+
 from edge.contract import CIFAR, DIGIT, InputContract
 from edge.errors import InputError
 from train.datasets import cifar10, digits, mnist
@@ -13,7 +15,10 @@ __all__ = ["Dataset", "Split", "cifar10", "digits", "load_again", "mnist"]
 
 
 def load_again(name: str, data_dir: str | None, *, digest: str, contract: InputContract) -> Dataset:
-    """The data set called `name`, whose digest is `digest`. Raises InputError if the images at hand differ."""
+    """The data set called `name`, whose digest is `digest`, with the `contract` of the network trained on it.
+
+    Raises InputError if the images at hand differ.
+    """
     shape = contract.height, contract.width, contract.channels
     if name == "digits":
         dataset = digits.load()
@@ -28,4 +33,4 @@ def load_again(name: str, data_dir: str | None, *, digest: str, contract: InputC
             f"{name}: the images found hash to {dataset.digest[:12]}, the network was trained on {digest[:12]}; "
             "name their folder with --data-dir"
         )
-    return dataset
+    return replace(dataset, contract=contract)  # an older training took `custom` images for digits

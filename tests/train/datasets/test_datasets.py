@@ -27,6 +27,13 @@ def test_the_contract_tells_one_custom_data_set_from_another(own_mnist):
         assert (again.name, again.contract, again.digest) == ("custom", data.contract, data.digest)
 
 
+def test_images_that_an_older_training_took_for_digits_keep_its_networks_contract(own_mnist):
+    """So that the gate reads files as that network's device does, and says what becomes of them."""
+    data = datasets.mnist.load(str(own_mnist))
+    for contract in (DIGIT, datasets.mnist.EXACT):
+        assert found_again(data, str(own_mnist), contract=contract).contract == contract
+
+
 def test_the_digits_are_found_again_whatever_folder_is_named(tmp_path):
     data = datasets.digits.load()
     assert found_again(data, str(tmp_path / "gone")).digest == data.digest
