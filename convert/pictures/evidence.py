@@ -4,6 +4,9 @@ import numpy as np
 from scipy import special
 
 N_PERMUTATIONS = 999
+MAX_CHANCE = 0.01
+# No advice whose answers are near chance: of what lies between guessing and all right, a tenth; or near one class.
+_LEAST_SKILL = 0.1
 
 
 def mcnemar(gained: int, lost: int) -> float:
@@ -29,6 +32,16 @@ def chance(answers: np.ndarray, labels: np.ndarray, *, seed: int = 0) -> float:
     orders = (rng.permutation(len(labels)) for _ in range(N_PERMUTATIONS))
     higher = sum(float((weights * (answers[order] == labels)).sum()) >= observed - 1e-9 for order in orders)
     return (1 + higher) / (1 + N_PERMUTATIONS)
+
+
+def is_sound(answers: np.ndarray, labels: np.ndarray) -> bool:
+    """Whether `answers`, int [N], are clearly better than guessing, and not nearly all of one class."""
+    n_classes = len(np.unique(labels))
+    if n_classes < 2:
+        return False  # of one class, answering that always would be right
+    skill = (balanced_accuracy(answers, labels) - 1 / n_classes) / (1 - 1 / n_classes)
+    commonest, answered = (np.bincount(each).max() / len(labels) for each in (labels, answers))
+    return skill >= _LEAST_SKILL and answered <= (1 + commonest) / 2 and chance(answers, labels) < MAX_CHANCE
 
 
 def interval(agreeing: int, n: int, *, level: float = 0.95) -> tuple[float, float]:

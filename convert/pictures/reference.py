@@ -16,7 +16,7 @@ from convert.calibration.checks import contents
 from convert.calibration.images import CalibrationSet
 from convert.pictures import answers
 from convert.pictures.conventions import Convention, Found, Owned, Search
-from convert.pictures.evidence import disagreement_bound, interval
+from convert.pictures.evidence import disagreement_bound, interval, is_sound
 from edge.errors import InputError, Refused, note, one_line
 from edge.files import write_atomic
 from train.datasets import Dataset, Split
@@ -112,19 +112,21 @@ def _explain(
     if agrees.all():
         return
     counted = f"{file}: {agrees.sum():,} of {len(agrees):,} pictures answered as the owner's code did"
-    search = Search(owned, paths[:N_SEARCHED])
-    found = max(search.best(owners[:N_SEARCHED]), key=lambda found: found.n_hits, default=None)
-    here = agrees[:N_SEARCHED]
+    # From all over the file: it often lists one class after the other, and of one class a blind convention answers all right.
+    some: np.ndarray = np.sort(np.random.default_rng(0).permutation(len(paths))[:N_SEARCHED])
+    search = Search(owned, [paths[index] for index in some])
+    found = max(search.best(owners[some]), key=lambda found: found.n_hits, default=None)
+    here = agrees[some]
     rival = ""
     if found and found.n_hits > here.sum():
-        of = f"{len(here):,}" if len(here) == len(agrees) else f"the first {len(here):,}"
+        of = f"{len(here):,}" if len(here) == len(agrees) else f"{len(here):,} pictures tried"
         rival = f"{found.n_hits:,} of {of} with {found.convention.words}, {here.sum():,} with the one given"
-        if found.beats(here):
+        if found.beats(here) and is_sound(found.answers, owners[some]):
             ask = found.convention.ask
             raise InputError(f"{file}: {rival}" + ("" if ask in rival else f"; say so with {ask}"))
     bound = disagreement_bound(int(agrees.sum()), len(agrees))
     if bound > MAX_DISAGREEMENT:
-        write_atomic(str(drawing), _drawn(search, found, paths, owners, logits, images, owned.class_names))
+        write_atomic(str(drawing), _drawn(search, found, some, paths, owners, logits, images, owned.class_names))
         raise Refused(
             f"{counted}, the rest otherwise: up to {100 * bound:.1f} % differ (one-sided 95 % bound; at most "
             f"{100 * MAX_DISAGREEMENT:.0f} %), and no convention tried explains it"
@@ -134,20 +136,20 @@ def _explain(
 
 
 def _drawn(
-    search: Search, found: Found | None, paths: tuple[str, ...], owners: np.ndarray, logits: np.ndarray, images: np.ndarray,
-    names: tuple[str, ...],
+    search: Search, found: Found | None, searched: np.ndarray, paths: tuple[str, ...], owners: np.ndarray, logits: np.ndarray,
+    images: np.ndarray, names: tuple[str, ...],
 ) -> bytes:  # fmt: skip
     """The pictures whose answer is farthest from the owner's, each read as given and as the next best convention reads it."""
     short = logits.max(axis=1) - logits[np.arange(len(owners)), owners]
+    differ = np.flatnonzero(logits.argmax(axis=1) != owners)
+    place = {int(index): at for at, index in enumerate(searched)}
     entries = []
     other: Convention | None = found.convention if found else None
-    for index in np.argsort(-short)[:N_DRAWN]:
-        if short[index] <= 0:
-            break
+    for index in differ[np.argsort(-short[differ])][:N_DRAWN]:
         name = Path(paths[index]).name
         entries.append((images[index], name, f"{names[owners[index]]} > {names[int(logits[index].argmax())]}"))
-        if other is not None and index < N_SEARCHED and (pixels := search.pixels(other.contract)) is not None:
-            entries.append((other.arithmetic.shown(pixels[index]), "or read so:", other.words))
+        if other is not None and int(index) in place and (pixels := search.pixels(other.contract)) is not None:
+            entries.append((other.arithmetic.shown(pixels[place[int(index)]]), "or read so:", other.words))
         else:
             entries.append((images[index], "or read so:", "(no other)"))
     return contact_sheet.draw(entries, columns=8)
@@ -157,5 +159,5 @@ def _labels(owned: Owned, paths: tuple[str, ...], images: np.ndarray) -> np.ndar
     """The true class of each picture: that of the folder it lies in, or of an equal test picture; -1 where unknown. int [N]."""
     dataset, names = owned.dataset, {name: index for index, name in enumerate(owned.class_names)}
     tested = {content(image): int(label) for image, label in zip(dataset.test.images, dataset.test.labels, strict=True)}
-    folders = (names.get(Path(path).resolve().parent.name, -1) for path in paths)
+    folders = (names.get(Path(os.path.abspath(path)).parent.name, -1) for path in paths)
     return np.array([tested.get(content(image), label) for image, label in zip(images, folders, strict=True)], np.int64)

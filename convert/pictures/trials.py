@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from convert.pictures.conventions import MAX_P, Found, Owned, Search
-from convert.pictures.evidence import balanced_accuracy, best_order, chance, mcnemar
+from convert.pictures.evidence import MAX_CHANCE, balanced_accuracy, best_order, chance, is_sound, mcnemar
 from edge.errors import InputError, Refused
 from edge.silence import silence_native_output
 from train import evaluate
@@ -17,10 +17,7 @@ from train.datasets import Split
 
 N_TRIED = (200, 500)
 _MAX_PIXELS = 500 * 64 * 64
-MAX_CHANCE = 0.01
 MAX_OFF_POINTS = 1.0
-# No advice whose answers are near chance: of what lies between guessing and all right, a tenth; or near one class.
-_LEAST_SKILL = 0.1
 
 
 def check(path: Path, owned: Owned) -> None:
@@ -93,14 +90,6 @@ def check_top1(name: str, top1: float, n: int, *, expected: float) -> None:
             f"{name}: float top-1 {100 * top1:.2f} % (n = {n:,}); {100 * expected:.2f} % was expected, {off:.2f} points off "
             f"(at most {MAX_OFF_POINTS}): say how pictures became pixels (--pixels, --contract); --reference tells which way"
         )
-
-
-def is_sound(answers: np.ndarray, labels: np.ndarray) -> bool:
-    """Whether `answers`, int [N], are clearly better than guessing, and not nearly all of one class."""
-    n_classes = len(np.unique(labels))
-    skill = (balanced_accuracy(answers, labels) - 1 / n_classes) / (1 - 1 / n_classes)
-    commonest, answered = (np.bincount(each).max() / len(labels) for each in (labels, answers))
-    return skill >= _LEAST_SKILL and answered <= (1 + commonest) / 2 and chance(answers, labels) < MAX_CHANCE
 
 
 def _advice(found: Found, alike: list[Found]) -> str:

@@ -41,3 +41,10 @@ def test_the_best_order_gives_each_class_one_answer_and_stays_where_images_say_n
     labels = np.repeat([0, 1, 2], 10)
     np.testing.assert_array_equal(evidence.best_order(np.array([1, 2, 0])[labels], labels, 3), [1, 2, 0])
     np.testing.assert_array_equal(evidence.best_order(np.zeros(30, int), labels, 3), [0, 1, 2])
+
+
+def test_no_answers_are_sound_near_one_class_or_where_only_one_occurs():
+    labels = np.repeat([0, 1], 50)
+    assert evidence.is_sound(labels, labels)
+    assert not evidence.is_sound(np.zeros_like(labels), labels)
+    assert not evidence.is_sound(np.zeros_like(labels), np.zeros_like(labels))

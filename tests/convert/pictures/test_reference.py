@@ -6,6 +6,7 @@ from PIL import Image
 
 from convert.calibration.images import CalibrationSet
 from convert.pictures import answers, reference
+from convert.pictures.conventions import Search
 from edge.errors import InputError, InputMissing, Refused
 from tests.convert.pictures.owned import CLASSES, by_colour, colours, owned
 
@@ -92,6 +93,24 @@ def test_what_no_convention_explains_is_refused_and_drawn(pictures, files, tmp_p
         check(network, as_csv(tmp_path / "a.csv", files, given), pictures, tmp_path)
     with Image.open(tmp_path / "pixels" / "my.png") as sheet:
         assert sheet.width == 8 * 92 + 8  # ten pictures, each twice, in rows of eight
+
+
+def test_a_network_whose_answers_all_tie_is_refused_too(pictures, files, tmp_path):
+    network = owned(by_colour(softness=0.0), pictures)
+    given = owner(pictures, files).argmax(axis=1)
+    with pytest.raises(Refused, match=r"no convention tried explains it; .*shows the worst pictures both ways"):
+        check(network, as_csv(tmp_path / "a.csv", files, given), pictures, tmp_path)
+
+
+def test_of_many_pictures_the_search_takes_some_of_every_class(pictures, files, tmp_path, monkeypatch):
+    """A file of answers lists one class after the other."""
+    monkeypatch.setattr(reference, "N_SEARCHED", 60)  # half; of the first 60 none is red
+    searched = []
+    monkeypatch.setattr(reference, "Search", lambda owned, paths: searched.append(paths) or Search(owned, paths))
+    given = owner(pictures, files, "bgr").argmax(axis=1)
+    with pytest.raises(InputError, match=r": 60 of 60 pictures tried with channels in BGR, "):
+        check(owned(by_colour("bgr"), pictures), as_csv(tmp_path / "a.csv", files, given), pictures, tmp_path)
+    assert {path.split("/")[-2] for path in searched[-1]} == set(CLASSES) and len(set(searched[-1])) == 60
 
 
 def test_one_of_many_that_differs_is_said_and_passes(pictures, files, tmp_path, capsys):
