@@ -12,7 +12,7 @@ import numpy as np
 from edge.errors import InputError, InputMissing, missing, one_line
 
 MAX_MIB = 64
-_HEADS = ("file", "path", "filename", "picture")
+_HEADS = ("file", "files", "filename", "filepath", "image", "path", "picture")
 
 
 @dataclass(frozen=True, eq=False)

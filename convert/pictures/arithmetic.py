@@ -45,17 +45,30 @@ class Arithmetic:
 
 
 PLAIN = Arithmetic()
-_IMAGENET = tuple(1 / (255 * std) for std in (0.229, 0.224, 0.225)), (-0.485 / 0.229, -0.456 / 0.224, -0.406 / 0.225)
-# How values are commonly prepared before training, in words. The means and deviations are ImageNet's, as torchvision and
-# keras.applications.imagenet_utils have them.
+
+
+def _standardized(*channels: tuple[float, float], order: str = "rgb") -> Arithmetic:
+    """(pixel / 255 − mean) / deviation; `channels` hold mean and deviation of each."""
+    scale, offset = (1 / (255 * deviation) for _, deviation in channels), (-mean / deviation for mean, deviation in channels)
+    return Arithmetic(order, tuple(scale), tuple(offset))
+
+
+_IMAGENET = (0.485, 0.229), (0.456, 0.224), (0.406, 0.225)
+# How values are commonly prepared before training, in words. ImageNet's means and deviations are those of torchvision and
+# keras.applications.imagenet_utils; CIFAR-10's and MNIST's those of most examples for PyTorch.
 USUAL = {
     "pixels as they are": PLAIN,
     "pixels divided by 255": Arithmetic(scale=(1 / 255,)),
     "pixels divided by 127.5, minus 1": Arithmetic(scale=(1 / 127.5,), offset=(-1.0,)),
-    "ImageNet's mean and deviation": Arithmetic(scale=_IMAGENET[0], offset=_IMAGENET[1]),
+    "ImageNet's mean and deviation": _standardized(*_IMAGENET),
+    "CIFAR-10's mean and deviation": _standardized((0.4914, 0.2470), (0.4822, 0.2435), (0.4465, 0.2616)),
+    "MNIST's mean and deviation": _standardized((0.1307, 0.3081)),
+    "pixels less ImageNet's mean": Arithmetic(offset=(-123.68, -116.779, -103.939)),
     "channels in BGR": Arithmetic("bgr"),
     "channels in BGR, divided by 255": Arithmetic("bgr", (1 / 255,)),
     "channels in BGR, divided by 127.5, minus 1": Arithmetic("bgr", (1 / 127.5,), (-1.0,)),
+    "channels in BGR, ImageNet's mean and deviation": _standardized(*_IMAGENET[::-1], order="bgr"),
+    "channels in BGR, ImageNet's mean and deviation of red first": _standardized(*_IMAGENET, order="bgr"),
     "channels in BGR less ImageNet's mean, as Caffe does": Arithmetic("bgr", (1.0,), (-103.939, -116.779, -123.68)),
 }
 
@@ -82,7 +95,7 @@ def parse(values: dict[str, Any], *, n_channels: int, usual: Arithmetic) -> Arit
         _numbers(name, values[name], n_channels) if name in values else getattr(usual, name) for name in ("scale", "offset")
     )
     if min(scale) <= 0:
-        raise ValueError(f"scale {values['scale']!r}; {_WANTED}")
+        raise ValueError(f"scale {values['scale']!r}; {_WANTED}, above 0")
     return Arithmetic(order, scale, offset)
 
 

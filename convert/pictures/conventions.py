@@ -11,7 +11,7 @@ import numpy as np
 from convert.pictures.arithmetic import Arithmetic, of_preset, usual
 from convert.pictures.evidence import mcnemar
 from convert.pictures.presets import PRESETS
-from edge.contract import InputContract
+from edge.contract import GEOMETRY, InputContract
 from edge.errors import InputError
 from edge.pictures import read_pixels
 from edge.silence import silence_native_output
@@ -27,6 +27,7 @@ MAX_P = 0.001  # of McNemar's test, divided by the number of conventions tried
 # Beside the presets' own: what torchvision does without its crop, and a centre crop.
 _GEOMETRIES: dict[str, dict[str, str]] = {
     "bilinear with antialiasing": {"resize": "bilinear-antialias", "exif": "ignore", "alpha": "drop"},
+    "bicubic with antialiasing": {"resize": "bicubic-antialias", "exif": "ignore", "alpha": "drop"},  # Pillow's own resize
     "a centre crop, bilinear": {"resize": "bilinear", "aspect": "crop", "exif": "ignore", "alpha": "drop"},
 }
 
@@ -178,6 +179,10 @@ class Search:
                 return Convention(f"--pixels {name}", contract, arithmetic, f"--pixels {name}")
         words = [name for name, each in usual(channels).items() if each == arithmetic] or [json.dumps(arithmetic.as_json())]
         keys: dict[str, object] = {"fit": contract.fit} if contract.fit != "resize" else {}
+        # Usual values, too, where the user's are others: the preset that said so may stay.
+        given = self.given.contract
+        keys |= {key: getattr(contract, key) for key in GEOMETRY if getattr(contract, key) != getattr(given, key)}
+        keys |= {"order": arithmetic.order} if arithmetic.order != self.given.arithmetic.order else {}
         keys |= contract.geometry() | arithmetic.as_json()
         if contract != self.given.contract:
             names = [name for name, own in presets.items() if own == contract]

@@ -2,13 +2,17 @@
 
 import dataclasses
 import json
+from argparse import Namespace
 
 import keras
 import numpy as np
 import pytest
 
-from convert.pictures import trials
+from convert.__main__ import check_pixels
+from convert.calibration.images import CalibrationSet
+from convert.pictures import conventions, trials
 from convert.pictures.arithmetic import Arithmetic
+from edge.contract import InputContract
 from edge.errors import InputError, Refused
 from tests.convert.pictures.owned import CLASSES, SIZE, by_colour, colours, owned
 
@@ -40,6 +44,16 @@ def test_bgr_is_named_with_the_words_to_say_it_and_said_so_it_passes(pictures):
     assert "with channels in BGR; say so" in message
     assert json.loads(asked) == {"order": "bgr", "scale": 1.0, "offset": 0.0}
     trials.check("my.keras", owned(by_colour("bgr"), pictures, arithmetic=Arithmetic("bgr")))
+
+
+def test_advice_says_what_the_preset_said_otherwise(pictures):
+    """`--pixels opencv`, for the owner's code begins with cv2.imread; that it then turns BGR to RGB was not said."""
+    told = owned(by_colour(), pictures, arithmetic=Arithmetic("bgr"), resize="bilinear", alpha="drop")
+    asked = refusal(told).partition("which holds ")[2]
+    assert json.loads(asked) == {"order": "rgb", "resize": "bilinear", "alpha": "drop", "scale": 1.0, "offset": 0.0}
+    usual = InputContract(height=SIZE, width=SIZE, channels=3, fit="resize")
+    ask = conventions.Search(told, [])._named(usual, Arithmetic("bgr", (0.5,))).ask
+    assert '{"resize": "edgeproof", "alpha": "auto", "order": "bgr", "scale": 0.5, "offset": 0.0}' in ask
 
 
 def test_a_missing_scale_is_named_and_no_advice_is_near_one_class(pictures):
@@ -96,7 +110,6 @@ def test_another_resize_is_named_where_pictures_have_another_size(tmp_path):
                 if name == "striped":
                     pixels[:, ::2] += 60
                 Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(tmp_path / split / name / f"{i}.png")
-    from edge.contract import InputContract
     from train.datasets import folder
 
     sampled = InputContract(height=16, width=16, channels=3, fit="resize", resize="nearest", exif="ignore", alpha="drop")
@@ -118,3 +131,16 @@ def test_what_the_owner_measured_is_a_rule_of_one_point():
     with pytest.raises(Refused, match=r"my: float top-1 80\.20 % \(n = 450\); 91\.60 % was expected, 11\.40 points off"):
         trials.check_top1("my", 0.802, 450, expected=0.916)
     assert "80.2 % (n = 450). Is that what you measured? --expect-top1" in trials.question(0.802, 450)
+
+
+def test_folders_in_another_order_explain_answers_by_name_that_differ(pictures, tmp_path):
+    network = owned(by_colour(), pictures)
+    dense = network.model.layers[-1]
+    weights, bias = dense.get_weights()
+    dense.set_weights([weights[:, [2, 0, 1]], bias])
+    network.name = "my"
+    test = network.dataset.test_files
+    (tmp_path / "a.csv").write_text("".join(f"{file},{file.split('/')[1]}\n" for file in test))
+    settings = Namespace(model="my.keras", data=pictures, reference=tmp_path / "a.csv", out=tmp_path)
+    with pytest.raises(InputError, match=r"my\.keras: .* in the order red, blue, green; rename"):
+        check_pixels(network, CalibrationSet(network.dataset.train.images[:1], (), 0), settings)
