@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from train.datasets.folder import FolderDataset
 
-_CLEAR = 0.05
+_CLEAR, _NEAR = 0.05, 0.01
 MAX_P = 0.001  # of McNemar's test, divided by the number of conventions tried
 # Beside the presets' own: what torchvision does without its crop, and a centre crop.
 _GEOMETRIES: dict[str, dict[str, str]] = {
@@ -127,7 +127,8 @@ class Search:
 
     def best(self, wanted: np.ndarray) -> list[Found]:
         """The rivals of the given convention that agree best with `wanted`, int [N], and that these pictures do not tell apart
-        (p >= 0.05), in the order of the presets; none where there is no rival.
+        (p >= 0.05), in the order of the presets, those last that agree on over one in a hundred fewer than the best; none where
+        there is no rival.
 
         One change is tried first: each geometry, or each arithmetic. Two changes, of which presets are some, are taken only
         where they agree significantly better.
@@ -144,7 +145,10 @@ class Search:
         most = max(double, key=lambda found: found.n_hits, default=first)
         if first and most and most.p_over(first.hits) >= MAX_P:
             double, most = single, first
-        alike = [found for found in double if most and most.p_over(found.hits) >= _CLEAR]
+        if most is None:
+            return []
+        least = most.n_hits - _NEAR * len(wanted)
+        alike = sorted((found for found in double if most.p_over(found.hits) >= _CLEAR), key=lambda found: found.n_hits < least)
         return [replace(found, n_tried=len(tried) - 1) for found in alike]
 
     def _contracts(self) -> list[InputContract]:
@@ -176,7 +180,10 @@ class Search:
         presets = {name: preset.contract(contract.height, contract.width, channels) for name, preset in PRESETS.items()}
         for name, own in presets.items():
             if own == contract and of_preset(PRESETS[name], channels) == arithmetic:
-                return Convention(f"--pixels {name}", contract, arithmetic, f"--pixels {name}")
+                now = self.given.contract, self.given.arithmetic
+                is_preset = now in [(presets[each], of_preset(PRESETS[each], channels)) for each in presets]
+                ask = f"--pixels {name}" + ("" if is_preset else ", and nothing in --contract that says otherwise")
+                return Convention(f"--pixels {name}", contract, arithmetic, ask)
         words = [name for name, each in usual(channels).items() if each == arithmetic] or [json.dumps(arithmetic.as_json())]
         keys: dict[str, object] = {"fit": contract.fit} if contract.fit != "resize" else {}
         # Usual values, too, where the user's are others: the preset that said so may stay.
