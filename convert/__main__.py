@@ -3,6 +3,8 @@
 import os
 import sys
 from argparse import Namespace
+from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from convert import flags
@@ -50,9 +52,11 @@ def main() -> int:
         try:
             dataset, training = load_data(network, settings)
             calibration = calibrate(network, dataset, training, settings)
-            agreement = check_pixels(network, calibration, settings)
-            gate = gate_for(network.data, settings.max_drop_points)
             drawing = settings.out / "pixels" / f"{network.name}.png"
+            with suppress(OSError):
+                drawing.unlink()  # of an earlier conversion
+            agreement = check_pixels(network, calibration, settings, drawing)
+            gate = gate_for(network.data, settings.max_drop_points)
             trial = prepare(
                 network, dataset, training, calibration=calibration, gate=gate, require_int8=settings.require_int8,
                 agreement=agreement, drawing=drawing,
@@ -133,14 +137,16 @@ def calibrate(network: "Network", dataset: Dataset, training: Split, settings: N
     return read_calibration_set(settings.calibration, network.contract, training=training, apart_from=judging)
 
 
-def check_pixels(network: "Network", calibration: CalibrationSet, settings: Namespace) -> Agreement | None:
-    """The agreement with the owner's own answers; without them, training pictures must not speak for other pixels."""
+def check_pixels(network: "Network", calibration: CalibrationSet, settings: Namespace, drawing: Path) -> Agreement | None:
+    """The agreement with the owner's own answers; without them, training pictures must not speak for other pixels.
+
+    `drawing` is a file for pictures that differ.
+    """
     if isinstance(network, Checkpoint):
         return None
     if settings.reference is None:
         trials.check(settings.model, network)
         return None
-    drawing = settings.out / "pixels" / f"{network.name}.png"
     try:
         agreement = reference.check(network, settings.reference, settings.data, calibration, drawing=drawing)
     except Refused:

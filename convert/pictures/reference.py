@@ -75,8 +75,9 @@ def check(owned: Owned, file: Path, pictures: Path, calibration: CalibrationSet,
     given = answers.read(file, pictures, owned.class_names)
     search = Search(owned, given.paths)
     pixels = search.read(search.given.contract)  # raises with the picture it cannot read
-    digests = [content(image) for image in pixels]
-    first = np.array(sorted({digest: index for index, digest in reversed(list(enumerate(digests)))}.values()))
+    # Equal pixels that the owner's code answers otherwise count each: the device cannot tell them apart.
+    keys = [(content(image), int(answer)) for image, answer in zip(pixels, given.classes, strict=True)]
+    first = np.array(sorted({key: index for index, key in reversed(list(enumerate(keys)))}.values()))
     paths, owners, images = tuple(given.paths[i] for i in first), given.classes[first], pixels[first]
     if len(first) < LEAST_PICTURES:
         raise InputError(f"{file}: {len(first)} distinct pictures; at least {LEAST_PICTURES} are wanted: answer more")

@@ -113,6 +113,14 @@ def test_of_many_pictures_the_search_takes_some_of_every_class(pictures, files, 
     assert {path.split("/")[-2] for path in searched[-1]} == set(CLASSES) and len(set(searched[-1])) == 60
 
 
+def test_equal_pixels_that_the_owner_tells_apart_do_not_agree(pictures, files, tmp_path):
+    network = owned(by_colour(), pictures)
+    given = owner(pictures, files).argmax(axis=1)
+    file = as_csv(tmp_path / "a.csv", [*files, files[0]], [*given, (given[0] + 1) % 3])
+    agreement = check(network, file, pictures, tmp_path)
+    assert (agreement.n, agreement.agreeing) == (121, 120)
+
+
 def test_one_of_many_that_differs_is_said_and_passes(pictures, files, tmp_path, capsys):
     network = owned(by_colour(), pictures)
     given = owner(pictures, files).argmax(axis=1)

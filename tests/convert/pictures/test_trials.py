@@ -168,9 +168,8 @@ def test_folders_in_another_order_explain_answers_by_name_that_differ(pictures, 
     dense = network.model.layers[-1]
     weights, bias = dense.get_weights()
     dense.set_weights([weights[:, [2, 0, 1]], bias])
-    network.name = "my"
     test = network.dataset.test_files
     (tmp_path / "a.csv").write_text("".join(f"{file},{file.split('/')[1]}\n" for file in test))
-    settings = Namespace(model="my.keras", data=pictures, reference=tmp_path / "a.csv", out=tmp_path)
+    settings = Namespace(model="my.keras", data=pictures, reference=tmp_path / "a.csv")
     with pytest.raises(InputError, match=r"my\.keras: .* in the order red, blue, green; rename"):
-        check_pixels(network, CalibrationSet(network.dataset.train.images[:1], (), 0), settings)
+        check_pixels(network, CalibrationSet(network.dataset.train.images[:1], (), 0), settings, tmp_path / "my.png")
