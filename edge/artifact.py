@@ -132,7 +132,10 @@ def parse(path: str, data: bytes, *, allow_unverified: bool = False) -> Artifact
     shown = one_line(path)
     digest, stored = _sha256(memoryview(data)[:-_SEAL_BYTES]), data[-_SEAL_BYTES:]
     if digest.encode() == stored:
-        return Artifact(shown, data, digest, _members(shown, data))
+        model = Artifact(shown, data, digest, _members(shown, data))
+        if model.kind == "c":
+            raise ModelError(f"{shown}: its contract is of a C program, and the file is an archive; make the artifact again")
+        return model
     if data.startswith(b"/* edgeproof C program "):
         from edge import c_program
 
@@ -251,8 +254,8 @@ def _members(path: str, data: bytes) -> "dict[str, bytes | memoryview]":
                 raise ValueError(f"a member called {shortened(name)!r}, for the second time or unfit for a name")
             if signature != b"PK\x01\x02" or method != 0 or length != stored:
                 raise ValueError(f"member {name!r} is not stored plainly")
-            if stored > MAX_TEXT.get(name, MAX_BYTES):
-                raise ValueError(f"member {name!r} has {stored:,} bytes; at most {MAX_TEXT[name]:,} are read")
+            if stored > (most := MAX_TEXT.get(name, MAX_BYTES)):
+                raise ValueError(f"member {name!r} has {stored:,} bytes; at most {most:,} are read")
             # They lie one behind the other, so that all of them together are no longer than the file.
             content = local + _LOCAL.size + sum(_LOCAL.unpack_from(data, local)[-2:])
             if local < free or content + stored > directory or data[local : local + 4] != b"PK\x03\x04":

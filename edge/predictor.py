@@ -98,13 +98,14 @@ def _are_probabilities(scores: list[float], contract: ModelContract) -> bool:
 class Predictor:
     """A model ready to answer. Threads may share it: it answers one after the other. Its engine alone may not be shared."""
 
-    __slots__ = ("_one_at_a_time", "_run", "artifact", "contract", "engine", "labels", "passed_over")
+    __slots__ = ("_n_output_bytes", "_one_at_a_time", "_run", "artifact", "contract", "engine", "labels", "passed_over")
 
     def __init__(self, model: Artifact, loaded: engines.Loaded) -> None:
         self.artifact, self.engine, self.passed_over = model, loaded.engine, loaded.passed_over
         self.contract = model.contract or self.engine.describe()
         self.labels = model.labels or tuple(map(str, range(self.contract.n_classes)))
         self._run, self._one_at_a_time = self.engine.run, allocate_lock()
+        self._n_output_bytes = self.contract.n_output_bytes
 
     if TYPE_CHECKING:
 
@@ -132,6 +133,9 @@ class Predictor:
         """The answer to uint8 [H, W, C] pixels as bytes."""
         with self._one_at_a_time:
             raw = self._run(pixels)
+        if len(raw) != self._n_output_bytes:  # a graph may compute how much it gives
+            said = f"answers {len(raw)} bytes; its contract says {self._n_output_bytes}"
+            raise ModelError(f"{self.artifact.path}: {said}")
         return Prediction(raw, self.contract, self.labels)
 
 

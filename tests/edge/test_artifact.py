@@ -197,10 +197,18 @@ def test_members_that_overlap_or_are_too_many_or_too_long_are_refused():
             5,
             "has 1,048,576 bytes; at most",
         ),
+        (first[:20] + b"\xff" * 8 + first[28:46] + b"pictures/png", 1, "has 4,294,967,295 bytes; at most"),
     ):
         with pytest.raises(ModelError) as refused:
             artifact.parse("x", with_a_directory(entries, n))
         assert says in str(refused.value), refused.value
+
+
+def test_an_archive_that_claims_to_be_a_c_program_is_refused():
+    # One line gets longer by what the other loses.
+    body = example()[:-64].replace(b"-int8\nkind tflite", b"-with-int8\nkind c", 1)
+    with pytest.raises(ModelError, match="is of a C program, and the file is an archive"):
+        artifact.parse("x", body + hashlib.sha256(body).hexdigest().encode())
 
 
 @pytest.mark.parametrize(

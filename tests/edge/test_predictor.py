@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from edge import artifact, predictor
+from edge import artifact, locate, predictor
 from edge.contract import DIGIT, ModelContract
 from edge.device import selftest
 from edge.errors import ModelError, UsageError
@@ -152,6 +152,20 @@ def test_threads_that_share_a_predictor_get_their_own_answers(tflite, pictures):
 
     with concurrent.futures.ThreadPoolExecutor(6) as threads:
         assert sum(threads.map(ask, range(6))) == 9000
+
+
+def test_an_answer_of_another_length_than_the_contract_says_is_none():
+    ready = predictor.load(locate.shipped_model(), trusted=True)
+    for raw in (b"", b"\0" * 9, b"\x7f" * 11):
+        ready._run = lambda pixels, raw=raw: raw
+        with pytest.raises(ModelError, match=rf"answers {len(raw)} bytes; its contract says 10"):
+            ready.answer(bytes(784))
+
+
+@pytest.mark.parametrize("threads", [0, -1, 2000, 1.5, "2", True])
+def test_a_number_of_threads_that_is_none_is_refused(threads):
+    with pytest.raises(UsageError, match="wanted a whole number from 1 to 1024"):
+        predictor.load(locate.shipped_model(), threads=threads)
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
