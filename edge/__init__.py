@@ -24,12 +24,12 @@ def load(
     `path` names a model file; without it $EDGEPROOF_MODEL does, else the installed model answers, else the one that came
     with edgeproof. Raises the errors of `edge.errors`: InputMissing, ModelError, SealError, EngineMissing.
     """
-    from os import fspath
+    from os import fsdecode
 
     from edge import engines, locate, predictor
     from edge.errors import InputMissing
 
-    named = None if path is None else fspath(path)
+    named = None if path is None else fsdecode(path)
     if named == "":
         raise InputMissing("the model's name is empty; name a file, or none for the installed model")
     model, verified_before = locate.load_model(named, allow_unverified=allow_unverified)

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from _thread import get_native_id
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -13,12 +14,16 @@ THREAD_MIB = 16  # for each thread beyond the first
 _PR_SET_PDEATHSIG, _SIGKILL = 1, 9  # prctl(2)
 
 
-def end_together() -> "Callable[[], None]":
+def end_together(*, outlives_thread: bool = False) -> "Callable[[], None]":
     """What a child of this process calls first: from then on the kernel kills it when this process ends, however that comes
-    about (Linux)."""
+    about (Linux).
+
+    The kernel takes the thread that started it for the parent: where the child `outlives_thread`, and that is not the main
+    one, it must end by itself.
+    """
     parent = os.getpid()
     prctl = None
-    if sys.platform == "linux":
+    if sys.platform == "linux" and not (outlives_thread and get_native_id() != parent):
         import ctypes
 
         prctl = ctypes.CDLL(None).prctl  # before the fork, where a lock of the loader may be held

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
             """The contract that the model itself describes: what a foreign model takes and gives."""
 
 
+MAX_THREADS = 1024
+
+
 class EngineChoice:
     """An engine: its module, its library, what pip installs, its kind of model. If not verifying, it runs trusted ones only."""
 
@@ -76,6 +79,8 @@ def load(
     """
     if name is not None and name not in ENGINES:
         raise UsageError(f"no engine is called {name!r}; there are {', '.join(ENGINES)}")
+    if type(threads) is not int or not 1 <= threads <= MAX_THREADS:
+        raise UsageError(f"threads={threads!r}; wanted a whole number from 1 to {MAX_THREADS}")
     able = [n for n, choice in ENGINES.items() if choice.kind == artifact.kind]
     if name is not None and name not in able:
         raise UsageError(f"{artifact.path}: {name} does not run {artifact.kind} models; {' and '.join(able)} do")

@@ -56,6 +56,8 @@ class EngineInChild:
         """The raw output tensor for one image, uint8 [H, W, C] as bytes. Raises ModelError where the model fails on it."""
         if self._hangs == MAX_HANGS:
             raise ModelError(f"{self._artifact.path}: gave no answer to {MAX_HANGS} pictures; not tried on this one")
+        if self._owner != os.getpid():  # in a fork: that child answers the process that started it
+            self._forget()
         if not self._child:
             self._start()
         return self._expect(_OUTPUT, pixels, during="run")
@@ -67,17 +69,23 @@ class EngineInChild:
     def end_process(self) -> None:
         """End the child."""
         if self._child and os.getpid() == self._owner:  # a fork of this process may forget it too
-            child, self._child = self._child, 0
-            os.close(self._to)
-            os.close(self._from)
+            child = self._forget()
             os.kill(child, signal.SIGKILL)
             os.waitpid(child, 0)
 
     def __del__(self) -> None:
         self.end_process()
 
+    def _forget(self) -> int:
+        """The child's process id; from now on there is none."""
+        child, self._child, self._owner = self._child, 0, os.getpid()
+        if child:
+            os.close(self._to)
+            os.close(self._from)
+        return child
+
     def _start(self) -> None:
-        follow = limits.end_together()
+        follow = limits.end_together(outlives_thread=True)  # it ends when its pipe does, too
         try:
             there, self._to = _pipe()
             self._from, back = _pipe()
@@ -119,9 +127,7 @@ class EngineInChild:
 
     def _ended(self, during: str, *, patience: bool = False) -> ToolchainError:
         """The error for a child that has ended, or does not go on for want of `patience`."""
-        child, self._child = self._child, 0
-        os.close(self._to)
-        os.close(self._from)
+        child = self._forget()
         if patience:
             os.kill(child, signal.SIGKILL)
         code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])

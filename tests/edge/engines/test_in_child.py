@@ -4,6 +4,7 @@ import faulthandler
 import os
 import signal
 import sys
+import threading
 import time
 
 import pytest
@@ -121,6 +122,27 @@ def test_nothing_is_left_behind_when_the_engine_is_forgotten_or_its_parent_is_ki
             if file.read().rpartition(")")[2].split()[0] == "Z":  # ended; nobody here waits for it
                 break
         assert time.monotonic() < deadline
+
+
+def test_a_fork_of_this_process_gets_a_child_of_its_own(tmp_path):
+    engine = started(tmp_path)
+    child = engine._child
+    fork = os.fork()
+    if not fork:
+        os._exit(not (engine.run(BLACK) == BLACK and engine._child not in (0, child)))
+    assert os.waitpid(fork, 0)[1] == 0
+    assert engine.run(BLACK) == BLACK and engine._child == child
+
+
+def test_the_child_outlives_the_thread_that_started_it(tmp_path):
+    engines_of = []
+    thread = threading.Thread(target=lambda: engines_of.append(started(tmp_path)))
+    thread.start()
+    thread.join()
+    (engine,) = engines_of
+    child = engine._child
+    time.sleep(0.05)  # were it to be killed, it would be by now
+    assert engine.run(BLACK) == BLACK and engine._child == child
 
 
 @pytest.mark.parametrize(
