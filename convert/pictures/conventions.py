@@ -12,7 +12,7 @@ from convert.pictures.arithmetic import Arithmetic, of_preset, usual
 from convert.pictures.evidence import mcnemar
 from convert.pictures.presets import PRESETS
 from edge.contract import GEOMETRY, InputContract
-from edge.errors import InputError
+from edge.errors import InputError, note, one_line
 from edge.pictures import read_pixels
 from edge.silence import silence_native_output
 from train import evaluate
@@ -113,7 +113,9 @@ class Search:
         if contract not in self._pixels:
             try:
                 return self.read(contract)
-            except InputError:
+            except InputError as error:
+                if all(pixels is not None for pixels in self._pixels.values()):  # said once
+                    note(one_line(f"{error}; where this stops another way to read pictures, that way is not tried"))
                 self._pixels[contract] = None
         return self._pixels[contract]
 

@@ -15,6 +15,7 @@ from convert.pictures.arithmetic import Arithmetic
 from convert.pictures.presets import PRESETS
 from edge.contract import InputContract
 from edge.errors import InputError, Refused
+from edge.pictures import read_pixels
 from tests.convert.pictures.owned import CLASSES, SIZE, by_colour, colours, owned
 
 L = keras.layers
@@ -64,6 +65,20 @@ def test_a_preset_is_asked_for_without_what_a_contract_says_otherwise(pictures):
     )
     assert "--pixels edgeproof; say so with --pixels edgeproof, and nothing in --contract that says otherwise" in message
     assert asked.words == asked.ask == "--pixels opencv"  # nothing was given that would say otherwise
+
+
+def test_a_way_that_one_picture_stops_is_said_to_be_untried(pictures, monkeypatch, capsys):
+    """As a photo of 50 megapixels does, which only `edgeproof` takes."""
+
+    def limited(path, contract):
+        if contract.resize != "edgeproof":
+            raise InputError(f"{path}: 50.3 megapixels; at most 16 are read: make the picture smaller")
+        return read_pixels(path, contract)
+
+    monkeypatch.setattr(conventions, "read_pixels", limited)
+    assert "with channels in BGR; say so" in refusal(owned(by_colour("bgr"), pictures))
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1 and "50.3 megapixels" in said and "that way is not tried" in said
 
 
 def test_what_agrees_on_more_pictures_is_named_before_what_chance_may_explain(pictures, monkeypatch):
