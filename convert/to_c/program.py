@@ -39,7 +39,7 @@ PATHS = (
     Path(
         "neondot",
         "NEON with dot products",
-        _ARM,
+        f"{_ARM} && HAVE_DOT_PRODUCTS",
         "arch=armv8.2-a+dotprod",
         "has_dot_products()",
         ("neon", "neondot_dot", "neon_add"),
@@ -139,9 +139,9 @@ def _choice(symbol: str, logits: str) -> str:
     const char *name;
     int (*runs)(void);
     void (*network)({symbol}_context *, const uint8_t *, {logits} *);
-}} path;
+}} choice;
 
-static const path paths[] = {{
+static const choice paths[] = {{
 {rows}}};
 
 const char *{symbol}_path(int path)

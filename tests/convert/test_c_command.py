@@ -89,6 +89,7 @@ REFUSED = {
     "a PGM of 16 bits": (b"P5 28 28 65535\n" + seven(), "edge-predict reads other pictures"),
     "a PGM of another size": (b"P5 56 14 255\n" + seven(), "edge-predict reads other pictures"),
     "a PGM of many digits": (b"P5 28 28 " + b"9" * 99 + b" " + seven(), "edge-predict reads other pictures"),
+    "a PGM without a space": (b"P528 28 255\n" + seven(), "edge-predict reads other pictures"),
     "a PGM of comments": (b"P5" + b"#" * 300, "edge-predict reads other pictures"),
     "a JPEG": (b"\xff\xd8\xff" + bytes(900), "edge-predict reads other pictures"),
 }

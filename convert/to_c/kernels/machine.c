@@ -1,6 +1,6 @@
 /* What this machine has, where the compiler's __builtin_cpu_supports does not tell. */
 #if FAST_PATHS && defined(__x86_64__)
-#if (defined(__clang__) && __clang_major__ >= 12) || (!defined(__clang__) && __GNUC__ >= 11)
+#if (defined(__clang__) && __clang_major__ >= 13) || (!defined(__clang__) && __GNUC__ >= 11)
 #define HAVE_AVXVNNI 1
 #include <cpuid.h>
 static int has_avxvnni(void)
@@ -17,13 +17,17 @@ static int has_avxvnni(void)
 #else
 #define HAVE_AVXVNNI 0
 #endif
-#elif FAST_PATHS && defined(__linux__)
+#elif FAST_PATHS && defined(__clang__) && __clang_major__ < 16 && !defined(__ARM_FEATURE_DOTPROD)
+#define HAVE_DOT_PRODUCTS 0 /* its arm_neon.h declares them only with -march */
+#elif FAST_PATHS
+#define HAVE_DOT_PRODUCTS 1
+#if defined(__linux__)
 #include <sys/auxv.h>
 static int has_dot_products(void)
 {
     return (getauxval(AT_HWCAP) >> 20 & 1) != 0; /* HWCAP_ASIMDDP */
 }
-#elif FAST_PATHS
+#else
 static int has_dot_products(void)
 {
 #if defined(__APPLE__)
@@ -32,4 +36,5 @@ static int has_dot_products(void)
     return 0;
 #endif
 }
+#endif
 #endif

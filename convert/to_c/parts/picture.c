@@ -73,11 +73,16 @@ static int read_file(const char *file, size_t *size)
     return code;
 }
 
+static int is_space(uint8_t byte)
+{
+    return byte == ' ' || (byte >= '\t' && byte <= '\r');
+}
+
 /* A number of a PGM header at `at`, moved behind it, spaces and comments before it skipped; -1 if there is none. */
 static long pgm_number(size_t *at, size_t size)
 {
     long value = -1;
-    while (*at < size && strchr(" \t\n\v\f\r#", content[*at]) && content[*at]) {
+    while (*at < size && (is_space(content[*at]) || content[*at] == '#')) {
         if (content[*at] == '#')
             while (*at < size && content[*at] != '\n')
                 ++*at;
@@ -92,11 +97,11 @@ static long pgm_number(size_t *at, size_t size)
 /* Whether `content` is a binary PGM of this size with 256 levels; its pixels go into `image`. */
 static int read_pgm(size_t size)
 {
-    size_t at = 2;
+    size_t at = 2; /* behind P5 */
     const long width = pgm_number(&at, size), height = pgm_number(&at, size), most = pgm_number(&at, size);
-    if (NETWORK_CHANNELS != 1 || width != NETWORK_WIDTH || height != NETWORK_HEIGHT || most != 255)
+    if (NETWORK_CHANNELS != 1 || !is_space(content[2]) || width != NETWORK_WIDTH || height != NETWORK_HEIGHT || most != 255)
         return 0;
-    if (at >= size || size - at - 1 != n_pixels || !strchr(" \t\n\v\f\r", content[at]) || !content[at])
+    if (at >= size || size - at - 1 != n_pixels || !is_space(content[at]))
         return 0;
     memcpy(image, content + at + 1, n_pixels);
     return 1;

@@ -82,7 +82,7 @@ static int read_png(size_t size)
     static const uint8_t form[5] = {8, NETWORK_CHANNELS == 1 ? 0 : 2, 0, 0, 0};
     z_stream stream;
     int end;
-    if (size < 33 || memcmp(content, start, 16) || memcmp(content + 24, form, 5))
+    if (size < 33 || size > most_bytes || memcmp(content, start, 16) || memcmp(content + 24, form, 5))
         return 0;
     if (big_endian(content + 16) != NETWORK_WIDTH || big_endian(content + 20) != NETWORK_HEIGHT)
         return 0;

@@ -1,10 +1,12 @@
 """The generator: what it refuses, and what it makes of the model in the wheel."""
 
 import os
+import shutil
 
 import numpy as np
 import pytest
 
+from conftest import run
 from convert import to_c
 from convert.to_c.fuse import fuse
 from convert.to_c.plan import plan
@@ -44,6 +46,17 @@ def test_names_become_c_names(wheels_model):
     program = to_c.generate(wheels_model, name="5-digits.new")
     assert program.symbol == "network_5_digits_new"
     assert "void network_5_digits_new_predict(" in program.header
+
+
+@pytest.mark.skipif(not shutil.which("gcc"), reason="no gcc on this machine")
+def test_pedantic_c99_has_no_warning_and_x87_is_refused(wheels_model, tmp_path):
+    program = to_c.generate(wheels_model, name="made")
+    (tmp_path / "made.h").write_text(program.header)
+    (tmp_path / "made.c").write_text(program.source)
+    check = ["gcc", "-fsyntax-only", "-Wall", "-Wextra", "-Werror", "made.c"]
+    assert run(*check, "-std=c99", "-pedantic", "-Wshadow", "-DFAST_PATHS=0", cwd=tmp_path).stderr == ""
+    refused = run(*check, "-D__FLT_EVAL_METHOD__=2", "-Wno-builtin-macro-redefined", "-DFAST_PATHS=0", cwd=tmp_path)
+    assert "compile with -std=c99" in refused.stderr
 
 
 def test_an_unknown_operator_is_refused_by_name():
