@@ -43,6 +43,11 @@ def parse(path: str, data: bytes) -> "tuple[str, dict[str, bytes | memoryview]]"
     """The seal and the members of an artifact in `data`, the bytes of the file `path`. Raises SealError or ModelError."""
     at = len(data) - _DIGITS - len(_SEAL_END)
     stored, digest = data[at : at + _DIGITS], hashlib.sha256(data[:at]).hexdigest()
+    if data.endswith(_SEAL_END.replace(b"\n", b"\r\n")):
+        raise SealError(
+            f"{path}: its line ends are CRLF; it was made with LF, and git changes them: write `*.c -text` and `*.h -text` "
+            "into .gitattributes, and copy the files again"
+        )
     if data[:at][-len(_SEAL) :] != _SEAL or data[at + _DIGITS :] != _SEAL_END or stored != digest.encode():
         found = stored[:12].decode() if stored.isalnum() else "nothing"
         raise SealError(f"{path}: damaged: the seal reads {found}, the bytes hash to {digest[:12]}; copy the file again")

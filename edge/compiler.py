@@ -14,7 +14,11 @@ SANITIZE = ("-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
 
 def find() -> list[str]:
     """The command of the C compiler: $CC, else gcc, clang or cc, else that of the package ziglang. Raises EngineUnavailable."""
-    if named := shlex.split(os.environ.get("CC", "")):
+    try:
+        named = shlex.split(os.environ.get("CC", ""))
+    except ValueError as error:
+        raise EngineUnavailable(f"CC={os.environ['CC']}: {error}; unset CC, or name a C compiler") from None
+    if named:
         if shutil.which(named[0]):
             return named
         raise EngineUnavailable(f"CC={os.environ['CC']}: no such program; unset CC, or name a C compiler")
@@ -30,6 +34,13 @@ def version(command: list[str]) -> str:
     """The compiler's name and version: `gcc (Debian 12.2.0-14) 12.2.0`."""
     done = child.run([*command, "--version"])
     return one_line((done.stdout.splitlines() or [os.path.basename(command[0])])[0])
+
+
+def foreign(error: OSError) -> EngineUnavailable:
+    """What to raise where `error` says that a file just built does not run here: $CC compiles for another machine."""
+    return EngineUnavailable(
+        f"what {' '.join(find())} builds does not run here ({one_line(str(error))}); unset CC, or name this machine's compiler"
+    )
 
 
 def build(sources: list[str], output: str, *flags: str) -> None:

@@ -36,7 +36,10 @@ class Harness:
         """The raw logits of `images` and the median microseconds; None where this machine lacks the path. Raises Refused."""
         given, taken = self._folder / "images", self._folder / "answers"
         given.write_bytes(images.tobytes())
-        done = child.run([self._program, path, str(given), str(taken)])
+        try:
+            done = child.run([self._program, path, str(given), str(taken)])
+        except OSError as error:
+            raise compiler.foreign(error) from None
         if done.returncode == _NOT_HERE:
             return None
         if done.returncode:

@@ -42,15 +42,20 @@ class CEngine:
         c_program.check_header(artifact.path, manifest)
         assert artifact.contract
         self._contract = artifact.contract
-        symbol, header = str(c_program.made_of(manifest).get("symbol")), os.path.abspath(c_program.header_path(artifact.path))
+        symbol, header = str(c_program.made_of(manifest).get("symbol")), os.path.basename(f"{artifact.contract.name}.h")
         with tempfile.TemporaryDirectory() as folder:
             program, glue, library = (os.path.join(folder, name) for name in ("program.c", "glue.c", "program.so"))
             with open(program, "wb") as file:
                 file.write(artifact.data)  # the bytes whose seal was checked
+            with open(os.path.join(folder, header), "wb") as file:
+                file.write(c_program.read_header(artifact.path))
             with open(glue, "w") as text:
                 text.write(_GLUE.format(header=header, symbol=symbol, upper=symbol.upper()))
-            compiler.build([program, glue], library, "-shared", "-fPIC", f"-I{os.path.dirname(header)}")
-            self._library = ctypes.CDLL(library)
+            compiler.build([program, glue], library, "-shared", "-fPIC")
+            try:
+                self._library = ctypes.CDLL(library)
+            except OSError as error:
+                raise compiler.foreign(error) from None
         self.version = compiler.version(compiler.find())
         self._library.glue_path.restype = ctypes.c_char_p
         self.kernels = self._library.glue_path().decode()

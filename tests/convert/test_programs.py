@@ -142,6 +142,13 @@ def test_a_changed_byte_is_refused(c_program, tmp_path, where):
     assert check(program).returncode == 78
 
 
+def test_line_ends_that_git_changed_are_named(c_program, tmp_path):
+    program = copied(c_program, tmp_path)
+    program.write_bytes(program.read_bytes().replace(b"\n", b"\r\n"))
+    done = call("edge", "verify", program, cwd=tmp_path)
+    assert done.returncode == 78 and "CRLF" in done.stderr and "*.c -text" in done.stderr
+
+
 def test_a_changed_header_is_refused_and_a_missing_one_is_missed(c_program, tmp_path):
     program = copied(c_program, tmp_path)
     header = program.with_suffix(".h")
@@ -162,6 +169,32 @@ def test_verify_checks_the_seal_and_names_the_command_that_asks_more(c_program):
 def test_trust_builds_it_and_replays_its_goldens(c_program):
     done = call("edge", "verify", c_program, "--trust", cwd=c_program.parent)
     assert done.returncode == 0 and ": passed: 15 pictures, 15 bit for bit (c " in done.stdout, done.stderr
+
+
+def test_trust_builds_it_under_another_name_in_a_folder_of_any_name(c_program, tmp_path, monkeypatch):
+    monkeypatch.setenv("CC", f"{compiler.find()[0]} -DFAST_PATHS=0 -O0")
+    program = tmp_path / 'a "quoted" \\folder' / "mine.c"
+    program.parent.mkdir()
+    for suffix in (".c", ".h"):
+        shutil.copy(c_program.with_suffix(suffix), program.with_suffix(suffix))
+    assert predictor.load(str(program), trusted=True).engine.kernels == "plain"
+
+
+def test_a_compiler_for_another_machine_is_named(c_program, tmp_path, monkeypatch):
+    cross = tmp_path / "cross"
+    cross.write_text('#!/bin/sh\nwhile [ "$1" != -o ]; do shift; done\necho other > "$2"\nchmod +x "$2"\n')
+    cross.chmod(0o755)
+    monkeypatch.setenv("CC", str(cross))
+    with pytest.raises(EngineMissing, match=r"what .*cross builds does not run here"):
+        predictor.load(str(c_program), trusted=True)
+    with pytest.raises(EngineMissing, match=r"what .*cross builds does not run here"):
+        identity.Harness(tmp_path).answers("plain", np.zeros((1, 28, 28, 1), np.uint8))
+
+
+def test_a_quote_that_does_not_end_in_cc_is_named(monkeypatch):
+    monkeypatch.setenv("CC", 'gcc "')
+    with pytest.raises(EngineMissing, match="No closing quotation; unset CC"):
+        compiler.find()
 
 
 def test_bench_times_the_built_command(c_program, tmp_path):
