@@ -4,6 +4,7 @@ Sources: ISO/IEC 14496-12, 8.11.3 (where the items lie); the AV1 specification, 
 """
 
 MAX_ITEMS = 256
+MAX_PARTS = 16_384  # extents of all items, and OBUs of all: each takes a microsecond or two here
 _SEQUENCE_HEADER = 1  # an OBU type
 
 
@@ -18,16 +19,19 @@ def most_pixels(content: bytes) -> int:
     inner = dict(_boxes(content, start + 4, end))
     if b"iloc" not in inner:
         raise ValueError("nothing says where its items are")
-    sizes = [1]
+    sizes, left = [1], MAX_PARTS
     for item in _items(content, inner[b"iloc"], inner.get(b"idat", (0, 0))):
-        sizes += [width * height for width, height in _frame_sizes(item)]
+        found, left = _frame_sizes(item, left)
+        sizes += [width * height for width, height in found]
     return max(sizes)
 
 
 def _boxes(content: bytes, at: int, end: int) -> list[tuple[bytes, tuple[int, int]]]:
     """The boxes from `at` to `end`: type, and where the inside begins and ends."""
     found: list[tuple[bytes, tuple[int, int]]] = []
-    while at + 8 <= end and len(found) < MAX_ITEMS:
+    while at + 8 <= end:
+        if len(found) == MAX_ITEMS:  # what a decoder would find behind them counts too
+            raise ValueError(f"over {MAX_ITEMS} boxes")
         size, kind, head = int.from_bytes(content[at : at + 4], "big"), content[at + 4 : at + 8], 8
         if size == 1:
             size, head = int.from_bytes(content[at + 8 : at + 16], "big"), 16
@@ -52,15 +56,18 @@ def _items(content: bytes, iloc: tuple[int, int], idat: tuple[int, int]) -> list
 
     version, sizes = take(4) >> 24, take(2)
     offset_bytes, length_bytes, base_bytes, index_bytes = (sizes >> shift & 15 for shift in (12, 8, 4, 0))
-    n_items, items, total = take(2 if version < 2 else 4), [], 0
+    n_items, items, total, n_parts = take(2 if version < 2 else 4), [], 0, 0
     if n_items > MAX_ITEMS:
         raise ValueError(f"{n_items} items")
     for _ in range(n_items):
         take(2 if version < 2 else 4)  # its number
         in_idat = version > 0 and take(2) & 15 == 1
         take(2)  # the file it is in
-        base, parts = take(base_bytes), []
-        for _ in range(take(2)):
+        base, parts, n_extents = take(base_bytes), [], take(2)
+        n_parts += n_extents
+        if n_parts > MAX_PARTS:
+            raise ValueError(f"its items are in over {MAX_PARTS:,} pieces")
+        for _ in range(n_extents):
             if version > 0:
                 take(index_bytes)
             start = base + take(offset_bytes) + (idat[0] if in_idat else 0)
@@ -73,10 +80,13 @@ def _items(content: bytes, iloc: tuple[int, int], idat: tuple[int, int]) -> list
     return items
 
 
-def _frame_sizes(item: bytes) -> list[tuple[int, int]]:
-    """Width and height in each sequence header among the OBUs of `item`."""
+def _frame_sizes(item: bytes, left: int) -> tuple[list[tuple[int, int]], int]:
+    """Width and height in each sequence header among the OBUs of `item`, at most `left`; how many more there may be."""
     at, found = 0, list[tuple[int, int]]()
     while at < len(item):
+        if not left:
+            raise ValueError(f"over {MAX_PARTS:,} OBUs")
+        left -= 1
         head = item[at]
         at += 2 if head & 4 else 1
         length = len(item) - at
@@ -91,7 +101,7 @@ def _frame_sizes(item: bytes) -> list[tuple[int, int]]:
         if head >> 3 & 15 == _SEQUENCE_HEADER:
             found.append(_sequence_size(item[at : at + min(length, 256)]))
         at += length
-    return found
+    return found, left
 
 
 def _sequence_size(header: bytes) -> tuple[int, int]:

@@ -81,6 +81,8 @@ def _of_image(image: Any, contract: InputContract) -> bytes:
 
     if not (image.width and image.height):
         raise InputError(f"{image.width}x{image.height} pixels; a picture has at least one")
+    if image.mode == "I" and image.format not in ("PNG", "PPM"):  # in these, Pillow gives 16 bits
+        raise InputError("its pixels are 32-bit numbers, and nothing says which is white; give 8 bits a channel")
     try:
         image.load()
         return decode.fit(decode.upright(image, contract), contract)

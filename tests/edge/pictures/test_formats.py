@@ -150,6 +150,25 @@ def test_an_avif_that_lies_about_its_size_is_refused_before_it_is_decoded():
         read(bytes(large), 64, 64)
 
 
+def test_an_avif_in_more_pieces_than_can_be_counted_is_refused_at_once():
+    def box(kind: bytes, inside: bytes) -> bytes:
+        return struct.pack(">L", 8 + len(inside)) + kind + inside
+
+    def located(n_items: int, n_extents: int, at: int, length: int) -> bytes:
+        items = struct.pack(">HHQH", 1, 0, at, n_extents) + struct.pack(">L", length) * (n_extents if length else 0)
+        sizes = b"\x04\x80" if length else b"\0\x80"
+        return box(b"meta", bytes(4) + box(b"iloc", bytes(4) + sizes + struct.pack(">H", n_items) + items * n_items))
+
+    obus = b"\x12\0" * 20_000  # temporal delimiters
+    for content, says in (
+        (located(200, 65_535, 1 << 40, 0), "its items are in over 16,384 pieces"),
+        (located(1, 1, len(located(1, 1, 0, 1)) + 8, len(obus)) + box(b"mdat", obus), "over 16,384 OBUs"),
+        (box(b"free", b"") * 300 + box(b"moov", b""), "over 256 boxes"),
+    ):
+        with pytest.raises(ValueError, match=says):
+            avif.most_pixels(content)
+
+
 @AVIF
 def test_a_moving_avif_is_refused():
     moving = saved(RGB, "AVIF", save_all=True, append_images=[Image.new("RGB", RGB.size)], speed=10)

@@ -90,6 +90,7 @@ def test_a_list_answers_a_list(ready):
         (io.BytesIO(b"\x89PNG\r\n\x1a\n" + bytes(20 << 20)), "file: over 20 MiB"),
         (Image.new("RGB", (0, 5)), "image: 0x5 pixels"),
         (Image.new("F", (5, 5)), "image: its pixels are floats"),
+        (Image.new("I", (5, 5), 200), "image: its pixels are 32-bit numbers"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_with_a_picture_is_said(picture, says):
