@@ -12,10 +12,12 @@ and because the model and its predecessors then change together, in one sector.
 """
 
 import contextlib
+import errno
 import fcntl
 import hashlib
 import os
 import shutil
+import stat
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -25,7 +27,7 @@ from edge.errors import ModelError
 
 MAX_MODELS = 3  # the current one and two to roll back to, so that updates do not fill the card
 
-_VERSIONS_BYTES = 1 << 20
+_MOST_BYTES = 1 << 20
 _PLAIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_")
 
 
@@ -162,9 +164,10 @@ def keep_version(store: str, network: str, labels: str, version: int) -> None:
     """Record that `version` is installed, unless a higher one is on record. Raises StorageError."""
     try:
         kept = _versions(store)
+        damaged = False
     except ModelError:
-        kept = {}
-    if version > kept.get((labels, network), 0):
+        kept, damaged = {}, True
+    if damaged or version > kept.get((labels, network), 0):
         kept[labels, network] = version
         lines = [f"{labels} {number} {name}\n" for (labels, name), number in kept.items()]
         files.write_atomic(os.path.join(store, "versions"), "".join(lines).encode())
@@ -173,8 +176,9 @@ def keep_version(store: str, network: str, labels: str, version: int) -> None:
 def _versions(store: str) -> dict[tuple[str, str], int]:
     path = os.path.join(store, "versions")
     try:
-        with open(path, "rb") as file:
-            rows = [line.split(" ", 2) for line in file.read(_VERSIONS_BYTES).decode().splitlines()]
+        rows = [line.split(" ", 2) for line in _read(path).decode().splitlines()]
+        if not rows:  # it is written with a line, and kept
+            raise ValueError
         return {(labels, network): int(version) for labels, version, network in rows}
     except FileNotFoundError:
         return {}
@@ -185,8 +189,7 @@ def _versions(store: str) -> dict[tuple[str, str], int]:
 def failures(store: str) -> int:
     """How many starts in a row found the current model failing; 0 if that cannot be read."""
     try:
-        with open(os.path.join(store, "failures"), "rb") as file:
-            return int(file.read(10))
+        return int(_read(os.path.join(store, "failures"))[:10])
     except (OSError, ValueError):
         return 0
 
@@ -203,11 +206,18 @@ def shipped() -> Artifact:
     return artifact.read(locate.shipped_model())
 
 
+def _read(path: str) -> bytes:
+    """The content of a small file. Raises OSError, also for a FIFO, which would wait for its other end."""
+    with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise OSError(errno.EINVAL, "not a file", path)
+        return file.read(_MOST_BYTES)
+
+
 def _content(path: str) -> bytes | None:
     """The content of the file; empty if there is none, None if it cannot be read."""
     try:
-        with open(path, "rb") as file:
-            return file.read()
+        return _read(path)
     except FileNotFoundError:
         return b""
     except OSError:

@@ -1,5 +1,6 @@
 """An older version of a network that was installed is not installed again unless that is asked for."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -70,9 +71,21 @@ def test_only_the_same_network_with_the_same_labels_is_compared(tmp_path, store)
         install(versioned(tmp_path, 4), store)
 
 
-def test_a_damaged_record_lets_nothing_in_by_itself(tmp_path, store):
+@pytest.mark.parametrize("damage", [b"\0\xff", b"", None])  # None: a FIFO, for which a reader would wait
+def test_a_damaged_record_lets_nothing_in_by_itself(damage, tmp_path, store):
     install(versioned(tmp_path, 2), store)
-    (store / "versions").write_bytes(b"\0\xff")
+    (store / "versions").unlink()
+    if damage is None:
+        os.mkfifo(store / "versions")
+    else:
+        (store / "versions").write_bytes(damage)
     with pytest.raises(ModelError, match=r"versions: cannot be read, so no model is known to be new; install with --allow"):
         install(versioned(tmp_path, 3), store)
-    assert install(versioned(tmp_path, 3), store, allow_downgrade=True) == "v3"
+    assert install(versioned(tmp_path, None), store, allow_downgrade=True) == "vNone"
+    assert install(versioned(tmp_path, 3), store) == "v3"
+
+
+def test_a_fifo_for_the_name_of_the_current_model_is_replaced_and_not_waited_for(tmp_path, store):
+    store.mkdir(parents=True, exist_ok=True)
+    os.mkfifo(store / "current")
+    assert install(versioned(tmp_path, 1), store) == "v1"
