@@ -77,8 +77,9 @@ def check_header(path: str, manifest: dict[str, object]) -> None:
 def read_header(path: str) -> bytes:
     """The bytes of NAME.h beside the program in `path`. Raises InputMissing."""
     try:
-        with open(header_path(path), "rb") as file:
-            return file.read()
+        # Non-blocking, because a FIFO of this name would wait for its other end.
+        with open(header_path(path), "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
+            return file.read() or b""
     except OSError as error:
         raise InputMissing(f"{missing(header_path(path), error)}; it belongs to {path}: copy both files") from None
 
@@ -114,7 +115,10 @@ def _goldens(text: str, contract: ModelContract) -> bytes:
     as_int8 = contract.output_dtype == "int8"
     stated = text[second + len(GOLDENS[1]) : end]
     values = _numbers(stated, int) if as_int8 else _numbers(stated, float)
-    outputs = struct.pack(f"<{len(values)}{'b' if as_int8 else 'f'}", *values)
+    try:
+        outputs = struct.pack(f"<{len(values)}{'b' if as_int8 else 'f'}", *values)
+    except struct.error:
+        raise ValueError("an output of its goldens is out of range") from None
     n, size, out = len(images) // contract.input.n_values, contract.input.n_values, contract.n_output_bytes
     if len(images) != n * size or len(outputs) != n * out:
         raise ValueError("its goldens do not fit the contract")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from edge import artifact
+from edge import artifact, c_program
 from edge.contract import InputContract, ModelContract
 from edge.errors import InputMissing, ModelError, SealError
 
@@ -209,6 +209,18 @@ def test_an_archive_that_claims_to_be_a_c_program_is_refused():
     body = example()[:-64].replace(b"-int8\nkind tflite", b"-with-int8\nkind c", 1)
     with pytest.raises(ModelError, match="is of a C program, and the file is an archive"):
         artifact.parse("x", body + hashlib.sha256(body).hexdigest().encode())
+
+
+@pytest.mark.parametrize("output", ["5, 300", "5, -129"])
+def test_a_c_program_whose_goldens_are_no_bytes_is_refused(output):
+    contract = artifact.parse("x", example()).contract
+    first, second, end = c_program.GOLDENS
+    text = f"{c_program.MARK.decode()}*/\n{first} = {{0, 255}};\n{second} = {{OUTPUT}};\n{end}\n"
+    manifest = {"contract": contract.items() | {"kind": "c"}, "labels": ["cat", "dog"]}
+    good = c_program.seal(text.replace("OUTPUT", "5, -5"), manifest)
+    assert artifact.parse("x.c", good).goldens() == [(b"\x00\xff", b"\x05\xfb")]
+    with pytest.raises(ModelError, match="an output of its goldens is out of range"):
+        artifact.parse("x.c", c_program.seal(text.replace("OUTPUT", output), manifest))
 
 
 @pytest.mark.parametrize(
