@@ -297,6 +297,7 @@ def main(flags: argparse.Namespace) -> int:
     else:
         width = max(len(check.name) for check in checks)
         for check in checks:
-            print(f"{check.status:<4}  {check.name:<{width}}  {check.found}{': ' if check.advice else ''}{check.advice}")
+            advice = f": {check.advice}" if check.advice else ""
+            print(errors.one_line(f"{check.status:<4}  {check.name:<{width}}  {check.found}{advice}"))
         print(f"{'not fit' if failed else 'fit'} for edgeproof: {len(checks)} checks, {failed} failed, {warned} with a warning")
     return 1 if failed else 0
