@@ -1,10 +1,11 @@
 """Networks trained in other people's usual ways, given to `convert` without a word and then told how.
 
-`python -m tests.convert.pictures.cases [FOLDER] [CASE …]` prints the table of docs/pixel-faults.md, in minutes; FOLDER keeps
-what was made. Needs EDGEPROOF_DATA (mnist/ and cifar10/); `photo` needs scikit-image's photographs, `fashion` Debian's
-dataset-fashion-mnist, or its files in fashion-mnist/ there. What is not there is said and left out.
+`python -m tests.convert.pictures.cases [CASE …] [--folder FOLDER]` prints the table of docs/pixel-faults.md, in minutes. Needs
+EDGEPROOF_DATA (mnist/ and cifar10/); `photo` needs scikit-image's photographs, `fashion` Debian's dataset-fashion-mnist, or its
+files in fashion-mnist/ there. What is not there is said and left out.
 """
 
+import argparse
 import gzip
 import importlib.util
 import io
@@ -21,7 +22,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from conftest import ROOT, call, run
+from conftest import call, run
 from train.datasets import cifar10
 
 DIGITS = ("1", "2", "10", "20"), (1, 2, 5, 7)  # class names, and the MNIST digits under them
@@ -301,24 +302,27 @@ def said(done, home: Path) -> str:
     return f"refused ({done.returncode}): {last.replace(f'{home}/', '')}"
 
 
-def main(arguments: list[str]) -> None:
+def main() -> None:
     from train import markdown
 
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("cases", nargs="*", metavar="CASE", help=f"of {', '.join(CASES)} (default: all)")
+    parser.add_argument("--folder", type=Path, help="keep pictures and networks here, and use those that lie here already")
+    settings = parser.parse_args()
+    if unknown := [name for name in settings.cases if name not in CASES]:
+        parser.error(f"no case {unknown[0]}; there are {', '.join(CASES)}")
     os.environ["KERAS_BACKEND"] = "tensorflow"
-    named = [argument for argument in arguments if argument in CASES] or list(CASES)
-    folders = [argument for argument in arguments if argument not in CASES]
     with tempfile.TemporaryDirectory() as scratch:
         rows = []
-        for name in named:
+        for name in settings.cases or CASES:
             if why := missing(name):
                 print(f"{name}: left out: {why}", file=sys.stderr)
                 continue
-            rows.append(row(name, Path(folders[0] if folders else scratch)))
+            rows.append(row(name, settings.folder.resolve() if settings.folder else Path(scratch)))
             print(" | ".join(rows[-1]), file=sys.stderr)
     head = ("the owner's way", "the owner's top-1", "without a word", "told", "through the published file")
     print(markdown.table(head, rows))
 
 
 if __name__ == "__main__":
-    assert Path.cwd() == ROOT or (Path.cwd() / "conftest.py").exists(), "start it in the repository"
-    main(sys.argv[1:])
+    main()
