@@ -23,7 +23,7 @@ from typing import NamedTuple
 
 from edge import artifact, errors, files, locate
 from edge.artifact import Artifact
-from edge.errors import ModelError
+from edge.errors import ModelError, StorageError
 
 MAX_MODELS = 3  # the current one and two to roll back to, so that updates do not fill the card
 
@@ -155,7 +155,7 @@ def collect_garbage(store: str) -> None:
 def highest_version(store: str, network: str, labels: str) -> int:
     """The highest version of `network` with these labels (their digest) that was ever installed; 0 if none was.
 
-    Raises ModelError if the record is damaged: it must not be mistaken for an empty one.
+    Raises ModelError if the record is damaged, StorageError if it cannot be read: neither may be mistaken for an empty one.
     """
     return _versions(store).get((labels, network), 0)
 
@@ -182,7 +182,9 @@ def _versions(store: str) -> dict[tuple[str, str], int]:
         return {(labels, network): int(version) for labels, version, network in rows}
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError):
+    except (OSError, ValueError) as error:
+        if isinstance(error, OSError) and error.errno not in (errno.EINVAL, errno.EISDIR):  # the disk's fault, not the record's
+            raise StorageError(f"{path}: {error.strerror or error}") from None
         raise ModelError(f"{path}: cannot be read, so no model is known to be new; install with --allow-downgrade") from None
 
 

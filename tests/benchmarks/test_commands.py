@@ -11,13 +11,15 @@ COMMANDS = sorted(
 )
 # Keras and TensorFlow are imported at their top, 15 s; their flags are argparse's like the others'.
 SLOW = {"benchmarks.studies.lrn", "benchmarks.studies.quantizers"}
+# Started by other commands, by path and with another Python or under valgrind; they take no flags.
+WORKERS = {"benchmarks.instructions.predictions", "benchmarks.studies.pixels.libraries"}
 
 
 def test_the_commands_are_found():
-    assert {"benchmarks", "benchmarks.limits.peaks", "benchmarks.peers", *SLOW} <= set(COMMANDS)
+    assert {"benchmarks", "benchmarks.limits.peaks", "benchmarks.peers", *SLOW, *WORKERS} <= set(COMMANDS)
 
 
-@pytest.mark.parametrize("command", [command for command in COMMANDS if command not in SLOW])
+@pytest.mark.parametrize("command", [command for command in COMMANDS if command not in SLOW | WORKERS])
 def test_help_is_an_answer_and_a_flag_that_does_not_exist_is_a_usage_error(command):
     helped = call_script(command, "--help")
     assert (helped.returncode, helped.stderr) == (0, "")

@@ -204,4 +204,7 @@ def test_a_name_the_terminal_has_no_letters_for_is_escaped(tmp_path):
 
 def test_verify_replays_the_goldens(tflite, tmp_path):
     done = call("edge", "verify", tflite, cwd=tmp_path)
-    assert done.returncode == 0 and "passed: 10 pictures, 10 bit for bit (litert " in done.stdout
+    assert (
+        done.returncode == 0
+        and "passed: 10 pictures, 10 bit for bit, 3 of 3 picture files read to the same pixels (litert " in done.stdout
+    )

@@ -76,6 +76,8 @@ def test_a_whole_step_is_allowed_where_the_output_is_int8_inside(onnx):
         moved = struct.pack("<10f", *(value + steps * step / 1.01 for value in struct.unpack("<10f", output)))
         ready.engine = SimpleNamespace(run=lambda pixels, moved=moved: moved)
         ready.artifact.members["goldens.bin"] = struct.pack("<3L", 1, len(picture), len(output)) + picture + output
+        for name in [name for name in ready.artifact.members if name.startswith("pictures/")]:
+            del ready.artifact.members[name]  # the one output is no answer to those
         assert selftest.replay(ready).passed is passes
 
 

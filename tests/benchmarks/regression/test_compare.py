@@ -196,7 +196,7 @@ def test_equal_answers_are_the_same_however_few():
 def flags(*arguments: str) -> argparse.Namespace:
     parser = argparse.ArgumentParser()
     compare.add_flags(parser)
-    return argparse.Namespace(**vars(parser.parse_args(arguments)), short=False, models=[], data_dir=None)
+    return argparse.Namespace(**vars(parser.parse_args(arguments)), short=False, models=[], data_dir=None, instructions=False)
 
 
 @pytest.mark.parametrize(

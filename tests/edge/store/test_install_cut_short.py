@@ -87,6 +87,8 @@ def test_a_full_disk_at_any_step_keeps_the_old_model(call, model_files, store, m
 
     def fails_once(*arguments, **keywords):
         nonlocal number
+        if call == "open" and arguments[1] & os.O_NONBLOCK:  # to read, which needs no room on a disk
+            return real(*arguments, **keywords)
         number += 1
         if number == step:
             raise OSError(28, "No space left on device")

@@ -116,7 +116,7 @@ def test_failures_that_cannot_be_kept_stop_no_start_and_no_going_back_to_the_mod
 def test_a_current_that_cannot_be_read_is_not_removed_where_replacing_it_fails(model_files, store, monkeypatch):
     entries, before = models.history(str(store)), tree(store)
 
-    def fails(*arguments):
+    def fails(*arguments, **keywords):
         monkeypatch.setattr(models, "open", open)  # only what lay there before cannot be read
         raise OSError(5, "Input/output error")
 
