@@ -25,5 +25,6 @@ def test_what_a_desktop_leaves_beside_pictures_is_no_golden(digits, tmp_path):
 
 def test_a_folder_with_nothing_but_hidden_pictures_holds_none(digits, tmp_path):
     Image.fromarray(np.zeros((28, 28), np.uint8)).save(tmp_path / ".seven.png")
-    with pytest.raises(InputMissing, match=r"holds no \.png, \.jpg, .* files"):
+    endings = r"\.png, \.jpg, \.jpeg, \.bmp, \.webp, \.gif, \.tif, \.tiff, \.avif, \.ppm, \.pgm, \.pbm, \.pnm"
+    with pytest.raises(InputMissing, match=f"holds no {endings} files"):
         golden_images(digits, tmp_path)

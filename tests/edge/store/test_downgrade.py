@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from edge import artifact
-from edge.errors import ModelError, Refused
+from edge.errors import ModelError, Refused, StorageError
 from edge.store import lifecycle, models, sandbox
 from tests.edge.on_device import SHIPPED, current
 
@@ -83,6 +83,21 @@ def test_a_damaged_record_lets_nothing_in_by_itself(damage, tmp_path, store):
         install(versioned(tmp_path, 3), store)
     assert install(versioned(tmp_path, None), store, allow_downgrade=True) == "vNone"
     assert install(versioned(tmp_path, 3), store) == "v3"
+
+
+def test_a_record_that_the_disk_does_not_give_is_kept_and_lets_nothing_in(tmp_path, store, monkeypatch):
+    install(versioned(tmp_path, 2), store)
+    record = (store / "versions").read_bytes()
+
+    def fails(path: str) -> bytes:
+        raise OSError(5, "Input/output error", path)
+
+    for allow_downgrade in (False, True):
+        with monkeypatch.context() as patched:
+            patched.setattr(models, "_read", fails)
+            with pytest.raises(StorageError, match="versions: Input/output error"):
+                install(versioned(tmp_path, 3), store, allow_downgrade=allow_downgrade)
+        assert (store / "versions").read_bytes() == record
 
 
 def test_a_fifo_for_the_name_of_the_current_model_is_replaced_and_not_waited_for(tmp_path, store):
