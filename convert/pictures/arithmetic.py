@@ -60,6 +60,8 @@ USUAL = {
     "pixels as they are": PLAIN,
     "pixels divided by 255": Arithmetic(scale=(1 / 255,)),
     "pixels divided by 127.5, minus 1": Arithmetic(scale=(1 / 127.5,), offset=(-1.0,)),
+    "pixels inverted": Arithmetic(scale=(-1.0,), offset=(255.0,)),
+    "pixels inverted, divided by 255": Arithmetic(scale=(-1 / 255,), offset=(1.0,)),
     "ImageNet's mean and deviation": _standardized(*_IMAGENET),
     "CIFAR-10's mean and deviation": _standardized((0.4914, 0.2470), (0.4822, 0.2435), (0.4465, 0.2616)),
     "MNIST's mean and deviation": _standardized((0.1307, 0.3081)),
@@ -94,8 +96,8 @@ def parse(values: dict[str, Any], *, n_channels: int, usual: Arithmetic) -> Arit
     scale, offset = (
         _numbers(name, values[name], n_channels) if name in values else getattr(usual, name) for name in ("scale", "offset")
     )
-    if min(scale) <= 0:
-        raise ValueError(f"scale {values['scale']!r}; {_WANTED}, above 0")
+    if 0 in scale:
+        raise ValueError(f"scale {values['scale']!r}; {_WANTED}, below 0 where you inverted the pixels")
     return Arithmetic(order, scale, offset)
 
 

@@ -48,6 +48,10 @@ class Owned(Protocol):
         """What is done to their values."""
 
     @property
+    def open_sizes(self) -> dict[str, int]:
+        """By the keys of a contract file, the sizes that the network leaves open: the user's file said them."""
+
+    @property
     def dataset(self) -> "FolderDataset":
         """Its pictures."""
 
@@ -98,7 +102,7 @@ class Search:
 
     def __init__(self, owned: Owned, paths: Sequence[str]) -> None:
         self.given = Convention("as given", owned.contract, owned.arithmetic, "")
-        self._paths, self._model = paths, owned.unscaled()
+        self._paths, self._model, self._open_sizes = paths, owned.unscaled(), owned.open_sizes
         self._pixels: dict[InputContract, np.ndarray | None] = {}
 
     def read(self, contract: InputContract) -> np.ndarray:
@@ -187,7 +191,9 @@ class Search:
                 ask = f"--pixels {name}" + ("" if is_preset else ", and nothing in --contract that says otherwise")
                 return Convention(f"--pixels {name}", contract, arithmetic, ask)
         words = [name for name, each in usual(channels).items() if each == arithmetic] or [json.dumps(arithmetic.as_json())]
-        keys: dict[str, object] = {"fit": contract.fit} if contract.fit != "resize" else {}
+        keys: dict[str, object] = dict(self._open_sizes)
+        keys |= {"fit": contract.fit} if contract.fit != "resize" else {}
+        keys |= {"polarity": contract.polarity} if contract.polarity != "any" else {}
         # Usual values, too, where the user's are others: the preset that said so may stay.
         given = self.given.contract
         keys |= {key: getattr(contract, key) for key in GEOMETRY if getattr(contract, key) != getattr(given, key)}

@@ -17,6 +17,7 @@ from convert.calibration.images import CalibrationSet
 from convert.pictures import answers
 from convert.pictures.conventions import Convention, Found, Owned, Search
 from convert.pictures.evidence import disagreement_bound, interval, is_sound
+from convert.pictures.trials import order_share
 from edge.errors import InputError, Refused, note, one_line
 from edge.files import write_atomic
 from train.datasets import Dataset, Split
@@ -122,7 +123,8 @@ def _explain(
     if found and found.n_hits > here.sum():
         of = f"{len(here):,}" if len(here) == len(agrees) else f"{len(here):,} pictures tried"
         rival = f"{found.n_hits:,} of {of} with {found.convention.words}, {here.sum():,} with the one given"
-        if found.beats(here) and is_sound(found.answers, owners[some]):
+        is_clear = found.beats(here) and is_sound(found.answers, owners[some])
+        if is_clear and found.hits.mean() >= order_share(owned):  # else the caller names the order
             ask = found.convention.ask
             raise InputError(f"{file}: {rival}" + ("" if ask in rival else f"; say so with {ask}"))
     bound = disagreement_bound(int(agrees.sum()), len(agrees))

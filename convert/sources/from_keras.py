@@ -27,6 +27,7 @@ from train import evaluate
 from train.datasets import folder
 from train.datasets.folder import CLASSES, SIDES, FolderDataset
 
+_SIZES = ("height", "width", "channels")
 _WANTED = 'wanted an object such as {"scale": 0.00392156862745098}'
 
 
@@ -42,6 +43,12 @@ class Foreign:
     digest: str  # SHA-256 of the architecture and the weights
     saved_with: str  # the version of Keras the file names
     loaded: keras.Model  # as in the file
+
+    @property
+    def open_sizes(self) -> dict[str, int]:
+        """The sizes that the network in the file leaves open, by the keys of a contract file."""
+        sizes = dict(zip(_SIZES, self.loaded.inputs[0].shape[1:], strict=True))
+        return {key: getattr(self.contract, key) for key, size in sizes.items() if size is None}
 
     @property
     def name(self) -> str:
@@ -133,8 +140,7 @@ def _n_classes(path: Path, model: keras.Model) -> int:
 def _contract(path: Path, shape: tuple[int | None, ...], file: Path | None, preset: Preset) -> tuple[InputContract, Arithmetic]:
     """The input contract, and what is done to pixel values: from `file`; what it omits, from `shape` and `preset`."""
     declared = _declared(file) if file else {}
-    names = ("height", "width", "channels")
-    sizes = {name: declared.pop(name, size) for name, size in zip(names, shape, strict=True)}
+    sizes = {name: declared.pop(name, size) for name, size in zip(_SIZES, shape, strict=True)}
     for (name, size), own in zip(sizes.items(), shape, strict=True):
         if size is None:
             raise InputError(f'{path}: takes any {name}; say which in a contract: {{"{name}": 32}}, with --contract')

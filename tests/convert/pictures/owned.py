@@ -16,10 +16,10 @@ SIZE = 16
 CLASSES = ("blue", "green", "red")
 
 
-def by_colour(order: str = "rgb", *, softness: float = 40.0) -> keras.Model:
-    """The colour whose channel, taken in `order`, is strongest on average; pixels from 0 to 255."""
+def by_colour(order: str = "rgb", *, softness: float = 40.0, side: int | None = SIZE) -> keras.Model:
+    """The colour whose channel, taken in `order`, is strongest on average; pixels from 0 to 255. No `side`: it takes any."""
     dense = L.Dense(3, activation="softmax", name="answer")
-    model = keras.Sequential([keras.Input((SIZE, SIZE, 3)), L.Rescaling(1 / 255), L.GlobalAveragePooling2D(), dense])
+    model = keras.Sequential([keras.Input((side, side, 3)), L.Rescaling(1 / 255), L.GlobalAveragePooling2D(), dense])
     weights = np.eye(3)[:, ::-1] if order == "rgb" else np.eye(3)  # classes: blue, green, red
     dense.set_weights([weights * softness, np.zeros(3)])
     return model
@@ -49,6 +49,11 @@ class Owned:
     @property
     def class_names(self):
         return self.dataset.class_names
+
+    @property
+    def open_sizes(self):
+        sizes = zip(("height", "width", "channels"), self.model.inputs[0].shape[1:], strict=True)
+        return {key: getattr(self.contract, key) for key, size in sizes if size is None}
 
     def build(self, *, batch_size=None):
         return flatten(self.model, self.contract, self.arithmetic, batch_size=batch_size)

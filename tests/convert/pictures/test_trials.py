@@ -48,6 +48,14 @@ def test_bgr_is_named_with_the_words_to_say_it_and_said_so_it_passes(pictures):
     trials.check("my.keras", owned(by_colour("bgr"), pictures, arithmetic=Arithmetic("bgr")))
 
 
+def test_inverted_pixels_are_named_and_the_advice_keeps_the_sizes_that_the_network_leaves_open(pictures):
+    """Trained on 255 - x: each colour is the channel that was weakest."""
+    inverting = by_colour(softness=-40.0, side=None)
+    asked = refusal(owned(inverting, pictures)).partition("which holds ")[2]
+    assert json.loads(asked) == {"height": SIZE, "width": SIZE, "scale": -1.0, "offset": 255.0}
+    trials.check("my.keras", owned(inverting, pictures, arithmetic=Arithmetic(scale=(-1.0,), offset=(255.0,))))
+
+
 def test_advice_says_what_the_preset_said_otherwise(pictures):
     """`--pixels opencv`, for the owner's code begins with cv2.imread; that it then turns BGR to RGB was not said."""
     told = owned(by_colour(), pictures, arithmetic=Arithmetic("bgr"), resize="bilinear", alpha="drop")

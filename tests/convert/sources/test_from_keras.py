@@ -203,6 +203,7 @@ MEAN, DEVIATION = np.array([104, 117, 124]), np.array([50, 60, 70])
         ([L.Rescaling(1 / 255), L.Conv2D(4, 3)], Arithmetic("bgr", (0.5,), (1.0,)), ["Rescaling", "Rescaling", "Conv2D"]),
         ([L.DepthwiseConv2D(3)], Arithmetic("bgr"), ["Conv2D", "DepthwiseConv2D"]),  # a convolution of 1x1 turns the pixels
         ([L.Conv2D(4, 3)], Arithmetic("bgr", tuple(1 / DEVIATION), tuple(-MEAN / DEVIATION)), ["Conv2D", "Conv2D"]),
+        ([L.Conv2D(4, 3)], Arithmetic(scale=(-1 / 255,), offset=(1.0,)), ["Rescaling", "Conv2D"]),  # inverted
         ([L.Conv2D(4, 3)], Arithmetic("rgb", tuple(1 / DEVIATION), tuple(-MEAN / DEVIATION)), ["Conv2D", "Conv2D"]),
     ],
 )
