@@ -16,7 +16,7 @@ from convert.goldens import golden_images
 from convert.interfaces import make_converter
 from convert.pictures import reference, trials
 from convert.pictures.reference import Agreement
-from convert.plan import Plan
+from convert.plan import QUANTIZED, Plan
 from convert.programs import check, write_program
 from convert.publish import publish, seal
 from convert.report import tables
@@ -105,8 +105,9 @@ def load_networks(settings: Namespace) -> "tuple[list[Network], list[ToolchainEr
             from convert.sources import from_keras
         try:
             network = from_keras.load(
-                settings.model, settings.data, contract_file=settings.contract, preset=settings.pixels, seed=settings.seed
-            )
+                settings.model, settings.data, contract_file=settings.contract, preset=settings.pixels, seed=settings.seed,
+                skip_bad=settings.skip_bad,
+            )  # fmt: skip
             return [network], []
         except ToolchainError as error:
             return [], [error]
@@ -133,7 +134,10 @@ def calibrate(network: "Network", dataset: Dataset, training: Split, settings: N
     if settings.calibration is None:
         # Of few images half are left, to diagnose and repair on.
         n = min(N_IMAGES, max(MIN_IMAGES, len(training) // 2))
-        return draw_calibration_set(training, n=n, seed=settings.seed, apart_from=judging)
+        least = MIN_IMAGES if any(Plan(precision).calibrated for precision in settings.precisions) else 1
+        if not set(settings.precisions) & set(QUANTIZED):  # nothing to calibrate, diagnose or repair
+            n = least = 0
+        return draw_calibration_set(training, n=n, seed=settings.seed, apart_from=judging, least=least)
     return read_calibration_set(settings.calibration, network.contract, training=training, apart_from=judging)
 
 

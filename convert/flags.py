@@ -80,6 +80,11 @@ def parse() -> argparse.Namespace:
         help="its pictures: a sub-folder for each class, or train/ and test/ with such sub-folders",
     )
     own.add_argument(
+        "--skip-bad", action="store_true",
+        help="leave out files that cannot be used: unreadable, out of place, equal in two classes, or in test and elsewhere; "
+        "the report and the manifest say how many",
+    )  # fmt: skip
+    own.add_argument(
         "--contract", type=Path, metavar="FILE.json",
         help="its input: height, width, channels, order, scale, offset, and how pictures become pixels (default: from the "
         "network's input shape)",

@@ -4,7 +4,6 @@ Only training images are drawn: the test split decides the gate, so it may not t
 bytes, not by their index: data sets hold the same image twice, and a folder has no indices.
 """
 
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,9 +12,9 @@ import numpy as np
 
 from convert.calibration.checks import MIN_IMAGES, N_IMAGES, check, check_scale, contents
 from edge.contract import InputContract
-from edge.errors import InputError, InputMissing, missing, one_line
-from edge.pictures import ENDINGS, read_pixels
-from train.datasets import Split
+from edge.errors import InputError, missing, one_line
+from edge.pictures import read_pixels
+from train.datasets import Split, listing
 from train.datasets.folder import content
 
 MAX_MIB = 256  # of the user's own pixels: 85,000 images of CIFAR-10's size, 5,000 of 128x128x3
@@ -38,21 +37,22 @@ class CalibrationSet:
 
 
 def draw_calibration_set(
-    training: Split, *, n: int = N_IMAGES, seed: int = 0, apart_from: Iterable[Split] = ()
+    training: Split, *, n: int = N_IMAGES, seed: int = 0, apart_from: Iterable[Split] = (), least: int = MIN_IMAGES
 ) -> CalibrationSet:
     """`n` images of the split `training`, drawn without replacement; all that are usable where it holds fewer.
 
     An image is not usable if it also occurs in `apart_from` (the splits that judge), was drawn before, or has one value
-    throughout. Raises InputError where fewer than 100 are usable, or where pixels are not uint8 from 0 to 255.
+    throughout. Raises InputError where fewer than `least` are usable, or where pixels are not uint8 from 0 to 255.
     """
     drawn = _draw(training, n=n, seed=seed, but_not=contents(apart_from))
-    if len(drawn.indices) < MIN_IMAGES:
+    if len(drawn.indices) < least:
         raise InputError(
             f"calibration: {len(drawn.indices)} of {len(training)} training images are usable (distinct, not of one "
-            f"value throughout, in no split that judges); at least {MIN_IMAGES} are wanted: train on more, or name a folder of "
-            "other pictures with --calibration"
+            f"value throughout, in no split that judges); at least {least} are wanted: train on more, or name a folder of "
+            "other pictures with --calibration; --float32, --float16 and --dynamic need none"
         )
-    check_scale(drawn.images, "calibration")
+    if drawn.indices:
+        check_scale(drawn.images, "calibration")
     return drawn
 
 
@@ -99,18 +99,7 @@ def _draw(training: Split, *, n: int, seed: int, but_not: set[bytes]) -> Calibra
 
 def _in_folder(folder: Path, contract: InputContract) -> tuple[np.ndarray, list[str]]:
     """The pictures in `folder`, uint8 [n, H, W, C], sorted by their path in it, and those paths."""
-
-    def unreadable(error: OSError) -> None:
-        raise missing(str(error.filename), error)
-
-    paths = sorted(
-        Path(parent, name)
-        for parent, _, names in os.walk(folder, onerror=unreadable)
-        for name in names
-        if name.lower().endswith(ENDINGS) and name[0] != "."
-    )
-    if not paths:
-        raise InputMissing(f"{folder}: holds no {', '.join(ENDINGS)} files")
+    paths = listing.below(folder)
     _check_size(len(paths) * contract.n_values, str(folder))
     pixels = b"".join(read_pixels(str(path), contract) for path in paths)
     images = np.frombuffer(pixels, np.uint8).reshape(-1, contract.height, contract.width, contract.channels)

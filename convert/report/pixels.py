@@ -1,6 +1,7 @@
 """What a report says of the pixels: were the owner's own answers compared, and what did picture files change?"""
 
 from convert.results import Trial
+from train.datasets import listing
 
 
 def proof(trial: Trial) -> str:
@@ -34,8 +35,10 @@ def _end_to_end(trial: Trial) -> str:
 
 def _through_files(trial: Trial) -> str:
     files = trial.files
+    left_out = getattr(trial.dataset, "left_out", {})
+    without = f" Files left out as unusable: {listing.in_words(left_out)}." if left_out else ""
     return (
         f"{len(files.paths):,} of {len(trial.dataset.test):,} test images were judged as files, as the device reads them. "
         f"{files.n_changed:,} files give other pixels than the data set, which changes {files.n_answers_changed:,} float "
-        "answers."
+        f"answers.{without}"
     )

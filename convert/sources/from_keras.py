@@ -70,7 +70,7 @@ class Foreign:
             "trained_with": {"keras": self.saved_with},
             "declared_scaling": self.arithmetic.as_json(),
             "split": self.dataset.split,
-        }
+        } | ({"left_out": self.dataset.left_out} if self.dataset.left_out else {})
 
     def build(self, *, batch_size: int | None = None) -> keras.Model:
         """A flat copy without training-only layers and softmax: float32 [N, H, W, C] pixels → float32 [N, K] logits."""
@@ -81,17 +81,19 @@ class Foreign:
         return flatten(self.loaded, self.contract, batch_size=None)
 
 
-def load(path: Path, pictures: Path, *, contract_file: Path | None = None, preset: str = "", seed: int = 0) -> Foreign:
+def load(
+    path: Path, pictures: Path, *, contract_file: Path | None = None, preset: str = "", seed: int = 0, skip_bad: bool = False
+) -> Foreign:
     """The classifier in `path` with its `pictures`, split by `seed`. Raises ModelError, InputError, or InputMissing.
 
-    What the contract file does not say of the pixels, the `preset` does.
+    What the contract file does not say of the pixels, the `preset` does. `skip_bad` leaves out pictures that cannot be used.
     """
     file = read(path)
     path = Path(one_line(str(path)))  # from here on it is only shown
     shape = _input_shape(path, file.model)
     contract, declared = _contract(path, shape, contract_file, PRESETS[preset or "edgeproof"])
     n_classes = _n_classes(path, file.model)
-    dataset = folder.load(pictures, contract, seed=seed)
+    dataset = folder.load(pictures, contract, seed=seed, skip_bad=skip_bad)
     if len(dataset.class_names) != n_classes:
         problem = f"{pictures}: {len(dataset.class_names)} classes, and {path} tells {n_classes} apart"
         raise InputError(f"{problem}; wanted a sub-folder for each")

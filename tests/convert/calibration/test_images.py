@@ -1,10 +1,13 @@
 """What sets the int8 ranges: drawn from training images alone, and refused in one line where it is not what it should be."""
 
 import os
+from argparse import Namespace
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from convert import __main__ as main
 from convert.calibration.checks import check, is_plain, likeness
 from convert.calibration.images import CalibrationSet, draw_calibration_set, draw_validation_images, second_set
 from edge.contract import CIFAR, DIGIT, InputContract
@@ -58,6 +61,19 @@ def test_an_image_that_stands_twice_or_shows_nothing_is_drawn_once_or_never(digi
 def test_fewer_than_100_images_that_will_do_are_refused(digits):
     with pytest.raises(InputError, match=r"^calibration: 99 of 300 training images are usable .*at least 100 are wanted"):
         draw_calibration_set(digits.train[:300], apart_from=[digits.train[99:]])
+
+
+@pytest.mark.parametrize(
+    ("precisions", "n_drawn"), [(("float32", "float16"), 0), (("float16", "dynamic"), 30), (("int8",), None)]
+)
+def test_float_precisions_ask_for_no_calibration_images(digits, precisions, n_drawn):
+    settings = Namespace(calibration=None, precisions=precisions, seed=0)
+    few = replace(digits, train=digits.train[:30])
+    if n_drawn is None:
+        with pytest.raises(InputError, match=r"at least 100 are wanted.*--float32, --float16 and --dynamic need none"):
+            main.calibrate(None, few, few.train, settings)
+    else:
+        assert len(main.calibrate(None, few, few.train, settings).images) == n_drawn
 
 
 def test_a_training_split_of_scaled_images_is_refused(digits):
