@@ -14,6 +14,7 @@ from convert.calibration.ranges import Range
 from convert.plan import Plan
 from edge import artifact, engines
 from edge.artifact import Artifact
+from edge.confidence import Confidence
 from edge.contract import InputContract, ModelContract
 from edge.predictor import Predictor
 from edge.silence import silence_native_output
@@ -132,7 +133,8 @@ def as_predictor(candidate: Candidate, network: TrainedNetwork) -> Predictor:
             output_dtype=own.output_dtype,
             output_scale=own.output_scale,
             output_zero_point=own.output_zero_point,
-            n_classes=own.n_classes,
+            n_classes=len(network.class_names),
+            confidence=Confidence(extra=more) if (more := own.n_classes - len(network.class_names)) else None,
         ),
     )
     return Predictor(model, loaded)

@@ -24,7 +24,11 @@ sorted by name, or - for one file on stdin.
   --model FILE         an edgeproof model (default: $EDGEPROOF_MODEL, else the current model of python -m edge install,
                        else the one that came with edgeproof)
   --top-k N            classes per picture, most probable first (default: 1)
-  --json               one JSON object per line: path, label, index, probability, ranking; or path and error
+  --json               one JSON object per line: path, label, index, probability, ranking; or path and error; also rejected
+                       and score where the model can reject, set with --coverage
+  --coverage P         answer with the smallest set of classes that holds the true one in at least P (say 0.99) of pictures,
+                       if they are of the kind of those that the model was judged on
+  --always-answer      name the nearest class of a picture that the model rejects as none of its classes
   --engine NAME        litert-c, litert, tflite-runtime or onnxruntime (default: the first permitted, installed one)
   --threads N          threads the engine may use (default: 1, which is fastest for small networks)
   --trust              allow the fast engine, which skips structure checks; for sealed models you trust
@@ -43,13 +47,18 @@ MAX_NAMED = 3  # of the files skipped in a folder
 class Options:
     """The parsed command line."""
 
-    __slots__ = ("allow_unverified", "engine", "images", "json", "model", "threads", "top_k", "trust", "verbose")
+    __slots__ = (
+        "allow_unverified", "always_answer", "coverage", "engine", "images", "json", "model", "threads", "top_k", "trust",
+        "verbose",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         self.images: list[str] = []
         self.model: str | None = None
         self.top_k = 1
         self.json = False
+        self.coverage: float | None = None
+        self.always_answer = False
         self.engine: str | None = None
         self.threads = 1
         self.allow_unverified = False
@@ -66,17 +75,18 @@ def parse(arguments: list[str]) -> Options:
             options.images.extend(rest)
         elif not argument.startswith("-") or argument == "-":
             options.images.append(argument)
-        elif argument in ("--json", "--allow-unverified", "--trust", "--verbose"):
+        elif argument in ("--json", "--always-answer", "--allow-unverified", "--trust", "--verbose"):
             setattr(options, argument[2:].replace("-", "_"), True)
         else:
             name, equals, value = argument.partition("=")
-            if name not in ("--model", "--top-k", "--engine", "--threads"):
+            if name not in ("--model", "--top-k", "--coverage", "--engine", "--threads"):
                 raise UsageError(f"no option {argument}; see {program} --help")
             if not equals:
                 value = next(rest, "")
             if not value:
                 raise UsageError(f"{name} needs a value; see {program} --help")
-            setattr(options, name[2:].replace("-", "_"), _count(name, value) if name in ("--top-k", "--threads") else value)
+            read = {"--top-k": _count, "--threads": _count, "--coverage": _share}.get(name)
+            setattr(options, name[2:].replace("-", "_"), read(name, value) if read else value)
     if "" in options.images:
         raise UsageError(f"a picture's name is empty; see {program} --help")
     if options.images.count("-") > 1:
@@ -125,6 +135,10 @@ def main(arguments: list[str] | None = None) -> int:
     if not model.contract:
         errors.say(program, f"{model.path}: unverified: pixels from 0 to 255 are assumed")
     try:
+        if options.coverage is not None:
+            from edge.predictor import level
+
+            options.coverage = level(ready.contract, options.coverage)[0]
         return answer_all(ready, options)
     finally:
         if end_process := getattr(ready.engine, "end_process", None):  # else it would outlive this one by a moment
@@ -203,16 +217,36 @@ def _failed(path: str, error: errors.ToolchainError, options: Options, *, before
 
 def _answer(path: str, prediction: "Prediction", options: Options) -> str:
     ranking = prediction.ranking[: options.top_k]
-    if not options.json:
-        return f"{one_line(path)}: " + ", ".join(f"{label} ({100 * share:.1f} %)" for label, _, share in ranking)
-    answers = [{"label": label, "index": index, "probability": share} for label, index, share in ranking]
-    return _json({"path": path, **answers[0], "ranking": answers})
+    score = prediction.score
+    possible = prediction.set(options.coverage) if options.coverage is not None else ()
+    if options.json:
+        answers = [{"label": label, "index": index, "probability": share} for label, index, share in ranking]
+        judged: dict[str, object] = {} if score is None else {"rejected": prediction.rejected, "score": score}
+        if possible:
+            judged["set"] = possible
+        return _json({"path": path, **answers[0], "ranking": answers, **judged})
+    answer = ", ".join(f"{label} ({100 * share:.1f} %)" for label, _, share in ranking)
+    if possible:
+        answer = f"{' or '.join(possible)} ({100 * (options.coverage or 0):g} % set)"
+    if score is not None and prediction.rejected and not options.always_answer:
+        answer = f"none of these (nearest: {answer if possible else ', '.join(label for label, *_ in ranking)})"
+    return f"{one_line(path)}: {answer}"
 
 
 def _json(answer: dict[str, object]) -> str:
     import json
 
     return json.dumps(answer)
+
+
+def _share(name: str, value: str) -> float:
+    try:
+        share = float(value)
+    except ValueError:
+        share = 0.0
+    if not 0 < share < 1:
+        raise UsageError(f"{name} {value}: wanted a number between 0 and 1, such as 0.99")
+    return share
 
 
 def _count(name: str, value: str) -> int:

@@ -1,5 +1,9 @@
 """What images a model takes, and how its outputs are read: shared by training, calibration, gate and device."""
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from edge.confidence import Confidence
+
 FITS = ("exact", "resize", "digit")
 POLARITIES = ("any", "light-on-dark")
 # How pictures become images: the keys of format 2, each with its values, the default first. docs/pixels.md defines them.
@@ -11,6 +15,7 @@ GEOMETRY = {
 }
 MAX_SHORTER_SIDE = 1024
 MAX_PIXELS = 1 << 22  # of an image: as many as a picture may have
+CONFIDENCE = ("temperature", "extra", "reject", "sets")  # the keys of format 3, of edge/confidence.py
 MAX_CLASSES = 1 << 16
 MAX_NAME = 300  # characters of a name or a label
 SCALES = (1e-30, 1e30)  # of an int8 output: within these every logit is a finite number
@@ -97,11 +102,12 @@ class ModelContract:
     `name` is `<network>-<data>-<precision>`; `kind` is `tflite` or `onnx`; `model_bytes` is the length of the model part of
     the file. `input_dtype` says how an image enters: `uint8` unchanged, `int8` minus 128 (scale 1, zero point -128),
     `float32` as numbers from 0 to 255. `output_dtype` is the type of the logits; int8 logits mean `output_scale * (value -
-    output_zero_point)`, float32 logits have scale 1 and zero point 0.
+    output_zero_point)`, float32 logits have scale 1 and zero point 0. `confidence` says what an answer is worth; None: logits
+    alone, as in formats 1 and 2.
     """
 
     __slots__ = (
-        "input", "input_dtype", "kind", "model_bytes", "n_classes", "name", "output_dtype", "output_scale",
+        "confidence", "input", "input_dtype", "kind", "model_bytes", "n_classes", "name", "output_dtype", "output_scale",
         "output_zero_point",
     )  # fmt: skip
 
@@ -117,6 +123,7 @@ class ModelContract:
         output_scale: float = 1.0,
         output_zero_point: int = 0,
         n_classes: int,
+        confidence: "Confidence | None" = None,
     ) -> None:
         if kind not in KINDS or input_dtype not in INPUTS or output_dtype not in OUTPUTS:
             raise ValueError(f"kind {kind!r}, input {input_dtype!r}, output {output_dtype!r}: not one we know")
@@ -131,18 +138,23 @@ class ModelContract:
         self.name, self.kind, self.model_bytes = name, kind, model_bytes
         self.input, self.input_dtype = input, input_dtype
         self.output_dtype, self.output_scale, self.output_zero_point = output_dtype, float(output_scale), output_zero_point
-        self.n_classes = n_classes
+        self.n_classes, self.confidence = n_classes, confidence
+
+    @property
+    def n_outputs(self) -> int:
+        """Values in one output tensor: a logit for each class, then the extra ones."""
+        return self.n_classes + (self.confidence.extra if self.confidence else 0)
 
     @property
     def n_output_bytes(self) -> int:
         """Bytes in one output tensor."""
-        return self.n_classes * (1 if self.output_dtype == "int8" else 4)
+        return self.n_outputs * (1 if self.output_dtype == "int8" else 4)
 
     def items(self) -> dict[str, str | int | float]:
         """The values by key, from which both contract.txt and the manifest are written."""
-        geometry = self.input.geometry()
+        geometry, confidence = self.input.geometry(), self.confidence.items() if self.confidence else {}
         return {
-            "edgeproof": 2 if geometry else 1,
+            "edgeproof": 3 if confidence else 2 if geometry else 1,
             "name": self.name,
             "kind": self.kind,
             "model-bytes": self.model_bytes,
@@ -157,6 +169,7 @@ class ModelContract:
             "output-zero-point": self.output_zero_point,
             "classes": self.n_classes,
             **geometry,
+            **confidence,
         }
 
     def to_text(self) -> str:
@@ -173,9 +186,14 @@ class ModelContract:
         if len(values) != len(pairs):
             raise ValueError("a key stands twice")
         version = values.pop("edgeproof", None)
-        if version not in ("1", "2"):
-            raise ValueError("not format 1 or 2; a newer edgeproof may read it")
-        geometry = {key: values.pop(key) for key in GEOMETRY if key in values} if version == "2" else {}
+        if version not in ("1", "2", "3"):
+            raise ValueError("not format 1, 2 or 3; a newer edgeproof may read it")
+        confidence = None
+        if version == "3":
+            from edge.confidence import Confidence
+
+            confidence = Confidence.from_items({key: values.pop(key) for key in CONFIDENCE if key in values})
+        geometry = {key: values.pop(key) for key in GEOMETRY if key in values} if version != "1" else {}
         stated = geometry.keys() | ({"shorter-side"} & values.keys())
         try:
             contract = cls(
@@ -188,7 +206,7 @@ class ModelContract:
                     channels=whole("channels", values.pop("channels")),
                     fit=values.pop("fit"),
                     polarity=values.pop("polarity"),
-                    shorter_side=whole("shorter-side", values.pop("shorter-side", "0")) if version == "2" else 0,
+                    shorter_side=whole("shorter-side", values.pop("shorter-side", "0")) if version != "1" else 0,
                     **geometry,
                 ),
                 input_dtype=values.pop("input-dtype"),
@@ -196,13 +214,14 @@ class ModelContract:
                 output_scale=_number("output-scale", values.pop("output-scale")),
                 output_zero_point=whole("output-zero-point", values.pop("output-zero-point")),
                 n_classes=whole("classes", values.pop("classes")),
+                confidence=confidence,
             )
         except KeyError as error:
             raise ValueError(f"no line for {error}") from None
         if values:
             raise ValueError(f"unknown key {shortened(min(values))!r}; a newer edgeproof may know it")
         if str(contract.items()["edgeproof"]) != version or not stated <= contract.input.geometry().keys():
-            raise ValueError("not as format 2 is written: what is usual is not stated")
+            raise ValueError(f"not as format {version} is written: what is usual is not stated")
         return contract
 
 

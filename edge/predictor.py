@@ -6,7 +6,7 @@ from _thread import allocate_lock  # `threading` takes a millisecond to import
 from edge import artifact, engines
 from edge.artifact import Artifact
 from edge.contract import FOREIGN, TOP_BIT_FLIPPED, ModelContract
-from edge.errors import ModelError
+from edge.errors import ModelError, UsageError
 from edge.pictures import read_pixels
 
 TYPE_CHECKING = False
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 class Prediction:
     """The answer to one picture. Each property is computed when read; most callers read the class alone.
 
-    All but `logits` raise ModelError if a logit is not a finite number.
+    All but `logits` and `extra` raise ModelError if a logit is not a finite number.
     """
 
     __slots__ = ("_contract", "_labels", "_raw")
@@ -36,7 +36,9 @@ class Prediction:
     def index(self) -> int:
         """The index of the most probable class; of equal ones the lowest."""
         if self._contract.output_dtype == "int8":
-            in_order = self._raw.translate(TOP_BIT_FLIPPED)  # unsigned bytes in the order of the int8 values
+            in_order = self._raw[: self._contract.n_classes].translate(
+                TOP_BIT_FLIPPED
+            )  # unsigned bytes in the order of the int8 values
             return in_order.index(max(in_order))
         logits = self._finite()
         return logits.index(max(logits))
@@ -47,28 +49,37 @@ class Prediction:
         return self._labels[self.index]
 
     def __repr__(self) -> str:
-        return f"<{self.label!r}, {100 * self.probability:.1f} %>"
+        return f"<{self.label!r}, {100 * self.probability:.1f} %{', none of these' if self.rejected else ''}>"
 
     @property
     def logits(self) -> list[float]:
         """The score of each class, before softmax."""
+        return self._values()[: self._contract.n_classes]
+
+    @property
+    def extra(self) -> list[float]:
+        """What the output tensor holds beside the logits; empty for most models."""
+        return self._values()[self._contract.n_classes :]
+
+    def _values(self) -> list[float]:
         contract = self._contract
         if contract.output_dtype == "float32":
-            return list(struct.unpack(f"<{contract.n_classes}f", self._raw))
+            return list(struct.unpack(f"<{contract.n_outputs}f", self._raw))
         scale, zero_point = contract.output_scale, contract.output_zero_point
-        return [scale * (value - zero_point) for value in struct.unpack(f"<{contract.n_classes}b", self._raw)]
+        return [scale * (value - zero_point) for value in struct.unpack(f"<{contract.n_outputs}b", self._raw)]
 
     def _finite(self) -> list[float]:
-        logits = self.logits
-        if sum(logits) * 0 != 0:  # inf and nan make it nan; float32 values cannot sum to inf
+        values = self._values()
+        if sum(values) * 0 != 0:  # inf and nan make it nan; float32 values cannot sum to inf
             raise ModelError(f"{self._contract.name}: answers with what is not a finite number")
-        return logits
+        return values[: self._contract.n_classes]
 
     @property
     def ranking(self) -> tuple[tuple[str, int, float], ...]:
-        """(label, index, probability) of every class by softmax, most probable first; of equal ones the lower index.
+        """(label, index, probability) of every class, most probable first; of equal ones the lower index.
 
-        A model without a contract may give probabilities itself; they are told by their range and sum.
+        Softmax of the logits, each divided by the contract's temperature. A model without a contract may give probabilities
+        itself; they are told by their range and sum.
         """
         from math import exp
 
@@ -76,8 +87,9 @@ class Prediction:
         if self._contract.name == FOREIGN and _are_probabilities(logits, self._contract):
             weights = logits
         else:
-            greatest = max(logits)
-            weights = [exp(logit - greatest) for logit in logits]
+            confidence, greatest = self._contract.confidence, max(logits)
+            temperature = confidence.temperature if confidence else 1.0
+            weights = [exp((logit - greatest) / temperature) for logit in logits]
         total = sum(weights)
         order = sorted(range(len(logits)), key=lambda index: -weights[index])
         return tuple((self._labels[index], index, weights[index] / total) for index in order)
@@ -86,6 +98,38 @@ class Prediction:
     def probability(self) -> float:
         """The softmax probability of the most probable class, from 0 to 1."""
         return self.ranking[0][2]
+
+    @property
+    def score(self) -> float | None:
+        """How unlike the pictures that the model was trained for: the greater, the less like them. None: it rejects none."""
+        confidence = self._contract.confidence
+        return confidence.score(self._finite(), self.extra) if confidence else None
+
+    @property
+    def rejected(self) -> bool:
+        """Whether the picture is none of the classes: its score is above the contract's threshold."""
+        confidence, score = self._contract.confidence, self.score
+        return score is not None and score > confidence.reject[1]  # type: ignore[union-attr, index]
+
+    def set(self, coverage: float) -> tuple[str, ...]:
+        """The labels of the smallest set, most probable first, that holds the true class in at least `coverage` (0 to 1) of
+        pictures of the kind that the model was judged on, rejected ones among them. Raises UsageError where its file does
+        not promise so much.
+        """
+        from edge import confidence
+
+        _, quantile = level(self._contract, coverage)
+        return tuple([self._labels[index] for index in confidence.classes(self._finite(), quantile)])
+
+
+def level(contract: ModelContract, coverage: float) -> tuple[float, float]:
+    """The least promised coverage from `coverage` up, and its quantile. Raises UsageError where `contract` promises none."""
+    promises = contract.confidence
+    found = promises.level(coverage) if promises and 0 < coverage < 1 else None
+    if found is None:
+        promised = promises.promised if promises else "none"
+        raise UsageError(f"{contract.name}: coverage {coverage:g}; it promises {promised} (more test pictures allow more)")
+    return found
 
 
 def _are_probabilities(scores: list[float], contract: ModelContract) -> bool:

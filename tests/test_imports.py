@@ -12,7 +12,8 @@ from conftest import ROOT
 PACKAGES = (("edge",), ("train",), ("convert",), ("benchmarks",))
 FLOORS = {
     "edge": (
-        ("contract", "errors", "limits", "manifest", "silence"),
+        ("confidence", "errors", "limits", "manifest", "silence"),
+        ("contract",),
         ("c_program", "child"),
         ("artifact", "compiler", "files", "pictures"),
         ("engines", "locate"),

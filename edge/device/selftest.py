@@ -53,7 +53,7 @@ def replay(predictor: Predictor) -> Replay:
     if not (goldens := predictor.artifact.goldens()):
         raise ModelError(f"{predictor.artifact.path}: carries no goldens to test itself with")
     int8 = predictor.contract.output_dtype == "int8"
-    unpack = struct.Struct(f"<{predictor.contract.n_classes}{'b' if int8 else 'f'}").unpack
+    unpack = struct.Struct(f"<{predictor.contract.n_outputs}{'b' if int8 else 'f'}").unpack
     least, most = inf, -inf
     for _, expected in goldens:  # one after the other: as numbers they take many times their bytes
         if sum(values := unpack(expected)) * 0 != 0:

@@ -151,9 +151,12 @@ def _absent(choice: EngineChoice, error: Exception) -> None:
 def _compare(path: str, claimed: ModelContract, actual: ModelContract) -> None:
     """Raises ModelError if a model is not what its contract says."""
     own, model = claimed.items(), actual.items()
-    for key in ("height", "width", "channels", "input-dtype", "output-dtype", "output-scale", "output-zero-point", "classes"):
+    for key in ("height", "width", "channels", "input-dtype", "output-dtype", "output-scale", "output-zero-point"):
         if own[key] != model[key]:
             raise ModelError(f"{path}: the contract says {key} {own[key]}, the model {model[key]}")
+    if claimed.n_outputs != actual.n_outputs:
+        extra = f" and {claimed.n_outputs - claimed.n_classes} extra values" if claimed.n_outputs > claimed.n_classes else ""
+        raise ModelError(f"{path}: the contract says classes {claimed.n_classes}{extra}, the model {actual.n_outputs}")
 
 
 def _obstacle(artifact: Artifact, *, threads: int, trusted: bool) -> str:

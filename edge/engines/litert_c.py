@@ -123,7 +123,7 @@ class LiteRtC:
         claimed = self._contract
         image = (1, claimed.input.height, claimed.input.width, claimed.input.channels)
         inputs, self._input = self._tensor("Input", environment, compiled, graph, claimed.input_dtype, image)
-        scores = (1, claimed.n_classes)
+        scores = (1, claimed.n_outputs)
         outputs, self._output = self._tensor("Output", environment, compiled, graph, claimed.output_dtype, scores)
         accelerated = _Char()
         self._call("LiteRtCompiledModelIsFullyAccelerated", compiled, byref(accelerated))

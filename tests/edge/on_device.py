@@ -25,14 +25,14 @@ def resealed(
     shipped = artifact.read(str(SHIPPED))
     manifest = {k: v for k, v in shipped.manifest().items() if k not in ("contract", "labels")}
     manifest |= {"pictures": {"tolerance": {file[0]: 1 for file in files}}} if files else {}
-    labels = contract.pop("labels", shipped.labels)
+    labels, goldens = contract.pop("labels", shipped.labels), shipped.goldens()
     for key, value in ({"name": name} | contract).items():
         setattr(shipped.contract, key, value)
     data = artifact.seal(
         model or shipped.data[: shipped.contract.model_bytes],
         shipped.contract,
         labels=labels,
-        goldens=alter(shipped.goldens()),
+        goldens=alter(goldens),
         manifest=manifest,
         report="",
         files=files,

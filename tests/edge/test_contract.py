@@ -29,7 +29,7 @@ def test_the_text_reads_back_to_the_same_contract():
 @pytest.mark.parametrize(
     ("was", "becomes", "says"),
     [
-        ("edgeproof 1", "edgeproof 3", "not format 1 or 2"),
+        ("edgeproof 1", "edgeproof 4", "not format 1, 2 or 3"),
         ("edgeproof 1", "edgeproof 2", "not as format 2 is written"),
         ("classes 10", "classes 10\nresize nearest", "unknown key 'resize'"),
         ("height 28\n", "", "no line for 'height'"),
