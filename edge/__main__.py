@@ -3,7 +3,7 @@
 import argparse
 import sys
 
-from edge import artifact, c_program, engines, errors, predictor
+from edge import artifact, c_program, errors
 from edge.bench import command
 from edge.console import called
 from edge.device import doctor, host, selftest
@@ -43,8 +43,7 @@ def _verify(flags: argparse.Namespace) -> int:
         c_program.check_header(model.path, manifest)
         print(c_program.in_words(model.path, manifest))
         return 0
-    apart = () if model.kind == "c" else tuple(engines.ENGINES)  # a C program is trusted, and its compiler needs room
-    ready = predictor.from_artifact(model, engine_name=flags.engine, trusted=flags.trust, apart=apart)
+    ready = selftest.apart(model, engine_name=flags.engine, trusted=flags.trust)
     replay = selftest.replay(ready)
     device = host.read()
     where = f"{ready.engine.name} {ready.engine.version}, {ready.engine.kernels} kernels, {device.cpu_model}, {device.machine}"

@@ -8,10 +8,13 @@ from collections.abc import Iterator
 from math import inf
 from random import Random
 
+from edge import engines
+from edge.artifact import Artifact
 from edge.contract import InputContract
+from edge.engines.in_child import EngineInChild
 from edge.errors import InputError, ModelError
 from edge.pictures import pixels_of
-from edge.predictor import Predictor
+from edge.predictor import Predictor, from_artifact
 
 # Tolerances of an artifact that states none: between kernels a float differs in its last digits, an int8 by one step.
 INT8_STEPS = 1.0
@@ -20,6 +23,7 @@ FLOAT_DIFFERENCE = 1e-3
 MAX_STEPS = 4.0
 MAX_SHARE = 0.125
 N_OTHERS = 64
+TRIAL_S = 600  # of processor time, for all goldens and others together
 
 
 class Replay:
@@ -45,6 +49,16 @@ class Replay:
     def passed(self) -> bool:
         """Whether no output differs by more than the tolerance."""
         return self.first_difference is None
+
+
+def apart(model: Artifact, *, engine_name: str | None = None, trusted: bool = False) -> Predictor:
+    """A predictor for a trial: the engine is in a child, which ends after TRIAL_S. Raises what `engines.load` raises."""
+    if model.kind == "c":  # it is trusted, and its compiler needs room
+        return from_artifact(model, engine_name=engine_name, trusted=trusted)
+    ready = from_artifact(model, engine_name=engine_name, trusted=trusted, apart=tuple(engines.ENGINES))
+    assert isinstance(ready.engine, EngineInChild)
+    ready.engine.end_after(TRIAL_S)
+    return ready
 
 
 def replay(predictor: Predictor) -> Replay:

@@ -9,6 +9,7 @@ import os
 import select
 import signal
 import struct
+import sys
 from fcntl import F_DUPFD_CLOEXEC, fcntl
 
 from edge import limits
@@ -50,6 +51,7 @@ class EngineInChild:
         self._bytes = limits.for_model(len(artifact.data), threads=threads)
         self._seconds = ANSWER_S * threads
         self._child, self._hangs, self._owner = 0, 0, os.getpid()
+        self._seconds_in_all = 0
         self._start()
 
     def run(self, pixels: bytes) -> bytes:
@@ -65,6 +67,14 @@ class EngineInChild:
     def describe(self) -> ModelContract:
         """The contract that the model itself describes; a sealed model's own, with which it was compared."""
         return self._artifact.contract or self._described
+
+    def end_after(self, seconds: int) -> None:
+        """Have the kernel end the child after `seconds` of processor time in all, its start included (Linux)."""
+        import resource
+
+        self._seconds_in_all = seconds
+        if self._child and sys.platform == "linux":
+            resource.prlimit(self._child, resource.RLIMIT_CPU, (seconds, seconds + 1))
 
     def end_process(self) -> None:
         """End the child."""
@@ -140,6 +150,9 @@ class EngineInChild:
             seconds = PATIENCE_S["run"] if patience else self._seconds
             self._hangs, self._seconds = self._hangs + 1, self._seconds / 4
             return ModelError(f"{path}: gave no answer within {seconds:.1f} s")
+        if code == -signal.SIGXCPU:
+            self._hangs = MAX_HANGS
+            return ModelError(f"{path}: took over {self._seconds_in_all} s of processor time in all; not tried further")
         if code == -signal.SIGKILL:
             return OutOfMemory(f"{path}: killed when tried, as for want of memory")
         if code >= 0:

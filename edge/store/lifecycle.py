@@ -110,6 +110,8 @@ def start(*, store: str, after: int = 3) -> str:
 
 def listing(*, store: str) -> list[str]:
     """One line per installed model, its seal checked, the current one first; or a line that there is none."""
+    if os.path.lexists(store) and not os.path.isdir(store):
+        raise StorageError(f"{one_line(store)}: not a folder; name one with --store or in EDGEPROOF_STORE")
     if not _has_current(store):
         return [f"nothing is installed in {one_line(store)}: {_shipped_name()} answers"]
     try:

@@ -232,6 +232,8 @@ def test_a_c_program_whose_goldens_are_no_bytes_is_refused(output):
         (b"\x1b[31\nd\n", r"label '\x1b[31'"),
         (b"cat \nd\n", "label 'cat '"),
         (b"cat\xff\ndo", "cannot be read"),
+        ("cat\n\u3164\n".encode(), "label '\u3164'"),  # printable, and drawn as nothing
+        ("cat\n\u2800\ufe0f\n".encode(), "wanted 1 to 300 printable characters"),
     ],
 )
 def test_labels_that_are_empty_equal_or_no_text_are_refused(labels, says):

@@ -105,6 +105,23 @@ def test_memory_beyond_the_bound_is_refused(tmp_path):
         started(tmp_path, load=lambda: bytearray(600 << 20))
 
 
+def test_a_trial_of_many_slow_pictures_ends(tmp_path):
+    class Slow(Engine):
+        def run(self, pixels: bytes) -> bytes:
+            end = time.process_time() + 0.4
+            while time.process_time() < end:
+                pass
+            return pixels
+
+    engine = started(tmp_path, load=Slow)
+    engine.end_after(1)
+    with pytest.raises(ModelError, match=r"infinite\.onnx: took over 1 s of processor time in all; not tried further"):
+        for _ in range(10):
+            engine.run(BLACK)
+    with pytest.raises(ModelError, match="not tried on this one"):
+        engine.run(BLACK)
+
+
 def test_nothing_is_left_behind_when_the_engine_is_forgotten_or_its_parent_is_killed(tmp_path):
     engine = started(tmp_path)
     child = engine._child

@@ -1,5 +1,7 @@
 """Models arriving on a device: the real commands install good ones, go back and list them."""
 
+import os
+
 from edge.store import lifecycle, models
 from tests.edge.on_device import SEVEN, SHIPPED, current, done, edge, file_of, flip, place, predict, refused, resealed, tree
 
@@ -90,3 +92,9 @@ def test_a_slip_of_the_keyboard_is_2(store):
 def test_the_help_says_which_exit_code_means_what(store):
     text = edge("install", "--help", store=store).stdout
     assert all(f" {code} " in text.replace("\n", " ") for code in (0, 1, 2, 65, 66, 69, 71, 74, 78, 130))
+
+
+def test_list_says_that_a_store_is_no_folder(tmp_path):
+    os.mkfifo(tmp_path / "store")
+    ended = edge("list", store=tmp_path / "store")
+    assert (ended.returncode, ended.stdout) == (74, "") and "store: not a folder; name one with --store" in ended.stderr
