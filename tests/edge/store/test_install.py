@@ -96,5 +96,5 @@ def test_the_help_says_which_exit_code_means_what(store):
 
 def test_list_says_that_a_store_is_no_folder(tmp_path):
     os.mkfifo(tmp_path / "store")
-    ended = edge("list", store=tmp_path / "store")
+    ended = edge("list", "--store", str(tmp_path / "store"), store=tmp_path / "unused")
     assert (ended.returncode, ended.stdout) == (74, "") and "store: not a folder; name one with --store" in ended.stderr
