@@ -106,7 +106,7 @@ def load_networks(settings: Namespace) -> "tuple[list[Network], list[ToolchainEr
         try:
             network = from_keras.load(
                 settings.model, settings.data, contract_file=settings.contract, preset=settings.pixels, seed=settings.seed,
-                skip_bad=settings.skip_bad,
+                skip_bad=settings.skip_bad, scratch=settings.out,
             )  # fmt: skip
             return [network], []
         except ToolchainError as error:

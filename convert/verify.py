@@ -71,7 +71,7 @@ def predict_all(predictor: Predictor, images: np.ndarray, files: Sequence[str] =
 
 
 def compare(logits: np.ndarray, labels: np.ndarray, reference: np.ndarray, *, owners: np.ndarray | None = None) -> Verification:
-    """A candidate's `logits` against `reference`, the float model's: float32 [N, K] both, uint8 [N] labels.
+    """A candidate's `logits` against `reference`, the float model's: float32 [N, K] both; the labels, [N].
 
     Where the owner's own code answered, its answers `owners`, int [N], stand for the float model's.
     """

@@ -14,7 +14,7 @@ _AHEAD = 8  # batches
 
 
 class Batches(keras.utils.PyDataset):
-    """Item k is step `first` + k of the whole run: float32 [B, H, W, C] pixels 0 to 255 and uint8 [B] labels.
+    """Item k is step `first` + k of the whole run: float32 [B, H, W, C] pixels 0 to 255 and the labels [B].
 
     A thread augments the next few batches, in numpy, while the backend trains. Keras's own queue would not do: on JAX it
     loses the batch that the model is built with, so that the order varies from run to run.

@@ -94,7 +94,7 @@ def check(owned: Owned, file: Path, pictures: Path, calibration: CalibrationSet,
         n=len(first),
         agreeing=int(agrees.sum()),
         sha256=hashlib.sha256(file.read_bytes()).hexdigest(),
-        judging=Split(images[judge], labels[judge].astype(np.uint8)),
+        judging=Split(images[judge], labels[judge].astype(owned.dataset.test.labels.dtype)),
         paths=tuple(os.path.abspath(path) for path, judges in zip(paths, judge, strict=True) if judges),
         owners=owners[judge],
     )

@@ -82,18 +82,20 @@ class Foreign:
 
 
 def load(
-    path: Path, pictures: Path, *, contract_file: Path | None = None, preset: str = "", seed: int = 0, skip_bad: bool = False
-) -> Foreign:
+    path: Path, pictures: Path, *, contract_file: Path | None = None, preset: str = "", seed: int = 0, skip_bad: bool = False,
+    scratch: str | Path = "",
+) -> Foreign:  # fmt: skip
     """The classifier in `path` with its `pictures`, split by `seed`. Raises ModelError, InputError, or InputMissing.
 
     What the contract file does not say of the pixels, the `preset` does. `skip_bad` leaves out pictures that cannot be used.
+    Pixels lie on the disk of the folder `scratch`.
     """
     file = read(path)
     path = Path(one_line(str(path)))  # from here on it is only shown
     shape = _input_shape(path, file.model)
     contract, declared = _contract(path, shape, contract_file, PRESETS[preset or "edgeproof"])
     n_classes = _n_classes(path, file.model)
-    dataset = folder.load(pictures, contract, seed=seed, skip_bad=skip_bad)
+    dataset = folder.load(pictures, contract, seed=seed, skip_bad=skip_bad, scratch=scratch)
     if len(dataset.class_names) != n_classes:
         problem = f"{pictures}: {len(dataset.class_names)} classes, and {path} tells {n_classes} apart"
         raise InputError(f"{problem}; wanted a sub-folder for each")

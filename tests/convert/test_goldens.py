@@ -4,14 +4,22 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from convert import goldens
 from convert.goldens import golden_images
 from edge.errors import InputMissing
 
 
 def test_without_a_folder_they_are_the_first_test_picture_of_each_class(digits):
-    goldens = golden_images(digits, None)
-    labels = [digits.test.labels[[image.tobytes() for image in digits.test.images].index(golden)] for golden in goldens]
+    every = golden_images(digits, None)
+    labels = [digits.test.labels[[image.tobytes() for image in digits.test.images].index(each)] for each in every]
     assert labels == list(range(10))
+
+
+def test_of_large_images_only_as_many_classes_as_two_mib_hold_are_carried(digits, monkeypatch):
+    monkeypatch.setattr(goldens, "MAX_BYTES", 5 * 28 * 28 + 1)
+    every = golden_images(digits, None)
+    labels = [digits.test.labels[[image.tobytes() for image in digits.test.images].index(each)] for each in every]
+    assert labels == [0, 2, 4, 6, 8]
 
 
 def test_what_a_desktop_leaves_beside_pictures_is_no_golden(digits, tmp_path):

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from edge.contract import InputContract
+from train.datasets import mapped
 
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """Images in a fixed order: images uint8 [N, H, W, C], labels uint8 [N]."""
+    """Images in a fixed order: images uint8 [N, H, W, C], labels uint8 [N], or uint16 where there are over 256 classes."""
 
     images: np.ndarray
     labels: np.ndarray
@@ -37,6 +38,7 @@ class Dataset:
         """SHA-256 over training images, training labels, test images and test labels, in hexadecimal."""
         sha = hashlib.sha256()
         for split in (self.train, self.test):
-            sha.update(np.ascontiguousarray(split.images).data)
+            for part in mapped.batches(split.images, n=64):
+                sha.update(np.ascontiguousarray(part).data)
             sha.update(np.ascontiguousarray(split.labels).data)
         return sha.hexdigest()

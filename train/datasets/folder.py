@@ -6,6 +6,7 @@ count once, so that none is both trained on and tested, or tested twice.
 
 import hashlib
 import re
+import tempfile
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,16 +16,15 @@ import numpy as np
 from edge.contract import InputContract
 from edge.errors import InputError, InputMissing, note, one_line
 from edge.pictures import read_pixels
-from train.datasets import listing
+from train.datasets import listing, mapped
 from train.datasets.dataset import Dataset, Split
 from train.datasets.listing import TWICE, TWO_CLASSES, UNREADABLE, Faults
 
-CLASSES = (2, 100)
-SIDES = (16, 128)
+CLASSES = (2, 1_000)
+SIDES = (8, 320)
 TEST_SHARE = 0.3
 # Fewer test images say nothing about a class.
 MIN_TO_TRAIN, MIN_TO_TEST = 7, 3
-MAX_MIB = 2048  # in memory as uint8: 43,000 images of 128x128x3, 680,000 of 32x32x3
 # A user's folder may not take the name of a published data set: its figures would pass for that one's.
 _PUBLISHED = {"cifar10", "cifar10-jpeg", "custom", "digits", "mnist"}
 
@@ -44,10 +44,14 @@ class FolderDataset(Dataset):
     left_out: dict[str, int] = field(default_factory=dict)
 
 
-def load(folder: str | Path, contract: InputContract, *, seed: int = 0, skip_bad: bool = False) -> FolderDataset:
+def load(
+    folder: str | Path, contract: InputContract, *, seed: int = 0, skip_bad: bool = False, scratch: str | Path = ""
+) -> FolderDataset:
     """The pictures in `folder` as `contract` takes them; `seed` draws order and split.
 
-    Raises InputMissing or InputError; with `skip_bad`, files that cannot be used are left out instead.
+    Their pixels lie in a file without a name on the disk of the folder `scratch` ("": where the system keeps such files).
+    Raises StorageError where that is full, InputMissing or InputError; with `skip_bad`, files that cannot be used are left out
+    instead.
     """
     folder = Path(folder)
     if not (min(contract.height, contract.width) >= SIDES[0] and max(contract.height, contract.width) <= SIDES[1]):
@@ -55,16 +59,15 @@ def load(folder: str | Path, contract: InputContract, *, seed: int = 0, skip_bad
     faults = Faults(folder)
     listed = listing.read(folder, faults, classes=CLASSES)
     parts, names = listed.parts, listed.names
-    n_bytes = len(listed.files) * contract.n_values
-    if n_bytes > MAX_MIB << 20:
-        raise InputError(f"{folder}: {n_bytes >> 20:,} MiB of pixels; wanted at most {MAX_MIB:,}: use fewer pictures")
-    images, unread = _pixels([path for path, _, _ in listed.files], contract)
+    shape = contract.height, contract.width, contract.channels
+    pixels = mapped.PixelFile(Path(scratch or tempfile.gettempdir()), len(listed.files), shape)
+    keys, unread = _read([path for path, _, _ in listed.files], contract, pixels)
     for words in unread.values():
         faults.add(UNREADABLE, words)
-    labels = np.array([label for _, label, _ in listed.files], np.uint8)
+    labels = np.array([label for _, label, _ in listed.files], np.uint8 if len(names) <= 256 else np.uint16)
     files = [str(path.relative_to(folder)) for path, _, _ in listed.files]
     home = np.array([k for _, _, k in listed.files], np.int64)
-    usable = _distinct(files, images, labels, home, but_not=unread, faults=faults)
+    usable = _distinct(files, keys, labels, home, faults=faults)
     left_out = faults.settle(skip=skip_bad)
     n_pictures = len(files) - sum(left_out.get(kind, 0) for kind in (UNREADABLE, TWICE, TWO_CLASSES))
     _tell_distinct(folder, usable, n_pictures, [parts[k].name for k in home])
@@ -77,7 +80,9 @@ def load(folder: str | Path, contract: InputContract, *, seed: int = 0, skip_bad
         split = f"{', '.join(f'{part.name}/' for part in parts[:1] + parts[2:])} and {parts[1].name}/ as they are"
     _check_enough(folder, names, labels[training], labels[testing])
     learning = np.concatenate([training, held_out])
-    train, test = (Split(images[which], labels[which]) for which in (learning, testing))
+    images = pixels.arranged(np.concatenate([learning, testing]))
+    train = Split(images[: len(learning)], labels[learning])
+    test = Split(images[len(learning) :], labels[testing])
     train_files, test_files = (tuple(files[i] for i in which) for which in (learning, testing))
     name = _data_name(folder)
     return FolderDataset(name, names, contract, train, test, folder, split, len(training), train_files, test_files, left_out)
@@ -88,27 +93,28 @@ def _data_name(folder: Path) -> str:
     return f"{name}-pictures" if name in _PUBLISHED else name
 
 
-def _pixels(paths: list[Path], contract: InputContract) -> tuple[np.ndarray, dict[int, str]]:
-    """The pictures as images, uint8 [N, H, W, C]; and by index, why one of them cannot be read."""
-    images = np.zeros((len(paths), contract.height, contract.width, contract.channels), np.uint8)
-    unread = {}
+def _read(paths: list[Path], contract: InputContract, pixels: mapped.PixelFile) -> tuple[dict[int, bytes], dict[int, str]]:
+    """Put the pictures into `pixels` as images, each at its index; the digest of each, and why one cannot be read."""
+    keys, unread = {}, {}
     for index, path in enumerate(paths):
         try:
-            images[index] = np.frombuffer(read_pixels(str(path), contract), np.uint8).reshape(images.shape[1:])
+            image = read_pixels(str(path), contract)
         except (InputError, InputMissing) as error:
             unread[index] = str(error)
-    return images, unread
+        else:
+            pixels.put(index, image)
+            keys[index] = hashlib.sha256(image).digest()
+    return keys, unread
 
 
-def _distinct(
-    files: list[str], images: np.ndarray, labels: np.ndarray, home: np.ndarray, *, but_not: dict[int, str], faults: Faults
-) -> np.ndarray:
-    """Indices of the first of each picture, int64. Equal ones in two classes go to `faults`, all of them; so do those in the
-    test part that also are elsewhere."""
+def _distinct(files: list[str], keys: dict[int, bytes], labels: np.ndarray, home: np.ndarray, *, faults: Faults) -> np.ndarray:
+    """Indices of the first of each picture by its digest in `keys`, int64.
+
+    Equal ones in two classes go to `faults`, all of them; so do those in the test part that also are elsewhere.
+    """
     groups: dict[bytes, list[int]] = {}
-    for index, image in enumerate(images):
-        if index not in but_not:
-            groups.setdefault(content(image), []).append(index)
+    for index, key in keys.items():
+        groups.setdefault(key, []).append(index)
     kept = []
     for group in groups.values():
         tested, elsewhere = [i for i in group if home[i] == 1], [i for i in group if home[i] != 1]

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from convert.calibration.ranges import METHODS, narrowed, tensor_ranges
+from convert.calibration.ranges import METHODS, counted, narrowed, tensor_ranges
 
 
 def of(*arrays: np.ndarray):
@@ -31,6 +31,17 @@ def test_mse_clips_one_far_value_and_keeps_an_even_spread_whole():
     # Kept, 30 makes the step 30/255 and the error 100,000 · step²/12 = 115; clipped at 1, it alone costs 29² = 841.
     # In between, at h: 100,000 · (h/255)²/12 + (30 - h)² is least where h = 30/(1 + 0.128) = 26.6.
     assert low == 0 and high == pytest.approx(26.6, abs=1.0)  # the even spread is not a whole number of steps
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_values_are_counted_as_numpy_counts_them(seed):
+    rng = np.random.default_rng(seed)
+    values = rng.normal(rng.normal(), 10.0 ** rng.integers(-6, 7), rng.integers(1, 90_000)).astype(np.float32)
+    values = np.maximum(values, 0) if seed % 3 == 0 else values  # zeros, at the first edge
+    values = np.minimum(values, values.max() / 2) if seed % 4 == 0 else values  # many equal ones, as behind ReLU6
+    widest = (min(0.0, float(values.min())), max(0.0, float(values.max())) + 1e-9)
+    bounds = (1.7 * widest[0], 1.1 * widest[1]) if seed % 2 else widest  # of other images, or of these
+    assert np.array_equal(counted(values, bounds), np.histogram(values, 2048, bounds)[0])
 
 
 @pytest.mark.parametrize("method", METHODS)

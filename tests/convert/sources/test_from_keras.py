@@ -93,7 +93,7 @@ PIXELWISE = L.Normalization(axis=(1, 2, 3), mean=np.zeros((16, 16, 1)), variance
         ([L.Flatten(), L.Dense(1, activation="sigmoid")], "one output, a yes or no; wanted an output a class"),
         ([L.Flatten(), L.Dense(3, activation="sigmoid")], "ends in sigmoid, a yes or no for each of 3 classes"),
         ([L.Flatten(), L.Dense(3, activation="tanh")], "ends in tanh; wanted softmax, or nothing after the last Dense layer"),
-        ([L.Flatten(), L.Dense(101)], "101 classes; wanted 2 to 100"),
+        ([L.Flatten(), L.Dense(1001)], "1001 classes; wanted 2 to 1000"),
         ([L.Conv2D(2, 1)], "output (None, 16, 16, 2); wanted one of [None, classes]"),
         ([L.Reshape((16, 16)), L.LSTM(2, name="memory")], "layer 'memory' (LSTM): recurrent layers have no int8 form"),
         ([L.Resizing(8, 8, "bicubic", name="r"), L.Flatten(), L.Dense(2)], "layer 'r' (Resizing): interpolates bicubic"),

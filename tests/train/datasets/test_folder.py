@@ -1,5 +1,7 @@
 """A folder of pictures becomes a data set that is the same every time, or is refused with the name of what is wrong."""
 
+import errno
+import os
 import shutil
 
 import numpy as np
@@ -7,7 +9,7 @@ import pytest
 from PIL import Image
 
 from edge.contract import InputContract
-from edge.errors import InputError, InputMissing
+from edge.errors import InputError, InputMissing, StorageError
 from edge.pictures import read_pixels
 from train.datasets import folder
 
@@ -208,7 +210,7 @@ def test_a_class_with_too_few_pictures_or_none_is_named(pets, tmp_path):
 
 def test_other_layouts_are_refused_in_words(pets, tmp_path):
     assert "gone: no such folder; wanted" in refusal(tmp_path / "gone", kind=InputMissing)
-    assert "cat: 0 sub-folders; wanted one per class, 2 to 100" in refusal(pets / "cat")
+    assert "cat: 0 sub-folders; wanted one per class, 2 to 1000" in refusal(pets / "cat")
     (pets / "dog" / "more").mkdir()
     assert "dog/more: a folder inside a class" in refusal(pets)
     (pets / "dog" / "more").rmdir()
@@ -217,11 +219,37 @@ def test_other_layouts_are_refused_in_words(pets, tmp_path):
 
 
 def test_sizes_that_are_not_a_small_networks_are_refused(pets):
-    large = InputContract(height=224, width=224, channels=3, fit="resize")
-    assert refusal(pets, large) == "images of 224x224; wanted sides from 16 to 128 pixels"
+    large = InputContract(height=321, width=224, channels=3, fit="resize")
+    assert refusal(pets, large) == "images of 321x224; wanted sides from 8 to 320 pixels"
 
 
-def test_more_pixels_than_memory_should_hold_are_refused_before_one_is_read(pets, monkeypatch):
-    monkeypatch.setattr(folder, "MAX_MIB", 0)
+def test_the_smallest_and_the_largest_images_are_read(pets):
+    for height, width in ((8, 8), (320, 320)):
+        data = folder.load(pets, InputContract(height=height, width=width, channels=3, fit="resize"))
+        assert data.test.images.shape == (9, height, width, 3)
+
+
+def test_labels_beyond_255_are_kept(tmp_path, monkeypatch):
+    for label in range(260):
+        (tmp_path / "many" / f"{label:03}").mkdir(parents=True)
+        for n in range(10):
+            (tmp_path / "many" / f"{label:03}" / f"{n}.png").touch()
+
+    def made(path, _):  # each class its colour: 2,600 pictures are not drawn for this
+        label, n = map(int, path.removesuffix(".png").split("/")[-2:])
+        return bytes((label % 256, label // 256, n)) * 64
+
+    monkeypatch.setattr(folder, "read_pixels", made)
+    data = folder.load(tmp_path / "many", InputContract(height=8, width=8, channels=3, fit="exact"))
+    assert data.test.labels.max() == 259
+    for split in (data.train, data.test):
+        assert np.array_equal(split.images[:, 0, 0, 0] + 256 * split.images[:, 0, 0, 1].astype(int), split.labels)
+
+
+def test_a_disk_without_room_for_the_pixels_is_said_before_a_picture_is_read(pets, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
     monkeypatch.setattr(folder, "read_pixels", None)
-    assert "MiB of pixels; wanted at most 0: use fewer pictures" in refusal(pets)
+    assert "no room for 1 MiB of pixels (No space left on device): free it" in refusal(pets, kind=StorageError)
