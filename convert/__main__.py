@@ -59,7 +59,7 @@ def main() -> int:
             gate = gate_for(network.data, settings.max_drop_points)
             trial = prepare(
                 network, dataset, training, calibration=calibration, gate=gate, require_int8=settings.require_int8,
-                agreement=agreement, drawing=drawing,
+                agreement=agreement, drawing=drawing, reject_rate=settings.reject_rate,
             )  # fmt: skip
             check_top1(trial, settings)
             results.append(NetworkOutcomes(trial, []))

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from convert.calibration.images import CalibrationSet, draw_validation_images, second_set
+from convert.confidence import REJECT_RATE, judge
 from convert.gate import Gate, Verdict
 from convert.interfaces import Converter, TrainedNetwork, as_predictor, convert, make_converter
 from convert.operators import inventory
@@ -25,7 +26,7 @@ N_VALIDATION, N_COMPARED = 5_000, 1_000
 
 def prepare(
     network: TrainedNetwork, dataset: Dataset, training: Split, *, calibration: CalibrationSet, gate: Gate, require_int8: bool,
-    agreement: Agreement | None = None, drawing: Path = Path("pixels.png"),
+    agreement: Agreement | None = None, drawing: Path = Path("pixels.png"), reject_rate: float | None = REJECT_RATE,
 ) -> Trial:  # fmt: skip
     """The trial of `network`. `training` is the front of `dataset.train`; the rest was held out of the training.
 
@@ -48,7 +49,9 @@ def prepare(
     n = max(0, N_VALIDATION - len(held_out))
     more = draw_validation_images(training, calibration, second, n=n, apart_from=judging)
     validation = Split(*(np.concatenate(both) for both in ((held_out.images, more.images), (held_out.labels, more.labels))))
-    return Trial(network, dataset, calibration, second, validation, gate, reference, files, require_int8, agreement, owners)
+    return Trial(
+        network, dataset, calibration, second, validation, gate, reference, files, require_int8, agreement, owners, reject_rate
+    )  # fmt: skip
 
 
 def convert_and_judge(trial: Trial, converter: Converter, plan: Plan, *, repaired: bool = False) -> ConversionResult:
@@ -61,22 +64,29 @@ def convert_and_judge(trial: Trial, converter: Converter, plan: Plan, *, repaire
         return ConversionResult(name, converter.kind, plan, Verdict("refused", (str(refused),)))
     predictor = as_predictor(candidate, trial.network)
     operators = inventory(candidate.model, kind=candidate.kind, precision=plan.precision, image=trial.dataset.test.images[0])
-    logits, median_us = predict_all(predictor, trial.dataset.test.images, trial.files.paths)
-    if not np.isfinite(logits).all():
+    answers = predict_all(predictor, trial.dataset.test.images, trial.files.paths)
+    if not np.isfinite(answers.logits).all() or not np.isfinite(answers.extra).all():
         return ConversionResult(name, converter.kind, plan, Verdict("failed", ("its answers are not numbers",)))
-    verification = compare(logits, trial.dataset.test.labels, trial.reference, owners=trial.owners)
+    verification = compare(answers.logits, trial.dataset.test.labels, trial.reference, owners=trial.owners)
     verdict = trial.gate.judge(verification)
     if trial.require_int8 and operators.islands and verdict.passed:
         verdict = Verdict("refused", (f"not all int8: {operators.in_words}", "leave --require-int8 out to have it so"))
     sensitive = plan.precision == "int8" and not repaired
     sensitivity = _sensitivity(trial, converter.kind, plan, predictor) if sensitive else None
-    evaluation = Evaluation(candidate, predictor, verification, operators, logits, median_us, sensitivity)
+    judged = None
+    if verdict.passed:
+        judged = judge(answers.logits, trial.dataset.test.labels, answers.extra, reject_rate=trial.reject_rate)
+        predictor.contract.confidence = judged.confidence
+        verdict = Verdict("failed", judged.reasons) if judged.reasons else verdict
+    evaluation = Evaluation(
+        candidate, predictor, verification, operators, answers.logits, answers.median_us, sensitivity, judged
+    )
     return ConversionResult(name, converter.kind, plan, verdict, evaluation)
 
 
 def logits_of(trial: Trial, converter: Converter, plan: Plan, images: np.ndarray) -> np.ndarray:
     """The logits, float32 [n, K], of the candidate of `plan` for `images`, through the device's predictor."""
-    return predict_all(as_predictor(convert(converter, plan, name=trial.network.name), trial.network), images)[0]
+    return predict_all(as_predictor(convert(converter, plan, name=trial.network.name), trial.network), images).logits
 
 
 def logit_error(trial: Trial, converter: Converter, plan: Plan, images: np.ndarray, reference: np.ndarray) -> float:
@@ -92,7 +102,7 @@ def _sensitivity(trial: Trial, kind: str, plan: Plan, predictor: Predictor) -> s
     if trial.second is None or not trial.can_explain:
         return "Other calibration images were not tried: too few training images are left for that"
     images = trial.validation.images[:N_COMPARED]
-    first, _ = predict_all(predictor, images)
+    first = predict_all(predictor, images).logits
     try:
         second = logits_of(trial, make_converter(kind, trial.network, trial.second), plan, images)
     except Refused:

@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from convert.calibration.ranges import METHODS
+from convert.confidence import REJECT_RATE
 from convert.pictures.presets import PRESETS
 from convert.plan import DEFAULT_METHOD, PRECISIONS
 from edge.console import called
@@ -55,6 +56,13 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--seed", type=_seed, default=0, help="seed that draws the calibration images (default: 0)")
     parser.add_argument(
         "--diagnose", action="store_true", help="report what quantization costs each layer, and why, also of models that passed"
+    )
+    parser.add_argument(
+        "--reject-rate", type=_rate, default=REJECT_RATE, metavar="R",
+        help="the share of genuine pictures that may be told none of the classes, as an upper bound (default: 0.01)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--no-reject", action="store_const", dest="reject_rate", const=None, help="name a class for every picture"
     )
     parser.add_argument("--no-repair", action="store_true", help="do not try to repair a model that did not pass")
     parser.add_argument(
@@ -184,6 +192,16 @@ def _share(text: str) -> float:
         value = 0.0
     if not 0 < value <= 1:
         raise argparse.ArgumentTypeError(f"{text!r}: wanted a share between 0 and 1, such as 0.916")
+    return value
+
+
+def _rate(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value <= 0.5:
+        raise argparse.ArgumentTypeError(f"{text!r}: wanted a share above 0 and up to 0.5, such as 0.01")
     return value
 
 

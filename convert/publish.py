@@ -53,6 +53,7 @@ def seal(outcome: Outcome, trial: Trial, *, goldens: list[bytes], report: str, m
             "through_files": len(trial.files.paths),
             "float_side": "model" if trial.owners is None else "owner",
         },
+        "confidence": evaluation.judged.as_json() if evaluation.judged else "not checked",
         "end_to_end": trial.end_to_end.as_json() if trial.end_to_end else "not checked",
         "goldens": {
             "engine": predictor.engine.name,

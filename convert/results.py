@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from convert.calibration.images import CalibrationSet
+from convert.confidence import REJECT_RATE, Judged
 from convert.gate import Gate, Verdict
 from convert.interfaces import Candidate, Converter, TrainedNetwork
 from convert.operators import Inventory
@@ -38,6 +39,7 @@ class Trial:
     require_int8: bool = False
     end_to_end: Agreement | None = None  # with the owner's own answers; None: not checked
     owners: np.ndarray | None = None  # where these judge, the owner's answers to the test split: int [N]
+    reject_rate: float | None = REJECT_RATE  # of genuine pictures, at most; None: no picture is rejected
 
     @property
     def float_answers(self) -> np.ndarray:
@@ -61,6 +63,7 @@ class Evaluation:
     logits: np.ndarray  # float32 [N, K]
     median_us: float  # of one prediction
     sensitivity: str | None  # to the choice of calibration images, in words
+    judged: Judged | None = None  # what its answers are worth; None where the gate said no
 
 
 @dataclass(frozen=True, eq=False)

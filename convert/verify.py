@@ -53,12 +53,22 @@ class Verification:
         return 100 * lower, 100 * upper
 
 
-def predict_all(predictor: Predictor, images: np.ndarray, files: Sequence[str] = ()) -> tuple[np.ndarray, float]:
-    """Logits, float32 [N, K], for `images`, uint8 [N, H, W, C], and the median microseconds from pixels to raw output.
+@dataclass(frozen=True, eq=False)
+class Answers:
+    """`logits`, float32 [N, K], what stands beside them, `extra`, float32 [N, E], and the median time of a prediction, from
+    pixels to raw output."""
+
+    logits: np.ndarray
+    extra: np.ndarray
+    median_us: float
+
+
+def predict_all(predictor: Predictor, images: np.ndarray, files: Sequence[str] = ()) -> Answers:
+    """The answers to `images`, uint8 [N, H, W, C].
 
     The first images are read from their `files` as a device reads them; then at least 100 are timed from pixels.
     """
-    logits = [predictor.predict(path).logits for path in files]
+    predictions = [predictor.predict(path) for path in files]
     times_ns = []
     timed = images[len(files) :]
     for image in np.concatenate([timed, images[: max(0, _LEAST_TIMED - len(timed))]]) if files else images:
@@ -66,8 +76,9 @@ def predict_all(predictor: Predictor, images: np.ndarray, files: Sequence[str] =
         start = time.perf_counter_ns()
         prediction = predictor.answer(pixels)
         times_ns.append(time.perf_counter_ns() - start)
-        logits.append(prediction.logits)
-    return np.array(logits[: len(images)], np.float32), statistics.median(times_ns) / 1000
+        predictions.append(prediction)
+    logits, extra = zip(*((each.logits, each.extra) for each in predictions[: len(images)]), strict=True)
+    return Answers(np.array(logits, np.float32), np.array(extra, np.float32), statistics.median(times_ns) / 1000)
 
 
 def compare(logits: np.ndarray, labels: np.ndarray, reference: np.ndarray, *, owners: np.ndarray | None = None) -> Verification:

@@ -26,7 +26,7 @@ FLOORS = {
         ("contact_sheet", "tflite_pieces"),
         ("calibration", "git_commit", "golden_files", "goldens", "layers", "operators", "signing", "tango", "to_c"),
         ("pictures",),
-        ("plan", "sources", "verify"),
+        ("confidence", "plan", "sources", "verify"),
         ("flags", "gate", "interfaces", "to_onnx", "to_tflite"),
         ("results",),
         ("evaluation", "publish"),

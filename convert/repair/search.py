@@ -40,12 +40,13 @@ class Variant:
 
 
 def repairable(trial: Trial, result: ConversionResult) -> bool:
-    """Whether the gate said no to `result` for what was measured, and would pass it if nothing were lost."""
+    """Whether the gate said no to `result` for the images it lost, and would pass it if nothing were lost."""
     if (
         result.evaluation is None
         or not trial.can_explain
         or result.plan.precision not in QUANTIZED
         or result.verdict.decision not in ("failed", "undecided")
+        or result.evaluation.judged
     ):
         return False
     return trial.gate.judge(replace(result.evaluation.verification, lost=0, gained=0)).passed

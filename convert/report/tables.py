@@ -11,7 +11,7 @@ import numpy as np
 from convert import contact_sheet
 from convert.plan import QUANTIZED
 from convert.repair.causes import NONE
-from convert.report import pixels
+from convert.report import confidence, pixels
 from convert.results import MIN_VALIDATION, ConversionResult, NetworkOutcomes, Outcome, Trial
 from convert.verify import LostImage
 from edge.device import host
@@ -107,14 +107,18 @@ def _figures(result: ConversionResult, findings: list[dict[str, object]]) -> dic
             "calibration_sensitivity": result.evaluation.sensitivity,
             "drop_points": compared.drop_points,
             "interval_points": list(compared.interval_points),
+            "confidence": result.evaluation.judged.as_json() if result.evaluation.judged else "not checked",
         }
         | asdict(compared)
     )
 
 
 def table(outcomes: list[Outcome]) -> str:
-    """The outcomes under their header, in columns."""
-    return _columns([_HEADER, *map(cells, outcomes)])
+    """The outcomes under their header, in columns; then what the answers of those that passed the gate are worth."""
+    finals = [outcome.final for outcome in outcomes]
+    judged = [confidence.cells(each, each.evaluation.judged) for each in finals if each.evaluation and each.evaluation.judged]
+    worth = f"\n\n{_columns([confidence.HEADER, *judged])}" if judged else ""
+    return _columns([_HEADER, *map(cells, outcomes)]) + worth
 
 
 def layers(results: list[NetworkOutcomes]) -> str:
@@ -182,7 +186,8 @@ def proof(outcome: Outcome, trial: Trial) -> str:
     head, row = (line[:at] + line[at + 1 :] for line in (_HEADER, cells(outcome)))
     account = _account(outcome.final, timed=False)
     table = f"{markdown.table(head, [row])}\n\n- {account}\n\n{pixels.proof(trial)}\n\n{_WORDS} Measured on {_machine()}.\n"
-    return table + why([outcome], timed=False)
+    worth = confidence.summary([outcome.final])
+    return table + (f"\n{worth}" if worth else "") + why([outcome], timed=False)
 
 
 def why(outcomes: list[Outcome], *, timed: bool = True) -> str:
@@ -218,7 +223,7 @@ def write(results: list[NetworkOutcomes], folder: Path, *, not_converted: list[s
     if agreeing:
         parts.append("## Between formats\n\n" + "".join(f"- {line}\n" for line in agreeing))
     parts.append("## Pixels\n\n" + "".join(f"- `{r.trial.network.name}`: {pixels.account(r.trial)}\n" for r in results))
-    parts.extend(filter(None, [why(outcomes)]))
+    parts.extend(filter(None, [_worth([outcome.final for outcome in outcomes], folder), why(outcomes)]))
     for result in results:
         for final in (outcome.final for outcome in result.outcomes):
             sheet = lost_folder(folder) / f"{final.file_name}.png"
@@ -227,6 +232,16 @@ def write(results: list[NetworkOutcomes], folder: Path, *, not_converted: list[s
                 parts.append(_lost(final.file_name, final.evaluation.verification.lost_pictures, result.trial, sheet))
     write_atomic(str(folder / "report.json"), json.dumps(report, indent=1).encode() + b"\n")
     write_atomic(str(folder / FILE), "\n".join(parts).encode())
+
+
+def _worth(finals: list[ConversionResult], folder: Path) -> str:
+    """What answers are worth, its diagrams drawn in `folder`."""
+    drawn = folder / "reliability"
+    for final in finals:
+        (diagram := drawn / f"{final.file_name}.png").unlink(missing_ok=True)  # of an earlier conversion
+        if final.evaluation and final.evaluation.judged:
+            write_atomic(str(diagram), confidence.diagram(final.evaluation.judged, title=final.file_name))
+    return confidence.summary(finals, drawn=drawn.name)
 
 
 def _cost(outcome: Outcome) -> str:

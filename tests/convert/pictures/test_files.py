@@ -43,11 +43,11 @@ def test_dark_digits_under_a_digit_contract_stop_the_gate_with_a_drawing(digits,
 def test_the_gate_reads_the_files_and_times_from_pixels(tflite, digits, tmp_path):
     ready = predictor.load(str(tflite))
     images = digits.test.images[:150]
-    plain, _ = verify.predict_all(ready, images)
+    plain = verify.predict_all(ready, images).logits
     made = files.as_files(digits, class_of, drawing=tmp_path / "no.png")
-    read, median_us = verify.predict_all(ready, images, made.paths[:120])
-    np.testing.assert_array_equal(read, plain)
-    assert read.shape == (150, 10) and median_us > 0
+    read = verify.predict_all(ready, images, made.paths[:120])
+    np.testing.assert_array_equal(read.logits, plain)
+    assert read.logits.shape == (150, 10) and read.extra.shape == (150, 0) and read.median_us > 0
     # Another file in the first one's place is another answer: the files are what is judged.
-    swapped, _ = verify.predict_all(ready, images, (made.paths[1], *made.paths[1:120]))
-    np.testing.assert_array_equal(swapped[0], plain[1])
+    swapped = verify.predict_all(ready, images, (made.paths[1], *made.paths[1:120]))
+    np.testing.assert_array_equal(swapped.logits[0], plain[1])

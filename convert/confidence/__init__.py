@@ -1,0 +1,95 @@
+"""What an answer is worth: fitted on one half of the test split, judged on the other, stated in the contract.
+
+`judge` is the door. The halves are drawn by a seed; top-1 and the gate keep all pictures. docs/unknown.md has the method.
+"""
+
+from dataclasses import asdict, dataclass
+
+import numpy as np
+
+from convert.confidence import coverage, rejection, temperature
+from convert.confidence.coverage import Coverage
+from convert.confidence.rejection import Rejection
+from convert.confidence.temperature import Reliability
+from edge.confidence import KINDS, Confidence
+
+SEED = 0
+KIND = "energy"  # the score of networks that have no extra outputs
+REJECT_RATE = 0.01  # of genuine pictures, at most
+
+
+@dataclass(frozen=True, eq=False)
+class Judged:
+    """What the contract states, and how it did on the other half.
+
+    `n_fitted`, `n_judged`: pictures of the halves. `before`, `after`: reliability without and with the temperature.
+    `rejection` is None where no picture is rejected, and `why_not` says why. `top1`: of the judged half, 0 to 1.
+    """
+
+    confidence: Confidence
+    n_fitted: int
+    n_judged: int
+    before: Reliability
+    after: Reliability
+    rejection: Rejection | None
+    why_not: str
+    coverages: tuple[Coverage, ...]
+    top1: float
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """Why the candidate fails, in words; empty where it does not."""
+        judged = (*((self.rejection,) if self.rejection else ()), *self.coverages)
+        return tuple(each.in_words for each in judged if each.fails)
+
+    def as_json(self) -> dict[str, object]:
+        """Every figure, for the manifest and the report."""
+        return {
+            "fitted_on": {"split": "test", "n_images": self.n_fitted, "seed": SEED},
+            "judged_on": {"split": "test", "n_images": self.n_judged, "top1": self.top1},
+            "temperature": self.confidence.temperature,
+            "calibration_error_points": {"before": self.before.as_json(), "after": self.after.as_json()},
+            "rejection": self.rejection.as_json() if self.rejection else self.why_not,
+            "sets": [asdict(each) for each in self.coverages] or f"not checked: {self.n_fitted} pictures are too few",
+        }
+
+
+def judge(
+    logits: np.ndarray, labels: np.ndarray, extra: np.ndarray | None = None, *, kind: str = KIND,
+    reject_rate: float | None = REJECT_RATE,
+) -> Judged:  # fmt: skip
+    """What a candidate's answers to the test split are worth: float32 [N, K] logits, int [N] labels, float32 [N, E] extra.
+
+    Of the genuine pictures at most `reject_rate` are to be rejected by the score `kind`; None: none is.
+    """
+    extra = np.empty((len(logits), 0), np.float32) if extra is None else extra
+    fitting, judging = halves(len(labels))
+    degree = temperature.fit(logits[fitting], labels[fitting])
+    slack = 1e-6 * max(1.0, float(np.abs(logits).max()))  # float32 logits are off by less from those of the device
+    scores = np.array([KINDS[kind](*row) for row in zip(logits.tolist(), extra.tolist(), strict=True)])
+    limit = None if reject_rate is None else rejection.threshold(scores[fitting], at_most=reject_rate, slack=slack)
+    confidence = Confidence(
+        temperature=degree,
+        extra=extra.shape[1],
+        reject=(kind, limit.threshold) if limit else None,
+        sets=coverage.quantiles(logits[fitting], labels[fitting], slack=slack),
+    )
+    right = logits[judging].argmax(axis=1) == labels[judging]
+    too_few = f"not checked: {len(fitting):,} pictures to fit on, wanted {rejection.MIN_PICTURES}; no picture is rejected"
+    return Judged(
+        confidence=confidence,
+        n_fitted=len(fitting),
+        n_judged=len(judging),
+        before=temperature.reliability(logits[judging], labels[judging], 1.0),
+        after=temperature.reliability(logits[judging], labels[judging], degree),
+        rejection=rejection.judge(limit, kind, scores[judging], right) if limit else None,
+        why_not="" if limit else "not asked for (--no-reject)" if reject_rate is None else too_few,
+        coverages=coverage.judge(confidence.sets, logits[judging], labels[judging]),
+        top1=float(right.mean()),
+    )
+
+
+def halves(n: int) -> tuple[np.ndarray, np.ndarray]:
+    """The indices of the half to fit on and of the half to judge on, int [n // 2] and [n - n // 2], each in order."""
+    order = np.random.default_rng(SEED).permutation(n)
+    return np.sort(order[: n // 2]), np.sort(order[n // 2 :])
