@@ -11,7 +11,7 @@ from convert import flags
 from convert.calibration.checks import MIN_IMAGES, N_IMAGES
 from convert.calibration.images import CalibrationSet, draw_calibration_set, read_calibration_set
 from convert.evaluation import convert_and_judge, prepare
-from convert.gate import gate_for
+from convert.gate import Verdict, gate_for
 from convert.goldens import golden_images
 from convert.interfaces import make_converter
 from convert.pictures import reference, trials
@@ -20,7 +20,7 @@ from convert.plan import QUANTIZED, Plan
 from convert.programs import check, write_program
 from convert.publish import publish, seal
 from convert.report import tables
-from convert.results import NetworkOutcomes, Outcome, Trial
+from convert.results import ConversionResult, NetworkOutcomes, Outcome, Trial
 from convert.signing import check_key
 from edge import errors
 from edge.errors import Refused, ToolchainError
@@ -77,7 +77,15 @@ def convert_all(trial: Trial, settings: Namespace, outcomes: list[Outcome]) -> N
 
     goldens = golden_images(trial.dataset, settings.goldens)
     for kind in flags.kinds(settings.formats):
-        converter = make_converter(kind, trial.network, trial.calibration)
+        try:
+            converter = make_converter(kind, trial.network, trial.calibration)
+        except Refused as refused:  # by this format alone
+            verdict = Verdict("refused", (str(refused),))
+            for precision in settings.precisions:
+                plan = Plan(precision, settings.method)
+                result = ConversionResult(f"{trial.network.name}-{precision}", kind, plan, verdict)
+                outcomes.append(Outcome(result, result))
+            continue
         for precision in settings.precisions:
             first = convert_and_judge(trial, converter, Plan(precision, settings.method))
             can_repair = repairable(trial, first)

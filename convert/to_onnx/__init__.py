@@ -49,7 +49,7 @@ class Converter:
     def __init__(self, model: keras.Model, calibration: CalibrationSet) -> None:
         self._model = model
         self._fused_into = fused_into(model)
-        self._floating = fold_scaling(fold_batchnorm(_prepared(_float_graph(model))))
+        self._floating = fold_scaling(fold_batchnorm(_prepared(float_graph(model))))
         self._calibration = calibration
         self._ranges = cache(self._find_ranges)
         self.layers = tuple(dict.fromkeys(filter(None, map(self._layer, self._floating.graph.node))))
@@ -156,12 +156,24 @@ def output_step(model: bytes) -> float:
     return float(values[scales[0]]) if scales else 0.0
 
 
-def _float_graph(model: keras.Model) -> onnx.ModelProto:
-    logging.getLogger("tf2onnx").setLevel(logging.ERROR)
-
+def float_graph(model: keras.Model) -> onnx.ModelProto:
+    """The graph that tf2onnx writes. Raises Refused where ONNX has no operators for a layer that TFLite may well have."""
+    logging.getLogger("tf2onnx").setLevel(logging.CRITICAL)
     pixels = (tf.TensorSpec(model.input_shape, tf.float32, name=INPUT),)
     logits = tf.function(lambda pixels: {OUTPUT: model(pixels, training=False)})
-    graph: onnx.ModelProto = tf2onnx.convert.from_function(logits, input_signature=pixels, opset=OPSET)[0]
+    try:
+        graph: onnx.ModelProto = tf2onnx.convert.from_function(logits, input_signature=pixels, opset=OPSET)[0]
+    except MemoryError:
+        raise
+    except Exception as error:  # it raises whatever it meets, a KeyError of StatefulPartitionedCall among them
+        reason = " ".join(str(error).split())[:120] or type(error).__name__
+        raise Refused(f"tf2onnx cannot write this network ({reason}); --formats tflite leaves ONNX out") from None
+    layers = [layer.name for layer in model.layers]
+    for node in graph.graph.node:
+        if not onnx.defs.has(node.op_type, node.domain):
+            layer = layer_in([node.name, *node.output], layers)
+            where = f"layer {layer!r}" if layer else "this network"
+            raise Refused(f"{where}: ONNX has no operator {node.op_type}, which it needs; --formats tflite leaves ONNX out")
     return graph
 
 
