@@ -83,12 +83,20 @@ def _located(shown: str, files: list[str], folders: tuple[Path, ...]) -> tuple[s
 
 
 def _classes(shown: str, given: np.ndarray, columns: list[str], names: tuple[str, ...]) -> np.ndarray:
-    """The class of each row: the label's, or the most probable. Labels are class names; where none is one, numbers."""
+    """The class of each row: the label's, or the most probable. Labels are class names; where none is one, numbers.
+
+    One number a row, of two classes, is of the second: its probability, or its logit where any lies outside 0 to 1.
+    """
+    if given.ndim == 1 and given.dtype.kind == "f" and len(names) == 2:
+        given = given[:, None]
     if given.ndim == 2:
         try:
             values = given.astype(np.float64)
         except ValueError as error:
             raise InputError(f"{shown}: {one_line(str(error))}; wanted numbers, file,p0,p1,…") from None
+        if values.shape[1] == 1 and len(names) == 2:
+            probable = ((values >= 0) & (values <= 1)).all()
+            values, columns = np.concatenate([1 - values if probable else 0 * values, values], axis=1), []
         if values.shape[1] != len(names) or not np.isfinite(values).all():
             raise InputError(f"{shown}: {values.shape[1]} answers a picture; wanted {len(names)} finite numbers, one a class")
         if set(columns) == set(names):

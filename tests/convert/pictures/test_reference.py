@@ -60,6 +60,15 @@ def test_every_form_says_the_same(pictures, files, tmp_path, form):
     assert read.paths[0] == str(pictures / files[0])
 
 
+@pytest.mark.parametrize(("given", "wanted"), [([0.2, 0.5, 0.7, 1], [0, 0, 1, 1]), ([-3, 0, 0.2, 5], [0, 0, 1, 1])])
+@pytest.mark.parametrize("columns", [1, 0])
+def test_one_number_a_picture_is_the_second_class_s_probability_or_logit(pictures, files, tmp_path, given, wanted, columns):
+    given = np.array(given, np.float32).reshape((-1, 1) if columns else -1)
+    keys = {"probabilities" if columns else "answers": given}
+    np.savez(tmp_path / "a.npz", files=np.array(files[:4]), **keys)
+    assert answers.read(tmp_path / "a.npz", pictures, ("cat", "dog")).classes.tolist() == wanted
+
+
 def test_full_agreement_is_counted_and_the_unseen_pictures_of_known_class_judge(pictures, files, tmp_path):
     network = owned(by_colour(), pictures)
     classes = owner(pictures, files).argmax(axis=1)
