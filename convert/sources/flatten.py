@@ -1,5 +1,6 @@
 """Rebuild a Keras model, with whatever is nested in it, as one flat network that both converters take."""
 
+import math
 import re
 from dataclasses import replace
 from typing import Any
@@ -26,8 +27,8 @@ def flatten(
 ) -> keras.Model:
     """A new flat network with the weights of `model`: float32 [N, H, W, C] pixels of `contract` → float32 logits [N, K].
 
-    Every layer is at the top level, under a plain name. Layers for training alone and a softmax at the end are left out; the
-    declared arithmetic comes first. Raises ModelError for a Normalization by pixel.
+    Every layer is at the top level, under a plain name. Layers for training alone and a softmax or sigmoid at the end are left
+    out; the declared arithmetic comes first. One output becomes two. Raises ModelError for a Normalization by pixel.
     """
     if arithmetic.order == "bgr" and len(arithmetic.scale) == len(arithmetic.offset) == 1:
         flat = flatten(model, contract, replace(arithmetic, order="rgb"), batch_size=batch_size)
@@ -41,7 +42,7 @@ def flatten(
             return through(operation, arguments[0])
         if type(operation).__name__ in TRAINING_ONLY:
             return arguments[0]
-        if operation is last and _is_softmax_alone(operation):
+        if operation is last and _only_activates(operation):
             return arguments[0]
         keywords = {name: value for name, value in keywords.items() if name not in ("mask", "training")}
         is_new = id(operation) not in copies
@@ -66,7 +67,19 @@ def flatten(
     last = last_operation(model)
     with silence_native_output():
         pixels = keras.Input((contract.height, contract.width, contract.channels), batch_size=batch_size, name="pixels")
-        return keras.Model(pixels, through(model, _declared(pixels, arithmetic)), name="foreign")
+        logits = through(model, _declared(pixels, arithmetic))
+        return keras.Model(pixels, _two_logits(logits) if logits.shape[-1] == 1 else logits, name="foreign")
+
+
+def _two_logits(logit: Any) -> Any:
+    """The logits [N, 2] 0 and z of one `logit` z [N, 1], whose softmax is sigmoid(z): a Dense layer that makes z makes both."""
+    layer, name, weights = logit._keras_history.operation, "two_logits", [np.ones((1, 1), np.float32)]
+    if type(layer) is keras.layers.Dense and len(layer._inbound_nodes) == 1:
+        logit, name, weights = layer.input, layer.name, layer.get_weights()
+    both = keras.layers.Dense(2, use_bias=len(weights) > 1, name=name)
+    logits = both(logit)
+    both.set_weights([np.concatenate([np.zeros_like(each), each], axis=-1) for each in weights])
+    return logits
 
 
 def _turned(flat: keras.Model) -> bool:
@@ -114,7 +127,11 @@ class OperationLayer(keras.layers.Layer):  # type: ignore[misc]  # Keras has no 
 
     def of(self, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
         """The operation's output. A layer takes tensors only, so other arguments are stored."""
-        self._arguments = (arguments, keywords)
+        # A tensor would be a second input of the ONNX graph.
+        self._arguments = keras.tree.map_structure(
+            lambda each: np.asarray(each) if keras.ops.is_tensor(each) and not isinstance(each, keras.KerasTensor) else each,
+            (arguments, keywords),
+        )
         tensors = [each for each in keras.tree.flatten(self._arguments) if isinstance(each, keras.KerasTensor)]
         return self(tensors[0] if len(tensors) == 1 else tensors)
 
@@ -139,14 +156,25 @@ def _copied(operation: Any, names: set[str], *, as_logits: bool) -> Any:
     if isinstance(operation, keras.layers.Normalization):
         return _as_rescaling(operation, name)
     config["name"] = name
-    if as_logits and config.get("activation") == "softmax":
+    if as_logits and config.get("activation") in ("sigmoid", "softmax"):
+        config["activation"] = "linear"
+    by_erf = config.get("activation") == "gelu"
+    if by_erf:
         config["activation"] = "linear"
     copy = type(operation).from_config(config)
     if isinstance(copy, keras.layers.Layer):
+        if by_erf:
+            copy.activation = _gelu
         return copy
     # As an activation it is fused into the convolution before it.
-    kind = _ACTIVATIONS.get(type(operation).__name__)
-    return keras.layers.Activation(kind, name=name) if kind else OperationLayer(copy, name=name)
+    kind = type(operation).__name__
+    activation = _gelu if kind == "Gelu" and not config["approximate"] else _ACTIVATIONS.get(kind)
+    return keras.layers.Activation(activation, name=name) if activation else OperationLayer(copy, name=name)
+
+
+def _gelu(x: Any) -> Any:
+    """Keras's gelu by the error function: TensorFlow's own has the complementary one, which neither format knows."""
+    return 0.5 * x * (1 + keras.ops.erf(x / math.sqrt(2)))
 
 
 def _as_rescaling(layer: Any, name: str) -> Any:
@@ -179,5 +207,7 @@ def activation_of(operation: Any) -> str | None:
     return activation if isinstance(activation, str) or activation is None else "a layer of its own"
 
 
-def _is_softmax_alone(operation: Any) -> bool:
-    return type(operation).__name__ in ("Activation", "Softmax") and activation_of(operation) in ("linear", "softmax")
+def _only_activates(operation: Any) -> bool:
+    return type(operation).__name__ in ("Activation", "Sigmoid", "Softmax") and activation_of(operation) in (
+        "linear", "sigmoid", "softmax",
+    )  # fmt: skip

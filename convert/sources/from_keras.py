@@ -7,6 +7,7 @@ looks for that.
 
 import hashlib
 import json
+import math
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,13 +22,15 @@ from convert.pictures.presets import PRESETS, Preset
 from convert.sources.flatten import activation_of, flatten, last_operation
 from convert.sources.keras_file import read
 from edge.contract import GEOMETRY, InputContract
-from edge.errors import InputError, ModelError, missing, one_line
+from edge.errors import InputError, ModelError, missing, note, one_line
 from edge.silence import silence_native_output
 from train import evaluate
 from train.datasets import folder
 from train.datasets.folder import CLASSES, SIDES, FolderDataset
 
 _SIZES = ("height", "width", "channels")
+# Numbers that one layer puts out for one image: VGG16 at 320x320 makes 6.6 million.
+MAX_VALUES = 1 << 25
 _WANTED = 'wanted an object such as {"scale": 0.00392156862745098}'
 
 
@@ -90,7 +93,7 @@ def load(
     What the contract file does not say of the pixels, the `preset` does. `skip_bad` leaves out pictures that cannot be used.
     Pixels lie on the disk of the folder `scratch`.
     """
-    file = read(path)
+    file = read(path, image=_stated(contract_file))
     path = Path(one_line(str(path)))  # from here on it is only shown
     shape = _input_shape(path, file.model)
     contract, declared = _contract(path, shape, contract_file, PRESETS[preset or "edgeproof"])
@@ -110,6 +113,9 @@ def load(
         loaded=file.model,
     )
     _check_answers(path, foreign)
+    if file.model.outputs[0].shape[1] == 1:
+        first, second = map(one_line, dataset.class_names)
+        note(f"{path}: one output, taken as {second!r} where it is near 1 and as {first!r} where it is near 0")
     return foreign
 
 
@@ -118,24 +124,34 @@ def _input_shape(path: Path, model: keras.Model) -> tuple[int | None, ...]:
         shapes = ", ".join(str(tuple(entry.shape)) for entry in getattr(model, "inputs", None) or []) or "none that is stated"
         raise ModelError(f"{path}: input {shapes}; wanted one of pictures: [None, height, width, channels]")
     shape = tuple(model.inputs[0].shape)
-    if shape[0] not in (None, 1) or shape[3] not in (None, 1, 3):
+    if shape[3] not in (None, 1, 3):
         raise ModelError(f"{path}: input {shape}; wanted [None, height, width, channels] with 1 or 3 channels")
     return shape[1:]
+
+
+def _stated(contract_file: Path | None) -> tuple[int, int, int] | None:
+    """Height, width and channels, 3 if left out, that the contract file says; None where it does not."""
+    declared = _declared(contract_file) if contract_file else {}
+    height, width, channels = declared.get("height"), declared.get("width"), declared.get("channels", 3)
+    if isinstance(height, int) and isinstance(width, int) and isinstance(channels, int):
+        return height, width, channels
+    return None
 
 
 def _n_classes(path: Path, model: keras.Model) -> int:
     if len(model.outputs) != 1 or len(model.outputs[0].shape) != 2 or model.outputs[0].shape[1] is None:
         shapes = ", ".join(str(tuple(output.shape)) for output in model.outputs)
         raise ModelError(f"{path}: output {shapes}; wanted one of [None, classes]: a classifier's")
-    n_classes, last = int(model.outputs[0].shape[1]), activation_of(last_operation(model))
-    if n_classes == 1:
+    n_outputs, last = int(model.outputs[0].shape[1]), activation_of(last_operation(model))
+    if n_outputs > 1 and last == "sigmoid":
         raise ModelError(
-            f"{path}: one output, a yes or no; wanted an output a class: end it in Dense(2) with softmax, and train it so"
+            f"{path}: multi-label: it ends in sigmoid, a yes or no for each of {n_outputs} classes, and edgeproof takes one "
+            "class per picture; where yours have one each, train it with softmax at the end"
         )
-    if last == "sigmoid":
-        raise ModelError(f"{path}: ends in sigmoid, a yes or no for each of {n_classes} classes; wanted softmax or logits")
-    if last not in (None, "linear", "softmax"):
-        raise ModelError(f"{path}: ends in {last}; wanted softmax, or nothing after the last Dense layer")
+    one = "sigmoid" if n_outputs == 1 else "softmax"
+    if last not in (None, "linear", one):
+        raise ModelError(f"{path}: ends in {last}; wanted {one}, or nothing after the last Dense layer")
+    n_classes = max(2, n_outputs)
     if not CLASSES[0] <= n_classes <= CLASSES[1]:
         raise ModelError(f"{path}: {n_classes} classes; wanted {CLASSES[0]} to {CLASSES[1]}")
     return n_classes
@@ -189,14 +205,19 @@ def _check_answers(path: Path, foreign: Foreign) -> None:
     """Raises ModelError where the flattened network's answers differ from those of the one in the file."""
     images = foreign.dataset.train.images[:8]
     scaled = foreign.arithmetic.apply(images)
+    n = foreign.loaded.inputs[0].shape[0] or 1  # a fixed batch is filled with one image
     with silence_native_output():
-        rows = [np.asarray(foreign.loaded(row[None], training=False), np.float64)[0] for row in scaled]
-        logits = evaluate.logits(foreign.build(), images).astype(np.float64)
-    before = np.stack(rows)
+        flat = foreign.build()
+        _check_size(path, flat)
+        rows = [np.asarray(foreign.loaded(np.repeat(row[None], n, axis=0), training=False), np.float64)[0] for row in scaled]
+        logits = evaluate.logits(flat, images).astype(np.float64)
+    before, last = np.stack(rows), activation_of(last_operation(foreign.loaded))
     if not np.isfinite(before).all() or not np.isfinite(logits).all():
         raise ModelError(f"{path}: its answers to pictures of {foreign.data} are not numbers; train it again")
     after = logits
-    if activation_of(last_operation(foreign.loaded)) == "softmax":
+    if before.shape[1] == 1:  # of the second of two classes
+        before = np.concatenate([1 - before if last == "sigmoid" else 0 * before, before], axis=1)
+    if last in ("sigmoid", "softmax"):
         after = np.exp(logits - logits.max(axis=1, keepdims=True))
         after /= after.sum(axis=1, keepdims=True)
     elif (before >= 0).all() and np.allclose(before.sum(axis=1), 1, atol=1e-3):
@@ -207,6 +228,14 @@ def _check_answers(path: Path, foreign: Foreign) -> None:
             f"{path}: without its training-only layers it answers otherwise, by {difference:.3g}; "
             "call layers without training=True, and save it again"
         )
+
+
+def _check_size(path: Path, flat: keras.Model) -> None:
+    """Raises ModelError before anything is computed where a layer would put out more numbers than memory may hold."""
+    for layer in flat.layers:
+        n = max(math.prod(each.shape[1:]) for each in keras.tree.flatten(layer.output))
+        if n > MAX_VALUES:
+            raise ModelError(f"{path}: layer {layer.name!r} puts out {n:,} numbers an image; wanted at most {MAX_VALUES:,}")
 
 
 def _digest(model: keras.Model) -> str:

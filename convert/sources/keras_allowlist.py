@@ -1,4 +1,4 @@
-"""What a foreign Keras model's `config.json` may name for Keras to look up; all of it converts to both formats."""
+"""What a foreign Keras model's `config.json` may name for Keras to look up; all of it converts, to TFLite at least."""
 
 import math
 from typing import Any
@@ -20,16 +20,24 @@ LAYERS = TRAINING_ONLY | {
 }  # fmt: skip
 # `x + y` and `keras.ops.relu(x)` in a functional model are operations of their own.
 OPERATIONS = {
+    "keras.src.activations.activations": frozenset({"ReLU"}),
     "keras.src.ops.numpy": frozenset({
-        "Add", "Divide", "Maximum", "Mean", "Minimum", "Multiply", "Negative", "Subtract", "Tanh", "TrueDivide",
+        "Absolute", "Add", "Clip", "Concatenate", "Divide", "GetItem", "Max", "Maximum", "Mean", "Minimum", "Multiply",
+        "Negative", "Reshape", "Square", "Stack", "Subtract", "Tanh", "TrueDivide",
     }),
-    "keras.src.ops.nn": frozenset({"HardSigmoid", "HardSilu", "LeakyRelu", "Relu", "Relu6", "Sigmoid", "Silu", "Softmax"}),
+    "keras.src.ops.nn": frozenset({
+        "Elu", "Gelu", "HardSigmoid", "HardSilu", "LeakyRelu", "Relu", "Relu6", "Selu", "Sigmoid", "Silu", "Softmax",
+    }),
 }  # fmt: skip
-# Without gelu: tf2onnx 1.17 writes an Erfc operator that no runtime has.
 ACTIVATIONS = frozenset({
-    "elu", "hard_sigmoid", "hard_silu", "hard_swish", "leaky_relu", "linear", "relu", "relu6", "selu", "sigmoid",
-    "silu", "softmax", "softplus", "softsign", "swish", "tanh",
+    "elu", "gelu", "hard_sigmoid", "hard_silu", "hard_swish", "leaky_relu", "linear", "mish", "relu", "relu6", "selu",
+    "sigmoid", "silu", "softmax", "softplus", "softsign", "swish", "tanh",
 })  # fmt: skip
+# Functions of TensorFlow by the name under which Keras saves them, where Keras calls them otherwise.
+_RENAMED = {"softmax_v2": "softmax", "gelu_v2": "gelu"}
+# What stands in a call beside tensors of the network: constants and the parts of x[..., ::-1].
+_LITERALS = frozenset({"__ellipsis__", "__numpy__", "__slice__", "__tensor__"})
+_DTYPES = ("bool", "float16", "float32", "float64", "int32", "int64", "uint8")
 _CLASSES = OPERATIONS | {
     "keras": frozenset({"DTypePolicy", "Sequential"}),
     "keras.constraints": frozenset({"MaxNorm", "MinMaxNorm", "NonNeg", "UnitNorm"}),
@@ -80,6 +88,8 @@ class ConfigCheck:
             elif "module" in node or "registered_name" in node:
                 self._problems[f"{layer}: names a module without a class"] = None
             for key, value in node.items():
+                if (named := self._activation(value)) and key.endswith("activation"):
+                    node[key] = value = named
                 self._value(key, value, layer)
                 self._walk(value, layer)
 
@@ -91,10 +101,12 @@ class ConfigCheck:
         node.pop("shared_object_id", None)
         if kind == "__keras_tensor__" and module is None:
             return layer
+        if isinstance(kind, str) and kind in _LITERALS and module is None:
+            if not self._is_literal(kind, inner):
+                self._problems[f"{layer}: a constant that is no array of numbers"] = None
+            return layer
         if kind == "function":
-            known = inner in ACTIVATIONS if isinstance(inner, str) else False
-            if not known or module not in ("builtins", "keras.activations") or node.get("registered_name") not in (None, inner):
-                self._problems[f"{layer}: function {str(inner)[:40]!r} of {str(module)[:40]!r} is not one we know"] = None
+            self._problems[f"{layer}: function {str(inner)[:40]!r} of {str(module)[:40]!r} is not one we know"] = None
             return layer
         if kind != "DTypePolicy" and isinstance(inner, dict) and isinstance(inner.get("name"), str):
             layer = self._called(node)
@@ -110,15 +122,41 @@ class ConfigCheck:
             self._problems[f"{layer}: its layers are not listed as Keras 3 lists them"] = None
         return layer
 
+    @staticmethod
+    def _activation(node: Any) -> str:
+        """The name of the activation that `node` holds as a function, such as tf.nn.softmax; "" where it is none we know."""
+        if not isinstance(node, dict) or node.get("class_name") != "function" or not isinstance(node.get("config"), str):
+            return ""
+        name = node["config"]
+        known = _RENAMED.get(name, name)
+        ours = node.get("module") in ("builtins", "keras.activations") and node.get("registered_name") in (
+            None,
+            "function",
+            name,
+        )
+        return known if ours and known in ACTIVATIONS else ""
+
+    @classmethod
+    def _is_literal(cls, kind: str, inner: Any) -> bool:
+        if not isinstance(inner, dict):
+            return False
+        if kind == "__slice__":
+            return set(inner) == {"start", "stop", "step"} and all(n is None or type(n) is int for n in inner.values())
+        if kind == "__ellipsis__":
+            return not inner
+        return set(inner) == {"value", "dtype"} and inner["dtype"] in _DTYPES and cls._all_numbers(inner["value"])
+
+    @classmethod
+    def _all_numbers(cls, value: Any) -> bool:
+        return all(map(cls._all_numbers, value)) if isinstance(value, list) else isinstance(value, (bool, int, float))
+
     def _value(self, key: str, value: Any, layer: str) -> None:
         if key == "activation" and isinstance(value, str) and value not in ACTIVATIONS:
-            self._problems[f"{layer}: activation {value[:40]!r} is not among those known to convert to both formats"] = None
+            self._problems[f"{layer}: activation {value[:40]!r} is not among those known to convert"] = None
         elif key == "data_format" and value not in (None, "channels_last"):
             self._problems[f"{layer}: keeps channels first; wanted pictures as height, width, channels"] = None
         elif key == "interpolation" and value not in ("bilinear", "nearest"):
             self._problems[f"{layer}: interpolates {str(value)[:20]}; wanted bilinear or nearest"] = None
-        elif key == "groups" and layer.endswith("Conv2D)") and value != 1:
-            self._problems[f"{layer}: a convolution in {str(value)[:9]} groups; wanted one, or DepthwiseConv2D"] = None
 
     @staticmethod
     def _has_layers(inner: dict[str, Any]) -> bool:
@@ -133,13 +171,15 @@ class ConfigCheck:
 
     @staticmethod
     def _why(node: dict[str, Any]) -> str:
-        kind, module = str(node.get("class_name")), str(node.get("module"))
+        kind, module, inner = str(node.get("class_name")), str(node.get("module") or "keras.layers"), node.get("config")
         if kind in ("Lambda", "__lambda__"):
             return "holds Python code, which is never run; say it with Keras's own layers"
+        if kind in ("SlicingOpLambda", "TFOpLambda") and isinstance(inner, dict):
+            return f"calls TensorFlow's function {str(inner.get('function'))[:40]}; say it with Keras's own layers"
         if module != "keras" and not module.startswith("keras."):
             return f"{kind[:40]} comes from {module[:40]!r}, not from Keras, and code of others is never run"
         if kind in _RECURRENT:
             return "recurrent layers have no int8 form in both formats"
         if kind in _ATTENTION:
             return "attention has no int8 form in both formats"
-        return f"{module[:40]}.{kind[:40]} is not among the layers known to convert to both formats"
+        return f"{module[:40]}.{kind[:40]} is not among the layers known to convert"

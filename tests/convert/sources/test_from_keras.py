@@ -84,23 +84,66 @@ def test_models_in_models_come_out_flat_and_half_precision_whole(pictures, tmp_p
     np.testing.assert_allclose(network.predict_on_batch(np.full((1, 16, 16, 1), 255.0)), [[-5, 5]], atol=1e-5)
 
 
+def of_one_output(end):
+    """The probability of light, by `end`, from the mean of pixels from 0 to 1."""
+    pixels = keras.Input((16, 16, 1))
+    logit = L.Dense(1, name="answer", activation="sigmoid" if end == "inside" else None)
+    x = logit(L.GlobalAveragePooling2D()(L.Rescaling(1 / 255)(pixels)))
+    ends = {
+        "a layer": L.Activation("sigmoid"),
+        "an operation": keras.ops.sigmoid,
+        "behind other layers": lambda x: L.Activation("sigmoid")(L.ReLU(negative_slope=1.0)(x)),
+    }
+    network = keras.Model(pixels, ends.get(end, lambda x: x)(x))
+    logit.set_weights([np.array([[20.0]]), np.array([-10.0])])
+    return network
+
+
+@pytest.mark.parametrize("end", ["inside", "a layer", "an operation", "behind other layers", "a logit"])
+def test_one_output_becomes_two_logits_exactly(end, pictures, tmp_path, capsys):
+    network = of_one_output(end)
+    network.save(tmp_path / "one.keras")
+    loaded = from_keras.load(tmp_path / "one.keras", pictures)
+    assert "one output, taken as 'light' where it is near 1 and as 'dark' where it is near 0" in capsys.readouterr().err
+    flat = loaded.build()
+    logits = flat.predict_on_batch(np.full((1, 16, 16, 1), 255.0))
+    np.testing.assert_allclose(logits, [[0, 10]], atol=1e-5)  # by hand: 20 * 1 - 10
+    if end != "behind other layers":
+        kernel, bias = flat.layers[-1].get_weights()
+        assert (kernel.tolist(), bias.tolist()) == ([[0, 20]], [0, -10]) and flat.layers[-1].name == "answer"
+
+
+def test_a_fixed_batch_is_left_behind(pictures, tmp_path):
+    pixels = keras.Input((16, 16, 1), batch_size=8)
+    x = L.Rescaling(1 / 255)(pixels)
+    for part in tone_layers():
+        x = part(x)
+    keras.Model(pixels, x).save(tmp_path / "eight.keras")
+    assert from_keras.load(tmp_path / "eight.keras", pictures).build(batch_size=1).input_shape == (1, 16, 16, 1)
+
+
+def test_a_layer_that_would_fill_the_memory_is_refused(pictures, tmp_path):
+    path = saved(tmp_path / "wide.keras", L.UpSampling2D(1_000, name="wide"), *tone_layers())
+    with pytest.raises(ModelError, match=r"layer 'wide' puts out 256,000,000 numbers an image; wanted at most 33,554,432"):
+        from_keras.load(path, pictures)
+
+
 PIXELWISE = L.Normalization(axis=(1, 2, 3), mean=np.zeros((16, 16, 1)), variance=np.ones((16, 16, 1)), name="n")
 
 
 @pytest.mark.parametrize(
     ("layers", "message"),
     [
-        ([L.Flatten(), L.Dense(1, activation="sigmoid")], "one output, a yes or no; wanted an output a class"),
-        ([L.Flatten(), L.Dense(3, activation="sigmoid")], "ends in sigmoid, a yes or no for each of 3 classes"),
+        ([L.Flatten(), L.Dense(1, activation="softmax")], "ends in softmax; wanted sigmoid, or nothing after the last Dense"),
+        ([L.Flatten(), L.Dense(3, activation="sigmoid")], "multi-label: it ends in sigmoid, a yes or no for each of 3 classes"),
         ([L.Flatten(), L.Dense(3, activation="tanh")], "ends in tanh; wanted softmax, or nothing after the last Dense layer"),
         ([L.Flatten(), L.Dense(1001)], "1001 classes; wanted 2 to 1000"),
         ([L.Conv2D(2, 1)], "output (None, 16, 16, 2); wanted one of [None, classes]"),
         ([L.Reshape((16, 16)), L.LSTM(2, name="memory")], "layer 'memory' (LSTM): recurrent layers have no int8 form"),
         ([L.Resizing(8, 8, "bicubic", name="r"), L.Flatten(), L.Dense(2)], "layer 'r' (Resizing): interpolates bicubic"),
         ([L.Solarization(name="sun"), L.Flatten(), L.Dense(2)], "layer 'sun' (Solarization): keras.layers.Solarization is not"),
-        ([L.Flatten(), L.Dense(4, activation="gelu", name="g"), L.Dense(2)], "layer 'g' (Dense): activation 'gelu' is not"),
+        ([L.Flatten(), L.Dense(4, activation="celu", name="g"), L.Dense(2)], "layer 'g' (Dense): activation 'celu' is not"),
         ([PIXELWISE, L.Flatten(), L.Dense(2)], "layer 'n' (Normalization): keeps a mean for each pixel; wanted one a channel"),
-        ([L.Conv2D(2, 1), L.Conv2D(2, 1, groups=2, name="g"), L.Flatten(), L.Dense(2)], "layer 'g' (Conv2D): a convolution"),
         ([L.Flatten(), L.Dense(2), L.Softmax(), L.Reshape((2,))], "its answers are probabilities, and no softmax is last"),
         # Said by the file, which is changed afterwards.
         ([L.Conv2D(2, 1, name="to be channels first")], "layer 'to be channels first' (Conv2D): keeps channels first"),
@@ -115,7 +158,7 @@ def test_what_cannot_be_converted_is_named(layers, message, pictures, tmp_path):
     assert message in str(refused.value) and "\n" not in str(refused.value)
 
 
-@pytest.mark.parametrize("shape", [(16, 16, 2), (8, 8, 1), (256, 256, 3)])
+@pytest.mark.parametrize("shape", [(16, 16, 2), (7, 8, 1), (400, 400, 3)])
 def test_an_input_that_is_no_small_picture_is_refused(shape, pictures, tmp_path):
     with pytest.raises(ModelError, match=r"takes|input"):
         from_keras.load(saved(tmp_path / "odd.keras", L.Flatten(), L.Dense(2), shape=shape), pictures)

@@ -115,17 +115,17 @@ def test_a_pickle_called_keras_is_not_loaded(tmp_path):
 
     path = tmp_path / "model.keras"
     path.write_bytes(pickle.dumps(Trap()))
-    assert refusal(path).endswith("a pickle, not a .keras file; save the model with Keras 3: model.save('my.keras')")
+    assert refusal(path).endswith("a pickle, not a .keras file; save the whole model with Keras: model.save('my.keras')")
     assert not (tmp_path / "ran").exists()
 
 
-def test_an_h5_file_under_either_name_is_refused_with_what_to_do(tmp_path):
+def test_what_is_no_file_of_a_whole_model_is_refused_with_what_to_do(tmp_path):
     h5py.File(tmp_path / "model.h5", "w").close()
-    assert "only a .keras file can be checked before it is loaded; save the model with" in refusal(tmp_path / "model.h5")
-    renamed = (tmp_path / "model.h5").rename(tmp_path / "model.keras")
-    assert "an HDF5 file, not a .keras file" in refusal(renamed)
+    assert "weights without a model; build it in your code, load_weights, and save the whole" in refusal(tmp_path / "model.h5")
     (tmp_path / "saved_model").mkdir()
-    assert "only a .keras file can be checked" in refusal(tmp_path / "saved_model")
+    assert "a folder; wanted a .keras or .h5 file; where it is a SavedModel, load it" in refusal(tmp_path / "saved_model")
+    (tmp_path / "net.pt").touch()
+    assert "a PyTorch file; only .keras and .h5 files are checked before they are loaded" in refusal(tmp_path / "net.pt")
     assert "no such file" in refusal(tmp_path / "gone.keras", InputMissing)
 
 
