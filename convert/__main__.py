@@ -7,8 +7,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from convert import flags
-from convert.calibration.checks import MIN_IMAGES, N_IMAGES
+from convert import flags, labelling, unlabelled
+from convert.calibration.checks import MIN_IMAGES, N_IMAGES, contents
 from convert.calibration.images import CalibrationSet, draw_calibration_set, read_calibration_set
 from convert.evaluation import convert_and_judge, prepare
 from convert.gate import Verdict, gate_for
@@ -19,9 +19,10 @@ from convert.pictures.reference import Agreement
 from convert.plan import QUANTIZED, Plan
 from convert.programs import check, write_program
 from convert.publish import publish, seal
-from convert.report import tables
+from convert.report import few, tables
 from convert.results import ConversionResult, NetworkOutcomes, Outcome, Trial
 from convert.signing import check_key
+from convert.unlabelled import UnlabelledPictures
 from edge import errors
 from edge.errors import Refused, ToolchainError
 from edge.files import clear_partials
@@ -29,6 +30,7 @@ from edge.silence import silence_native_output
 from train import checkpoint, datasets
 from train.checkpoint import Checkpoint
 from train.datasets import Dataset, Split
+from train.datasets.folder import content
 
 if TYPE_CHECKING:
     from convert.sources.from_keras import Foreign
@@ -60,8 +62,12 @@ def main() -> int:
             trial = prepare(
                 network, dataset, training, calibration=calibration, gate=gate, require_int8=settings.require_int8,
                 agreement=agreement, drawing=drawing, reject_rate=settings.reject_rate,
+                unlabelled=read_unlabelled(network, dataset, calibration, agreement, settings),
             )  # fmt: skip
             check_top1(trial, settings)
+            if trial.unlabelled:
+                rule = trial.unlabelled.rule_in_words(trial.gate, len(trial.dataset.test))
+                errors.say("convert", f"{network.name}: {rule}")
             results.append(NetworkOutcomes(trial, []))
             convert_all(trial, settings, results[-1].outcomes)
         except ToolchainError as error:
@@ -94,7 +100,7 @@ def convert_all(trial: Trial, settings: Namespace, outcomes: list[Outcome]) -> N
             outcome = Outcome(first, first, findings)
             if can_repair and first.evaluation and not settings.no_repair:
                 print(f"{first.file_name}: {first.verdict.decision}, trying to repair it", file=sys.stderr)
-                best = repair(trial, converter, first.plan, verification=first.evaluation.verification)
+                best = repair(trial, converter, first.plan, verification=first.evaluation.grounds.verification)
                 final = convert_and_judge(trial, best.converter, best.plan, repaired=True) if best.passed else first
                 outcome = Outcome(first, final, findings, best)
             if outcome.final.verdict.passed:
@@ -168,6 +174,25 @@ def check_pixels(network: "Network", calibration: CalibrationSet, settings: Name
     return agreement
 
 
+def read_unlabelled(
+    network: "Network", dataset: Dataset, calibration: CalibrationSet, agreement: Agreement | None, settings: Namespace
+) -> UnlabelledPictures | None:
+    """The pictures without labels that count in the gate, with what the owner says of them; None where none are named."""
+    if settings.unlabelled is None:
+        return None
+    labels = None
+    if settings.label:
+        labels = labelling.read(settings.label, dataset.class_names, network.contract, skip_bad=settings.skip_bad)
+    seen = {
+        "in training": contents([dataset.train]),
+        "in calibration": {content(image) for image in calibration.images},
+        "in the test": contents([dataset.test, *([agreement.judging] if agreement else [])]),
+    }
+    return unlabelled.read(
+        settings.unlabelled, network.contract, seen=seen, labels=labels, skip_bad=settings.skip_bad, scratch=settings.out
+    )
+
+
 def check_top1(trial: Trial, settings: Namespace) -> None:
     """Refuse a float model at chance; hold its top-1 against what the owner measured; ask for that where nothing was said."""
     labels, n = trial.dataset.test.labels, len(trial.dataset.test)
@@ -188,6 +213,8 @@ def report(results: list[NetworkOutcomes], failures: list[ToolchainError], setti
         if settings.diagnose:
             print(f"\n{tables.layers(results)}")
     for line in tables.remarks(outcomes, settings.out):
+        errors.say("convert", line)
+    for line in [line for result in results for line in few.ways_on(result, settings.out / "to-label")]:
         errors.say("convert", line)
     for failure in failures:  # one network's are not the others'
         errors.say("convert", str(failure))

@@ -8,18 +8,19 @@ import numpy as np
 
 from convert.calibration.images import CalibrationSet, draw_validation_images, second_set
 from convert.confidence import REJECT_RATE, judge
-from convert.gate import Gate, Verdict
+from convert.gate import Gate, UnlabelledCounts, Verdict
 from convert.interfaces import Converter, TrainedNetwork, as_predictor, convert, make_converter
 from convert.operators import inventory
 from convert.pictures.files import as_files
 from convert.pictures.reference import Agreement
 from convert.plan import Plan
 from convert.results import ConversionResult, Evaluation, Trial
+from convert.unlabelled import UnlabelledPictures
 from convert.verify import compare, predict_all
 from edge.errors import Refused
 from edge.predictor import Predictor
 from train import evaluate
-from train.datasets import Dataset, Split
+from train.datasets import Dataset, Split, mapped
 
 N_VALIDATION, N_COMPARED = 5_000, 1_000
 
@@ -27,6 +28,7 @@ N_VALIDATION, N_COMPARED = 5_000, 1_000
 def prepare(
     network: TrainedNetwork, dataset: Dataset, training: Split, *, calibration: CalibrationSet, gate: Gate, require_int8: bool,
     agreement: Agreement | None = None, drawing: Path = Path("pixels.png"), reject_rate: float | None = REJECT_RATE,
+    unlabelled: UnlabelledPictures | None = None,
 ) -> Trial:  # fmt: skip
     """The trial of `network`. `training` is the front of `dataset.train`; the rest was held out of the training.
 
@@ -49,8 +51,11 @@ def prepare(
     n = max(0, N_VALIDATION - len(held_out))
     more = draw_validation_images(training, calibration, second, n=n, apart_from=judging)
     validation = Split(*(np.concatenate(both) for both in ((held_out.images, more.images), (held_out.labels, more.labels))))
+    if unlabelled:
+        unlabelled = unlabelled.answered(lambda images: evaluate.logits(model, images).argmax(axis=1))
     return Trial(
-        network, dataset, calibration, second, validation, gate, reference, files, require_int8, agreement, owners, reject_rate
+        network, dataset, calibration, second, validation, gate, reference, files, require_int8, agreement, owners, reject_rate,
+        unlabelled,
     )  # fmt: skip
 
 
@@ -68,7 +73,8 @@ def convert_and_judge(trial: Trial, converter: Converter, plan: Plan, *, repaire
     if not np.isfinite(answers.logits).all() or not np.isfinite(answers.extra).all():
         return ConversionResult(name, converter.kind, plan, Verdict("failed", ("its answers are not numbers",)))
     verification = compare(answers.logits, trial.dataset.test.labels, trial.reference, owners=trial.owners)
-    verdict = trial.gate.judge(verification)
+    more, differing = _on_unlabelled(trial, predictor)
+    verdict = trial.gate.judge(verification, more)
     if trial.require_int8 and operators.islands and verdict.passed:
         verdict = Verdict("refused", (f"not all int8: {operators.in_words}", "leave --require-int8 out to have it so"))
     sensitive = plan.precision == "int8" and not repaired
@@ -79,9 +85,19 @@ def convert_and_judge(trial: Trial, converter: Converter, plan: Plan, *, repaire
         predictor.contract.confidence = judged.confidence
         verdict = Verdict("failed", judged.reasons) if judged.reasons else verdict
     evaluation = Evaluation(
-        candidate, predictor, verification, operators, answers.logits, answers.median_us, sensitivity, judged
-    )
+        candidate, predictor, verification, operators, answers.logits, answers.median_us, sensitivity,
+        trial.gate.grounds(verification, more), differing, judged,
+    )  # fmt: skip
     return ConversionResult(name, converter.kind, plan, verdict, evaluation)
+
+
+def _on_unlabelled(trial: Trial, predictor: Predictor) -> tuple[UnlabelledCounts | None, np.ndarray]:
+    """What the candidate does on pictures without labels, if there are any, and the indices of those it answers otherwise."""
+    if trial.unlabelled is None:
+        return None, np.empty(0, np.int64)
+    logits = (predictor.answer(image.tobytes()).logits for image in mapped.each(trial.unlabelled.images))
+    answers = np.array([int(np.argmax(each)) for each in logits])
+    return trial.unlabelled.counts(answers), trial.unlabelled.differing(answers)
 
 
 def logits_of(trial: Trial, converter: Converter, plan: Plan, images: np.ndarray) -> np.ndarray:

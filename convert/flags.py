@@ -41,6 +41,21 @@ def parse() -> argparse.Namespace:
         help="the gate's limit in percentage points of top-1 (default: 0.5 for mnist, 2.0 for digits, 1.0 else)",
     )  # fmt: skip
     parser.add_argument(
+        "--unlabelled", type=Path, metavar="FOLDER",
+        help="pictures without labels that the gate counts beside the test images: where both models answer alike nothing is "
+        "lost; where they differ, a copy is put into OUT/to-label for you to label. Take what the device will see, and not "
+        "frames of one video: they are not independent",
+    )  # fmt: skip
+    parser.add_argument(
+        "--label", type=Path, metavar="FOLDER",
+        help="what you labelled of OUT/to-label: a sub-folder for each class and one named 'none of these'",
+    )  # fmt: skip
+    parser.add_argument(
+        "--skip-bad", action="store_true",
+        help="leave out files that cannot be used: unreadable, out of place, equal in two classes, or in test and elsewhere; "
+        "the report and the manifest say how many",
+    )  # fmt: skip
+    parser.add_argument(
         "--require-int8", action="store_true", help="refuse an int8 model in which any operator computes in float"
     )
     parser.add_argument(
@@ -88,11 +103,6 @@ def parse() -> argparse.Namespace:
         help="its pictures: a sub-folder for each class, or train/ and test/ with such sub-folders",
     )
     own.add_argument(
-        "--skip-bad", action="store_true",
-        help="leave out files that cannot be used: unreadable, out of place, equal in two classes, or in test and elsewhere; "
-        "the report and the manifest say how many",
-    )  # fmt: skip
-    own.add_argument(
         "--contract", type=Path, metavar="FILE.json",
         help="its input: height, width, channels, order, scale, offset, and how pictures become pixels (default: from the "
         "network's input shape)",
@@ -126,6 +136,8 @@ def parse() -> argparse.Namespace:
         raise UsageError(
             "--sign needs --model-version N, higher than the last one, so that no device takes an older file for new"
         )
+    if settings.label and not settings.unlabelled:
+        raise UsageError("--label goes with --unlabelled: the pictures of which some were labelled")
     if bool(settings.model) != bool(settings.data):
         raise UsageError("--model and --data go together: a network and the pictures to judge it on")
     if settings.model and (settings.checkpoint or settings.data_dir):

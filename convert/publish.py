@@ -52,7 +52,9 @@ def seal(outcome: Outcome, trial: Trial, *, goldens: list[bytes], report: str, m
             "limit_points": trial.gate.max_drop_points,
             "through_files": len(trial.files.paths),
             "float_side": "model" if trial.owners is None else "owner",
-        },
+            "decided_by": evaluation.grounds.as_json(),
+        }
+        | ({"unlabelled": trial.unlabelled.as_json()} if trial.unlabelled else {}),
         "confidence": evaluation.judged.as_json() if evaluation.judged else "not checked",
         "end_to_end": trial.end_to_end.as_json() if trial.end_to_end else "not checked",
         "goldens": {

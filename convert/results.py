@@ -6,12 +6,13 @@ import numpy as np
 
 from convert.calibration.images import CalibrationSet
 from convert.confidence import REJECT_RATE, Judged
-from convert.gate import Gate, Verdict
+from convert.gate import Gate, Grounds, Verdict
 from convert.interfaces import Candidate, Converter, TrainedNetwork
 from convert.operators import Inventory
 from convert.pictures.files import PictureFiles
 from convert.pictures.reference import Agreement
 from convert.plan import Plan
+from convert.unlabelled import UnlabelledPictures
 from convert.verify import Verification
 from edge.predictor import Predictor
 from train.datasets import Dataset, Split
@@ -40,6 +41,7 @@ class Trial:
     end_to_end: Agreement | None = None  # with the owner's own answers; None: not checked
     owners: np.ndarray | None = None  # where these judge, the owner's answers to the test split: int [N]
     reject_rate: float | None = REJECT_RATE  # of genuine pictures, at most; None: no picture is rejected
+    unlabelled: UnlabelledPictures | None = None  # which count in the gate beside the test split
 
     @property
     def float_answers(self) -> np.ndarray:
@@ -54,7 +56,10 @@ class Trial:
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """A candidate and everything measured of it on the test split."""
+    """A candidate and everything measured of it on the test split; `grounds`: what the verdict rests on.
+
+    `differing`: the indices of the pictures without labels that it answers otherwise than the float model, int [n].
+    """
 
     candidate: Candidate
     predictor: Predictor
@@ -63,6 +68,8 @@ class Evaluation:
     logits: np.ndarray  # float32 [N, K]
     median_us: float  # of one prediction
     sensitivity: str | None  # to the choice of calibration images, in words
+    grounds: Grounds
+    differing: np.ndarray
     judged: Judged | None = None  # what its answers are worth; None where the gate said no
 
 

@@ -23,11 +23,12 @@ FLOORS = {
         ("__main__",),
     ),
     "convert": (
-        ("contact_sheet", "tflite_pieces"),
+        ("contact_sheet", "labelling", "tflite_pieces"),
         ("calibration", "git_commit", "golden_files", "goldens", "layers", "operators", "signing", "tango", "to_c"),
         ("pictures",),
         ("confidence", "plan", "sources", "verify"),
         ("flags", "gate", "interfaces", "to_onnx", "to_tflite"),
+        ("unlabelled",),
         ("results",),
         ("evaluation", "publish"),
         ("programs",),

@@ -49,7 +49,7 @@ def repairable(trial: Trial, result: ConversionResult) -> bool:
         or result.evaluation.judged
     ):
         return False
-    return trial.gate.judge(replace(result.evaluation.verification, lost=0, gained=0)).passed
+    return trial.gate.judge(replace(result.evaluation.grounds.verification, lost=0, gained=0)).passed
 
 
 def repair(trial: Trial, converter: Converter, plan: Plan, *, verification: Verification) -> Repair:

@@ -1,18 +1,19 @@
 """What a report says of the pixels: were the owner's own answers compared, and what did picture files change?"""
 
+from convert.report import few
 from convert.results import Trial
 from train.datasets import listing
 
 
 def proof(trial: Trial) -> str:
     """Two sentences for the sealed report, without a time."""
-    return f"{_end_to_end(trial)}\n\n{_through_files(trial)}"
+    return "\n\n".join(filter(None, (_end_to_end(trial), _through_files(trial), few.account(trial))))
 
 
 def account(trial: Trial) -> str:
     """The same for the conversion's report, with what the files cost."""
     cost = f"Reading these files took {trial.files.read_s:.2f} s, once for the network and once for each candidate."
-    return f"{_end_to_end(trial)} {_through_files(trial)} {cost}"
+    return " ".join(filter(None, (_end_to_end(trial), _through_files(trial), few.account(trial), cost)))
 
 
 def as_json(trial: Trial) -> object:

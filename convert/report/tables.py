@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from convert import contact_sheet
+from convert.gate import ANSWERS
 from convert.plan import QUANTIZED
 from convert.repair.causes import NONE
 from convert.report import confidence, pixels
@@ -21,7 +22,9 @@ from train import markdown
 FILE = "report.md"
 _HEADER = ("network", "format", "precision", "model bytes", "float top-1", "top-1", "lost", "gained",
            "drop (95 % interval), points", "n", "µs", "verdict")  # fmt: skip
-_WORDS = "lost: the float model is right and this one wrong; gained: the reverse; n: test images."
+_WORDS = (
+    "lost: the float model is right and this one wrong; gained: the reverse; n: images that decide; top-1: of the test images."
+)
 
 
 def agreements(outcomes: list[Outcome]) -> list[str]:
@@ -47,7 +50,9 @@ def cells(outcome: Outcome) -> tuple[str, ...]:
     verdict = result.verdict.decision + repaired
     if result.evaluation is None:
         return (network, result.kind, precision, *("-",) * 8, verdict)
-    compared, (lower, upper) = result.evaluation.verification, result.evaluation.verification.interval_points
+    compared, grounds = result.evaluation.verification, result.evaluation.grounds
+    judged, (lower, upper) = grounds.verification, grounds.verification.interval_points
+    interval = f"{judged.drop_points:.2f} ({lower:.2f} to {upper:.2f})"
     return (
         network,
         result.kind,
@@ -55,10 +60,10 @@ def cells(outcome: Outcome) -> tuple[str, ...]:
         f"{len(result.evaluation.candidate.model):,}",
         f"{100 * compared.float_top1:.2f} %",
         f"{100 * compared.top1:.2f} %",
-        str(compared.lost),
-        str(compared.gained),
-        f"{compared.drop_points:.2f} ({lower:.2f} to {upper:.2f})",
-        f"{compared.n_images:,}",
+        str(judged.lost),
+        str(judged.gained),
+        f"at most {100 * grounds.most:.2f}" if grounds.rule == ANSWERS else interval,
+        f"{grounds.n_images:,}",
         f"{result.evaluation.median_us:.0f}",
         verdict,
     )
@@ -107,6 +112,7 @@ def _figures(result: ConversionResult, findings: list[dict[str, object]]) -> dic
             "calibration_sensitivity": result.evaluation.sensitivity,
             "drop_points": compared.drop_points,
             "interval_points": list(compared.interval_points),
+            "decided_by": result.evaluation.grounds.as_json(),
             "confidence": result.evaluation.judged.as_json() if result.evaluation.judged else "not checked",
         }
         | asdict(compared)

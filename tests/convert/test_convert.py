@@ -126,7 +126,7 @@ def test_every_precision_of_both_formats_is_published_or_refused_with_its_reason
 def test_of_few_training_pictures_half_calibrate_and_too_few_others_explain_nothing(trained, digits):
     for n, n_calibrating, explains in ((1197, 512, True), (300, 150, True), (110, 100, False)):
         few = dataclasses.replace(digits, train=digits.train[:n])
-        settings = argparse.Namespace(calibration=None, seed=0)
+        settings = argparse.Namespace(calibration=None, precisions=("int8",), seed=0)
         chosen = command.calibrate(trained, few, few.train, settings)
         trial = prepare(trained, few, few.train, calibration=chosen, gate=Gate(2.0), require_int8=False)
         assert (len(chosen.images), trial.can_explain) == (n_calibrating, explains)
@@ -142,7 +142,7 @@ def test_held_out_pictures_validate_and_may_not_calibrate(trained, digits, tmp_p
     trained.save(tmp_path / "run")
     n_training = trained.recipe.n_training(len(digits.train))
     training, held_out = digits.train[:n_training], digits.train[n_training:]
-    chosen = command.calibrate(trained, digits, training, argparse.Namespace(calibration=None, seed=0))
+    chosen = command.calibrate(trained, digits, training, argparse.Namespace(calibration=None, precisions=("int8",), seed=0))
     trial = prepare(trained, digits, training, calibration=chosen, gate=Gate(2.0), require_int8=False)
     np.testing.assert_array_equal(trial.validation.images[: len(held_out)], held_out.images)
     np.testing.assert_array_equal(trial.validation.labels[: len(held_out)], held_out.labels)
@@ -169,7 +169,15 @@ def test_a_folders_own_validation_pictures_validate_and_do_not_calibrate(tmp_pat
     )
     model.save(tmp_path / "tones.keras")
     settings = argparse.Namespace(
-        model=tmp_path / "tones.keras", data=tmp_path / "tones", contract=None, pixels="", calibration=None, seed=0
+        model=tmp_path / "tones.keras",
+        data=tmp_path / "tones",
+        contract=None,
+        pixels="",
+        calibration=None,
+        seed=0,
+        skip_bad=False,
+        out=tmp_path,
+        precisions=("int8",),
     )
     (own,), _ = command.load_networks(settings)
     data, training = command.load_data(own, settings)

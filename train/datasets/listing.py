@@ -98,7 +98,7 @@ def read(folder: Path, faults: Faults, *, classes: tuple[int, int]) -> Listing:
     return Listing(tuple(parts), names, files)
 
 
-def below(folder: Path) -> list[Path]:
+def below(folder: Path, *, may_be_empty: bool = False) -> list[Path]:
     """The pictures in `folder` and its sub-folders by their endings, sorted. Raises InputMissing where there are none."""
 
     def unreadable(error: OSError) -> None:
@@ -108,7 +108,7 @@ def below(folder: Path) -> list[Path]:
     for parent, folders, names in os.walk(folder, onerror=unreadable):
         folders[:] = [name for name in folders if name != _NO_PICTURES and name not in _LITTER and name[0] != "."]
         paths += [Path(parent, name) for name in names if name.lower().endswith(ENDINGS) and name[0] != "."]
-    if not paths:
+    if not paths and not may_be_empty:
         raise InputMissing(f"{folder}: holds no {', '.join(ENDINGS)} files")
     return sorted(paths)
 

@@ -188,7 +188,7 @@ def test_nothing_is_tried_where_not_even_a_perfect_candidate_could_pass(attempte
     trial, _, verification = attempted
 
     def result(decision, precision="int8", verification=verification):
-        evaluation = Evaluation(None, None, verification, None, None, 0.0, None)
+        evaluation = Evaluation(None, None, verification, None, None, 0.0, None, Gate(2.0).grounds(verification), np.empty(0))
         return ConversionResult("n", "tflite", Plan(precision), Verdict(decision, ()), evaluation)
 
     assert repairable(trial, result("failed"))
