@@ -14,7 +14,7 @@ from edge.contract import InputContract
 from edge.pictures import decode, pixels_of
 
 # Another libjpeg may round each value of a JPEG otherwise, by one step. How far that moves the fitted pixels is measured on
-# this many roundings; a fit that scales can only lessen it, while `digit` places the ink by where its weight is.
+# this many roundings; a fit that scales can only lessen it, while `digit` and `digit2` place the ink by where its weight is.
 N_ROUNDINGS = 8
 N_TRIED = 8
 _TURN_LEFT = 6  # EXIF: the picture's left column is its top row
@@ -45,7 +45,7 @@ def golden_files(images: np.ndarray, contract: InputContract) -> list[GoldenFile
 def _picture(image: np.ndarray, contract: InputContract) -> Image.Image:
     """`image` as a picture of it would come: a digit larger, dark on light; others as they are, in L or RGB."""
     picture = Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image)
-    if contract.fit != "digit":
+    if not contract.is_digit:
         return picture
     return Image.eval(picture, lambda value: 255 - value).resize((4 * picture.width, 4 * picture.height))
 
@@ -66,7 +66,7 @@ def _turned(picture: Image.Image, contract: InputContract) -> bytes:
 
 def _with_alpha(picture: Image.Image, contract: InputContract) -> bytes:
     """A PNG with ink on nothing where a digit is wanted; else with a slope from opaque to transparent."""
-    if contract.fit == "digit":
+    if contract.is_digit:
         ink = Image.merge("LA", (Image.new("L", picture.size), Image.eval(picture, lambda value: 255 - value)))
         return _saved(ink, "PNG")
     if contract.fit == "resize":

@@ -4,7 +4,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from edge.confidence import Confidence
 
-FITS = ("exact", "resize", "digit")
+FITS = ("exact", "resize", "digit", "digit2")
 POLARITIES = ("any", "light-on-dark")
 # How pictures become images: the keys of format 2, each with its values, the default first. docs/pixels.md defines them.
 GEOMETRY = {
@@ -25,7 +25,8 @@ class InputContract:
     """The image a model takes: uint8 [height, width, channels], 0 to 255.
 
     `fit` says how a picture becomes such an image: `exact` refuses any other size, `resize` scales, `digit` prepares it
-    as MNIST was prepared. `polarity` is `light-on-dark` if the ink must be the brighter, else `any`.
+    as MNIST was prepared, `digit2` too, but refuses a picture of other than one digit. `polarity` is `light-on-dark` if the
+    ink must be the brighter, else `any`.
 
     `resize` names the kernel and `aspect` what becomes of another shape: `squash` changes it, `crop` takes the picture's
     middle, `pad` adds black, `resize-crop` scales the shorter side to `shorter_side` pixels (else 0) and takes the middle.
@@ -44,16 +45,16 @@ class InputContract:
             raise ValueError(f"{height}x{width}: over {MAX_PIXELS:,} pixels")
         if fit not in FITS or polarity not in POLARITIES:
             raise ValueError(f"fit {fit!r} with polarity {polarity!r}; known are {FITS} and {POLARITIES}")
-        if fit == "digit" and (height, width, channels, polarity) != (28, 28, 1, "light-on-dark"):
+        self.fit, self.polarity = fit, polarity
+        if self.is_digit and (height, width, channels, polarity) != (28, 28, 1, "light-on-dark"):
             raise ValueError("a digit contract is 28x28x1, light on dark")
         self.height, self.width, self.channels = height, width, channels
-        self.fit, self.polarity = fit, polarity
         self.resize, self.aspect, self.exif, self.alpha, self.shorter_side = resize, aspect, exif, alpha, shorter_side
         if stated := self.geometry():
             for key, values in GEOMETRY.items():
                 if (value := getattr(self, key)) not in values:
                     raise ValueError(f"{key} {value!r}; known are {', '.join(values)}")
-            if fit == "digit" or (fit == "exact" and not stated.keys() <= {"exif", "alpha"}):
+            if self.is_digit or (fit == "exact" and not stated.keys() <= {"exif", "alpha"}):
                 raise ValueError(f"fit {fit} with {' and '.join(stated)}; wanted fit resize")
             least = max(height, width) if aspect == "resize-crop" else 0
             if type(shorter_side) is not int or not least <= shorter_side <= (MAX_SHORTER_SIDE if least else 0):
@@ -68,6 +69,11 @@ class InputContract:
         if self.shorter_side:
             stated["shorter-side"] = self.shorter_side
         return stated
+
+    @property
+    def is_digit(self) -> bool:
+        """Whether pictures are made digits, as MNIST's are."""
+        return self.fit in ("digit", "digit2")
 
     @property
     def n_values(self) -> int:
@@ -88,6 +94,7 @@ class InputContract:
 
 
 DIGIT = InputContract(height=28, width=28, channels=1, fit="digit", polarity="light-on-dark")
+DIGIT2 = InputContract(height=28, width=28, channels=1, fit="digit2", polarity="light-on-dark")
 CIFAR = InputContract(height=32, width=32, channels=3, fit="resize")
 
 FOREIGN = "foreign"  # the name of the contract that a model without one gets

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from edge.contract import InputContract
+from edge.contract import DIGIT2, InputContract
 from edge.errors import InputError, InputMissing
 from train import npz
 from train.architectures import architecture
@@ -30,12 +30,14 @@ class Checkpoint:
     data_digest: str
     figures: dict[str, Any]  # test top1, n_images, seconds, peak_rss_mib, versions, …
     weights: dict[str, np.ndarray]
-    fit: str = ""  # `exact` where the data set's images are not what the architecture's contract makes of a picture
+    fit: str = ""  # of its contract, where that is not the architecture's: `digit2`, or `exact` for images that are no digits
 
     @property
     def contract(self) -> InputContract:
-        """The images that the network takes: its architecture's contract, unless its data wanted `exact`."""
+        """The images that the network takes: its architecture's contract, unless its data wanted another fit."""
         usual = architecture(self.network).contract
+        if self.fit == DIGIT2.fit:
+            return DIGIT2
         if not self.fit:
             return usual
         return InputContract(height=usual.height, width=usual.width, channels=usual.channels, fit=self.fit)

@@ -36,7 +36,7 @@ class Preset:
     def keys(self, height: int, width: int, *, fit: str = "resize") -> dict[str, Any]:
         """The keys of a contract that this preset sets, for an input of `height` x `width`, by their names in the file.
 
-        Where `fit` is `exact` no picture is scaled, and where it is `digit` the fit alone decides.
+        Where `fit` is `exact` no picture is scaled, and where it is `digit` or `digit2` the fit alone decides.
         """
         if fit != "resize":
             return {"exif": self.exif, "alpha": self.alpha} if fit == "exact" else {}

@@ -35,5 +35,5 @@ def write(model: Artifact, folder: str) -> Samples:
         if takes.fit != "exact":
             page = image.resize((PAGE_TIMES * takes.width, PAGE_TIMES * takes.height), Image.Resampling.BICUBIC)
             pages.append(os.path.join(folder, f"{number}-page.png"))
-            (ImageOps.invert(page) if takes.fit == "digit" else page).save(pages[-1])
+            (ImageOps.invert(page) if takes.is_digit else page).save(pages[-1])
     return Samples(pixels, files, pages)

@@ -65,7 +65,7 @@ def _unchanged(content: bytes, contract: InputContract) -> bytes | None:
     if picture is None:
         return None
     pixels = picture[3]
-    return pixels if contract.fit != "digit" or is_light_on_dark(pixels, contract.width) else None
+    return pixels if not contract.is_digit or is_light_on_dark(pixels, contract.width) else None
 
 
 def _read(path: str) -> bytes:

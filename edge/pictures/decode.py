@@ -42,13 +42,15 @@ def fit(image: Image.Image, contract: InputContract) -> bytes:
         actual, wanted = f"{image.width}x{image.height}", f"{contract.width}x{contract.height}"
         raise InputError(f"{actual} pixels (width x height); this model takes exactly {wanted}: resize the picture")
     opaque = _opaque(image, mode, contract.alpha)
-    if contract.fit != "digit":
+    if not contract.is_digit:
         return geometry.scale(opaque, contract)
     grey = opaque.size == size and _is_grey(_opaque(image, "RGB", contract.alpha))
     if grey and is_light_on_dark(opaque.tobytes(), opaque.width):
         return opaque.tobytes()
-    from edge.pictures.digit import redraw
-
+    if contract.fit == "digit":
+        from edge.pictures.digit import redraw
+    else:
+        from edge.pictures.sheet import redraw
     return redraw(opaque)
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from edge.contract import DIGIT, InputContract, is_light_on_dark
+from edge.contract import DIGIT2, InputContract, is_light_on_dark
 from edge.errors import InputError, InputMissing, UsageError, note
 from train.datasets import digits, published
 from train.datasets.dataset import Dataset, Split
@@ -49,7 +49,7 @@ def load(data_dir: str | None = None) -> Dataset:
                 f"{folder}: not MNIST: {images.shape} images with {len(labels)} labels; wanted 28x28 images and as many labels"
             )
     train, test = (Split(images[..., None], labels) for images, labels in (arrays[:2], arrays[2:]))
-    name, contract = "mnist", DIGIT
+    name, contract = "mnist", DIGIT2
     if [published.sha256(content) for content in files.values()] != [digest for _, digest in FILES.values()]:
         name = "custom"
         note(f"{folder}: not the published MNIST; files and figures will say `custom`, not `mnist`.")

@@ -58,7 +58,7 @@ static const char *const {symbol}_labels[{upper}_CLASSES] = {{
 }};
 #define {upper}_NAME {string(contract.name)}
 #define {upper}_TAKES "{kinds} of {takes.width}x{takes.height} {colour} pixels"
-#define {upper}_IS_DIGIT {int(takes.fit == "digit")}
+#define {upper}_IS_DIGIT {int(takes.is_digit)}
 #define {upper}_UNCHANGED {unchanged}
 """
     label, self_test, *program = (

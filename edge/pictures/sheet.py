@@ -1,0 +1,313 @@
+"""Find the digits on a sheet, each as an MNIST digit: for the fit `digit2`, which takes exactly one, and for --many.
+
+Ink is a digit, a part of one, or neither: a line, a speck, or what touches the picture's edge, such as a table. A sheet on
+which that cannot be told is refused: a wrong answer would be as sure of itself as a right one. The limits were chosen on MNIST
+training digits drawn by `benchmarks/studies/sheets/made.py`.
+"""
+
+from math import atan2, degrees, sqrt
+
+from PIL import Image
+from PIL.ImageFilter import MaxFilter
+
+from edge.errors import InputError
+from edge.pictures import digit, ink
+from edge.pictures.digit import WORKING_SIDE, place
+from edge.pictures.geometry import in_two_calls
+
+MAX_MARKS = 100  # parts of a digit and what is none included: each is compared with each
+MAX_RUNS = 30_000  # pieces of rows that are ink: a digit has hundreds, noise tens of thousands
+SMALLEST_PART = 1 / 20  # of the largest shape's ink: less is a speck
+SMALLEST_SHARE = 1 / 2000  # of the picture's area, as in `digit`
+
+Box = tuple[int, int, int, int]  # left, top, right, bottom; the last two just outside
+
+
+class Mark:
+    """Shapes that make one mark on the sheet."""
+
+    __slots__ = ("box", "brightness", "peak", "runs")
+
+    def __init__(self, runs: list[ink.Run], box: Box, brightness: int, peak: int) -> None:
+        self.runs, self.box, self.brightness, self.peak = runs, box, brightness, peak
+
+    @property
+    def width(self) -> int:
+        return self.box[2] - self.box[0]
+
+    @property
+    def height(self) -> int:
+        return self.box[3] - self.box[1]
+
+    @property
+    def n_pixels(self) -> int:
+        return sum(end - start for start, end in self.runs)
+
+    def with_part(self, part: "Mark") -> "Mark":
+        a, b = self.box, part.box
+        box = min(a[0], b[0]), min(a[1], b[1]), max(a[2], b[2]), max(a[3], b[3])
+        return Mark(self.runs + part.runs, box, self.brightness + part.brightness, max(self.peak, part.peak))
+
+
+def redraw(grey: Image.Image) -> bytes:
+    """The one digit in `grey` (mode L, any size, light or dark ink) as uint8 [28, 28].
+
+    Raises InputError if there is none, if there are several, or if a line runs through it. A drawing too small to be a sheet
+    may be filled by its digit: it becomes what `digit` makes of it.
+    """
+    if max(grey.size) < ink.SMALLEST_PHOTO:
+        return digit.redraw(grey)
+    sheet = read(ink.at_most(WORKING_SIDE, grey))
+    if len(sheet.digits) > 1:
+        n = len(sheet.digits)
+        raise InputError(f"{n} shapes of similar size: give one digit, or read them all with --many")
+    return sheet.cut_out(sheet.digits[0])
+
+
+def read(grey: Image.Image) -> "Sheet":
+    """The sheet in `grey`, with one digit at least. Raises InputError if there is none, or a line runs through it.
+
+    Beside a table or in a hard shadow, what is ink and what is ground can be mistaken: then other grounds are tried.
+    """
+    contrast, noise, is_dark = ink.separate(grey)
+    first = Sheet(contrast, noise)
+    is_usual = is_dark == _is_dark(grey)
+    if first.digits and not first.others and is_usual:
+        return first
+    tried = [first] if is_usual else []
+    tried += [Sheet(*ink.on_uneven_ground(grey, is_dark=_is_dark(grey), framed=framed)) for framed in (True, False)]
+    tried += [] if is_usual else [first]
+    for sheet in tried:
+        if sheet.digits and not sheet.crossed and not sheet.is_ground:
+            return sheet
+    if any(sheet.is_crowded for sheet in tried):
+        raise InputError(f"over {MAX_MARKS} shapes: give one digit in clear ink on plain paper")
+    if any(sheet.crossed for sheet in tried):
+        raise _crossed()
+    raise _only_others() if any(sheet.others for sheet in tried) else ink.no_digit()
+
+
+def _is_dark(grey: Image.Image) -> bool:
+    """Whether the ink must be darker than its ground, as it is on paper: most of a picture is ground, and paper no darker
+    in a shadow than two thirds from ink to light."""
+    histogram = grey.histogram()
+    low, middle, high = (ink.percentile(histogram, percent) for percent in (0.1, 50, 99.9))
+    return 2 * (middle - low) >= high - middle
+
+
+class Sheet:
+    """What is on a sheet by its contrast, as `ink.separate` gives it: `digits` in no order, and `others` that are none.
+
+    `crossed` where a line runs into what may be a digit; `is_ground` where what is taken for ink is much of the picture,
+    `is_crowded` where it is more pieces than are looked at.
+    """
+
+    def __init__(self, contrast: Image.Image, noise: int) -> None:
+        self.size = self.width, self.height = contrast.size
+        self.digits: list[Mark] = []
+        self.others: list[Mark] = []
+        self.crossed = self.is_ground = self.is_crowded = False
+        while True:
+            try:
+                self.strong, weak = ink.threshold(contrast, noise)
+            except InputError:
+                return
+            self.pixels = contrast.tobytes()
+            found = ink.shapes(self.pixels, self.width, weak, most_runs=MAX_RUNS)
+            marks = self._marks(found)
+            at_edge = [mark for mark in marks if self._touches_edge(mark)]
+            odd = [mark for mark in at_edge if not self._is_plain(mark)]
+            if len(odd) == 1 and self._may_touch(odd[0]):
+                at_edge.remove(odd.pop())
+            if not at_edge:
+                break
+            self.others += at_edge
+            self.crossed |= bool(odd)
+            self.is_ground |= sum(mark.n_pixels for mark in at_edge) > 0.3 * self.width * self.height
+            contrast = self._without(contrast, at_edge)
+        if len(marks) > MAX_MARKS:
+            self.is_crowded = True
+            return
+        self.ground = ink.blanked(self.pixels, found, self.size)
+        self.digits = self._digits(marks)
+
+    def cut_out(self, mark: Mark) -> bytes:
+        """`mark` as MNIST has a digit: uint8 [28, 28]."""
+        return place(ink.cut_out(self.pixels, self.ground, mark.runs, self.strong))
+
+    def _marks(self, found: list[ink.Shape]) -> list[Mark]:
+        """The shapes with a pixel as strong as ink, without specks."""
+        strong = [shape for shape in found if shape.peak >= self.strong]
+        least = SMALLEST_PART * max(shape.brightness for shape in strong)
+        return [
+            Mark(shape.runs, ink.box(shape.runs, self.width), shape.brightness, shape.peak)
+            for shape in strong
+            if shape.brightness >= least
+        ]
+
+    def _touches_edge(self, mark: Mark) -> bool:
+        left, top, right, bottom = mark.box
+        return left <= 1 or top <= 1 or right >= self.width - 1 or bottom >= self.height - 1
+
+    def _contacts(self, mark: Mark) -> list[int]:
+        """How many pixels of `mark` are at the left, top, right and bottom edge."""
+        contacts = [0] * 4
+        for start, end in mark.runs:
+            row, left = divmod(start, self.width)
+            contacts[0] += left <= 1
+            contacts[2] += left + end - start >= self.width - 1
+            if row in (0, self.height - 1):
+                contacts[1 if row == 0 else 3] += end - start
+        return contacts
+
+    def _may_touch(self, mark: Mark) -> bool:
+        """Whether `mark` may be a digit although it touches the edge: with the end of a stroke, or cut out tightly."""
+        contacts, extents = self._contacts(mark), (mark.height, mark.width, mark.height, mark.width)
+        if _straight(mark, self.width) or any(n > 0.4 * extent for n, extent in zip(contacts, extents, strict=True)):
+            return False
+        reaches = mark.width >= 0.8 * self.width and mark.height >= 0.8 * self.height
+        return reaches or sum(n > 0 for n in contacts) <= 1
+
+    def _is_plain(self, mark: Mark) -> bool:
+        """Whether `mark`, which touches the edge, is a line, the edge of something, or small: no digit is in it."""
+        if _straight(mark, self.width) or max(mark.width, mark.height) < 0.1 * min(self.size):
+            return True
+        return sum(self._contacts(mark)) >= 0.25 * (mark.width + mark.height)
+
+    def _without(self, contrast: Image.Image, marks: list[Mark]) -> Image.Image:
+        """`contrast` with black for `marks` and a pixel around."""
+        mask = bytearray(self.width * self.height)
+        for mark in marks:
+            for start, end in mark.runs:
+                mask[start:end] = b"\xff" * (end - start)
+        erased = contrast.copy()
+        erased.paste(0, mask=Image.frombytes("L", self.size, bytes(mask)).filter(MaxFilter(5)))
+        return erased
+
+    def _digits(self, marks: list[Mark]) -> list[Mark]:
+        """The marks that are digits, their parts joined; those that are not join `others`."""
+        lines = [mark for mark in marks if self._is_line(mark)]
+        marks = _joined([mark for mark in marks if mark not in lines], self.width)
+        kept = [mark for mark in marks if not self._is_other(mark)]
+        largest = max(kept, key=lambda mark: mark.brightness, default=None)
+        digits = [mark for mark in kept if largest is mark or (largest and not _is_minor(mark, largest))]
+        self.others += lines + [mark for mark in marks if mark not in digits]
+        return digits
+
+    def _is_line(self, mark: Mark) -> bool:
+        """Whether `mark` is straight and too long, or lies, so that it is no 1."""
+        line = _straight(mark, self.width)
+        return mark.width > 0.5 * self.width if line > 45 else bool(line) and mark.height > 0.85 * self.height
+
+    def _is_other(self, mark: Mark) -> bool:
+        """Whether `mark` cannot be a digit: a line, a dot, or next to nothing."""
+        if mark.width * mark.height < SMALLEST_SHARE * self.width * self.height:
+            return True
+        is_small = max(mark.width, mark.height) * 12 < min(self.size)
+        return _straight(mark, self.width) > 45 or _is_dot(mark, least=0.6 if is_small else 0.75)
+
+
+def _straight(mark: Mark, width: int) -> float:
+    """How many degrees from upright `mark` lies, at least 1, if it is a straight line eight times as long as thick; else 0."""
+    n = x = y = xx = yy = xy = 0
+    for start, end in mark.runs:
+        row, left = divmod(start, width)
+        k = end - start
+        across = k * (2 * left + k - 1) // 2
+        n, x, y = n + k, x + across, y + k * row
+        xx += k * left * left + left * k * (k - 1) + (k - 1) * k * (2 * k - 1) // 6
+        yy, xy = yy + k * row * row, xy + row * across
+    a, b, c = xx / n - (x / n) ** 2, yy / n - (y / n) ** 2, xy / n - x * y / n**2
+    spread = sqrt((a - b) ** 2 + 4 * c * c)
+    along, thick = (a + b + spread) / 2, max(1 / 12, (a + b - spread) / 2)
+    if along < 64 * thick:
+        return 0
+    tilt = degrees(atan2(2 * c, b - a) / 2)  # of the long axis from upright, -90 to 90
+    return max(1, abs(tilt))
+
+
+def _is_dot(mark: Mark, *, least: float) -> bool:
+    """Whether `mark` is about as wide as high, and ink fills `least` of its box: a disc fills 0.79."""
+    longer, shorter = max(mark.width, mark.height), min(mark.width, mark.height)
+    return longer < 2 * shorter and mark.n_pixels > least * mark.width * mark.height
+
+
+def _is_minor(mark: Mark, largest: Mark) -> bool:
+    """Whether `mark` is too small or too faint beside `largest` to be a digit of its own."""
+    size = max(mark.width, mark.height) / max(largest.width, largest.height)
+    is_faint = mark.brightness * largest.n_pixels < 0.4 * largest.brightness * mark.n_pixels
+    return is_faint or (size < 0.35 and mark.brightness < 0.25 * largest.brightness)
+
+
+def _joined(marks: list[Mark], width: int) -> list[Mark]:
+    """`marks` with those joined that are strokes of one digit, the nearest first."""
+    marks = sorted(marks, key=lambda mark: -mark.brightness)
+    for reach in (0.03, 0.06, 0.09, 0.16):  # of the size of both together
+        n_before = 0
+        while len(marks) != n_before:  # a joined mark may reach others
+            n_before, at = len(marks), 1
+            while at < len(marks):
+                part = marks[at]
+                left, top, right, bottom = part.box
+                near = 2 * reach * max(part.width, part.height)
+                for before in range(at):
+                    box = marks[before].box
+                    gap = max(left - box[2], box[0] - right, top - box[3], box[1] - bottom)
+                    if gap > near + 2 * reach * max(box[2] - box[0], box[3] - box[1]):
+                        continue  # said in short of what follows
+                    if _are_one(marks[before], part, reach=reach, width=width):
+                        marks[before] = marks[before].with_part(part)
+                        del marks[at]
+                        break
+                else:
+                    at += 1
+    return marks
+
+
+def _are_one(mark: Mark, part: Mark, *, reach: float, width: int) -> bool:
+    """Whether `part`, the fainter, is a stroke of the same digit as `mark`, at most `reach` away."""
+    a, b = mark.box, part.box
+    wide, high = max(a[2], b[2]) - min(a[0], b[0]), max(a[3], b[3]) - min(a[1], b[1])
+    size = max(wide, high)
+    across, down = max(a[0], b[0]) - min(a[2], b[2]), max(a[1], b[1]) - min(a[3], b[3])  # gaps; negative: they overlap
+    if max(across, down) > reach * size or (
+        reach > 0.1 and (part.brightness > 0.35 * mark.brightness or _is_dot(part, least=0.7))
+    ):
+        return False
+    lower = min(mark.height, part.height)
+    if across > -0.1 * size and lower > 0.65 * high and wide > 0.4 * high:
+        return False  # side by side, and as high as each other: two digits
+    is_below = down > -0.05 * size and lower > 0.6 * max(mark.height, part.height) and wide < 0.6 * high
+    if is_below and not _straight(mark.with_part(part), width):
+        return False  # the one below the other, and no broken 1
+    return _are_near(mark, part, reach=reach * size, width=width)
+
+
+def _are_near(mark: Mark, part: Mark, *, reach: float, width: int) -> bool:
+    """Whether a pixel of one is at most `reach` from one of the other, across and down."""
+    a, b = mark.box, part.box
+    left, top = min(a[0], b[0]), min(a[1], b[1])
+    size = max(a[2], b[2]) - left, max(a[3], b[3]) - top
+    side = 64
+    scale = min(1, side / max(size))
+    small = max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
+    masks = []
+    for each in (mark, part):
+        mask = bytearray(size[0] * size[1])
+        for start, end in each.runs:
+            row, column = divmod(start, width)
+            at = (row - top) * size[0] + column - left
+            mask[at : at + end - start] = b"\xff" * (end - start)
+        image = in_two_calls(Image.frombytes("L", size, bytes(mask)), small, Image.Resampling.BOX)
+        masks.append(image.point([0] + [255] * 255))
+    grown = masks[0].filter(MaxFilter(2 * max(1, round(reach * scale)) + 1))
+    return bool({a & b for a, b in zip(grown.tobytes(), masks[1].tobytes(), strict=True)} - {0})
+
+
+def _crossed() -> InputError:
+    return InputError("a line or the picture's edge runs into the digit; give it one digit with plain paper around it")
+
+
+def _only_others() -> InputError:
+    found = "only lines, specks or what touches the picture's edge"
+    return InputError(f"no digit found, {found}: give it one digit with plain paper around it")
