@@ -86,7 +86,7 @@ def convert_and_judge(trial: Trial, converter: Converter, plan: Plan, *, repaire
         verdict = Verdict("failed", judged.reasons) if judged.reasons else verdict
     evaluation = Evaluation(
         candidate, predictor, verification, operators, answers.logits, answers.median_us, sensitivity,
-        trial.gate.grounds(verification, more), differing, judged,
+        trial.gate.grounds(verification, more), differing, judged, answers.extra,
     )  # fmt: skip
     return ConversionResult(name, converter.kind, plan, verdict, evaluation)
 

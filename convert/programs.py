@@ -49,7 +49,8 @@ def program(model: Artifact) -> Program:
         raise UsageError(f"{model.path}: not a sealed int8 .tflite, of which C programs are made")
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", contract.name):
         raise Refused(f"{model.path}: its name, {contract.name}, is not one that C can include")
-    generated = to_c.generate(model.data[: contract.model_bytes], name=contract.name)
+    n_extra = contract.n_outputs - contract.n_classes
+    generated = to_c.generate(model.data[: contract.model_bytes], name=contract.name, n_extra=n_extra)
     steps = int(generated.has_floats)  # float islands may round otherwise on another machine
     header = generated.header.replace(
         "/* For tests:",
@@ -85,7 +86,7 @@ def write_program(outcome: Outcome, trial: Trial, *, folder: Path, key: Path | N
     print(f"{of.name}.c: building it, {len(trial.dataset.test):,} images to compare on each instruction path", file=sys.stderr)
     try:
         made = program(artifact.read(str(folder / of.file_name)))
-        found = compared(made, of.name, evaluation.predictor, trial.dataset.test.images, evaluation.logits)
+        found = compared(made, of.name, evaluation.predictor, trial.dataset.test.images, evaluation.outputs)
     except (Refused, EngineMissing, ModelError) as error:
         return _refused(of, str(error))
     verification = compare(found.logits, trial.dataset.test.labels, trial.reference)
@@ -104,10 +105,10 @@ def write_program(outcome: Outcome, trial: Trial, *, folder: Path, key: Path | N
     return Outcome(result, result)
 
 
-def compared(made: Program, name: str, predictor: Predictor, images: np.ndarray, logits: np.ndarray) -> identity.Identity:
-    """The program beside `predictor`, whose `logits` of `images` are known. Raises what `identity.compare` raises."""
+def compared(made: Program, name: str, predictor: Predictor, images: np.ndarray, outputs: np.ndarray) -> identity.Identity:
+    """The program beside `predictor`, whose `outputs` for `images` are known. Raises what `identity.compare` raises."""
     files = {f"{name}.c": made.source, f"{name}.h": made.header}
-    return identity.compare(files, made.paths, made.symbol, predictor, images, logits, steps=made.steps)
+    return identity.compare(files, made.paths, made.symbol, predictor, images, outputs, steps=made.steps)
 
 
 def _refused(of: ConversionResult, why: str) -> Outcome:

@@ -71,6 +71,12 @@ class Evaluation:
     grounds: Grounds
     differing: np.ndarray
     judged: Judged | None = None  # what its answers are worth; None where the gate said no
+    extra: np.ndarray | None = None  # what stands beside the logits: float32 [N, E]; None for nothing
+
+    @property
+    def outputs(self) -> np.ndarray:
+        """The logits and what stands beside them: float32 [N, K + E]."""
+        return self.logits if self.extra is None else np.concatenate([self.logits, self.extra], axis=1)
 
 
 @dataclass(frozen=True, eq=False)

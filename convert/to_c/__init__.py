@@ -15,7 +15,7 @@ from convert.to_c.reader import read
 from convert.to_c.steps import Convolve, Float
 from edge.errors import Refused
 
-VERSION = 2  # changes whenever the same model gives another file
+VERSION = 3  # changes whenever the same model gives another file
 MAX_WEIGHT_BYTES = 4 << 20
 
 
@@ -36,10 +36,11 @@ class Program:
     has_floats: bool  # float islands
 
 
-def generate(model: bytes, *, name: str) -> Program:
+def generate(model: bytes, *, name: str, n_extra: int = 0) -> Program:
     """The C program of `model`, an int8 .tflite, to be written as `name`.c and `name`.h.
 
-    Raises Refused where an operator, a data type or the size is not one that C is generated for.
+    Its last `n_extra` outputs are no classes. Raises Refused where an operator, a data type or the size is not one that C is
+    generated for.
     """
     graph = read(model)
     planned = plan(graph)
@@ -52,5 +53,7 @@ def generate(model: bytes, *, name: str) -> Program:
     written = layers(steps)
     symbol = re.sub(r"\W", "_", name)
     symbol = symbol if not symbol[0].isdigit() else f"network_{symbol}"
-    source, header, paths = program.text(written, graph, name=name, symbol=symbol, n_bytes=n_bytes, n_floats=n_floats)
+    source, header, paths = program.text(
+        written, graph, name=name, symbol=symbol, n_bytes=n_bytes, n_floats=n_floats, n_extra=n_extra
+    )
     return Program(source, header, symbol, written.names, paths, weight_bytes, n_bytes + 4 * n_floats, has_floats)

@@ -50,10 +50,10 @@ class Harness:
 
 
 def compare(
-    files: dict[str, bytes], paths: tuple[str, ...], symbol: str, predictor: Predictor, images: np.ndarray, logits: np.ndarray,
+    files: dict[str, bytes], paths: tuple[str, ...], symbol: str, predictor: Predictor, images: np.ndarray, outputs: np.ndarray,
     *, steps: int,
 ) -> Identity:  # fmt: skip
-    """Compare the program in `files`, by name, with `predictor`, whose `logits`, float32 [N, K], of `images` are known.
+    """Compare the program in `files`, by name, with `predictor`, whose `outputs` for `images`, float32 [N, K + E], are known.
 
     `steps`: by how much an output may differ, 0 but with float islands. Raises Refused where more differs, what the sanitizers
     find, and what `compiler.build` raises.
@@ -61,7 +61,7 @@ def compare(
     contract = predictor.contract
     made = made_images(contract.input)
     expected: np.ndarray = np.frombuffer(b"".join(predictor.engine.run(image.tobytes()) for image in made), _type(contract))
-    wanted = np.concatenate([_quantized(logits, contract), expected.reshape(len(made), contract.n_classes)])
+    wanted = np.concatenate([_quantized(outputs, contract), expected.reshape(len(made), contract.n_outputs)])
     everything = np.concatenate([images, made])
     ran: list[tuple[str, float, np.ndarray]] = []
     with tempfile.TemporaryDirectory() as name:
@@ -75,7 +75,7 @@ def compare(
                 continue
             found: np.ndarray = np.frombuffer(answered[0], _type(contract)).reshape(wanted.shape)
             ran.append((path, answered[1], found))
-            _judge(found, wanted, path, steps=steps)
+            _judge(found, wanted, path, steps=steps, n_classes=contract.n_classes)
         sanitized = _sanitize(folder, paths, np.concatenate([made, images[:N_SANITIZED]]))
     off = int((ran[0][2] != wanted).any(axis=1).sum())
     exactly = (
@@ -84,7 +84,7 @@ def compare(
     machine = f"{predictor.engine.name} {predictor.engine.version} on {len(images):,} test images and {len(made)} made ones"
     on = ", ".join(path for path, _, _ in ran)
     said = f"{exactly} as {machine} on each of {on}; {compiler.version(compiler.find())}; {sanitized}"
-    return Identity(_dequantized(ran[0][2][: len(images)], contract), ran[0][1], said)
+    return Identity(_dequantized(ran[0][2][: len(images), : contract.n_classes], contract), ran[0][1], said)
 
 
 def made_images(takes: InputContract) -> np.ndarray:
@@ -96,10 +96,11 @@ def made_images(takes: InputContract) -> np.ndarray:
     return np.stack([*constant, *saturated, *(rng.integers(0, 256, shape, np.uint8) for _ in range(N_RANDOM))])
 
 
-def _judge(found: np.ndarray, wanted: np.ndarray, path: str, *, steps: int) -> None:
+def _judge(found: np.ndarray, wanted: np.ndarray, path: str, *, steps: int, n_classes: int) -> None:
     """Raises Refused where `found` is further from `wanted` than `steps`, or is another class by more than a tie."""
     apart = np.abs(found.astype(np.float64) - wanted)
-    tied = wanted.max(axis=1) - wanted[np.arange(len(wanted)), found.argmax(axis=1)] <= steps
+    answers, classes = found[:, :n_classes].argmax(axis=1), wanted[:, :n_classes]
+    tied = classes.max(axis=1) - classes[np.arange(len(wanted)), answers] <= steps
     wrong = np.flatnonzero(~((apart <= steps).all(axis=1) & tied))  # nan is wrong too
     if len(wrong):
         raise Refused(
@@ -127,13 +128,13 @@ def _type(contract: ModelContract) -> type:
 
 
 def _dequantized(raw: np.ndarray, contract: ModelContract) -> np.ndarray:
-    """Logits, float32 [N, K], as the predictor gives them."""
+    """Numbers, float32, as the predictor gives them."""
     values = raw.astype(np.float64)
     return np.asarray(contract.output_scale * (values - contract.output_zero_point), np.float32)
 
 
-def _quantized(logits: np.ndarray, contract: ModelContract) -> np.ndarray:
-    """The output tensors, int8 or float32 [N, K], that the predictor's `logits` came from."""
+def _quantized(outputs: np.ndarray, contract: ModelContract) -> np.ndarray:
+    """The output tensors, int8 or float32 [N, K + E], that the predictor's `outputs` came from."""
     if contract.output_dtype != "int8":
-        return logits
-    return np.rint(logits.astype(np.float64) / contract.output_scale + contract.output_zero_point).astype(np.int8)
+        return outputs
+    return np.rint(outputs.astype(np.float64) / contract.output_scale + contract.output_zero_point).astype(np.int8)

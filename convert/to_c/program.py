@@ -59,7 +59,7 @@ _NEEDS_REQUANTIZE = {"convolve", "depthwise", "multiply", "mean"}
 
 
 def text(
-    layers: Layers, graph: Graph, *, name: str, symbol: str, n_bytes: int, n_floats: int
+    layers: Layers, graph: Graph, *, name: str, symbol: str, n_bytes: int, n_floats: int, n_extra: int = 0
 ) -> tuple[str, str, tuple[str, ...]]:
     """The C source, the header, and the names of the paths."""
     used = list(dict.fromkeys(call.kernel for call in layers.calls))
@@ -80,7 +80,7 @@ def text(
     ]
     return (
         "\n".join(part.rstrip("\n") + "\n" for part in parts),
-        _header(graph, name, symbol, n_bytes, n_floats),
+        _header(graph, name, symbol, n_bytes, n_floats, n_extra),
         tuple(path.name for path in PATHS),
     )
 
@@ -172,13 +172,13 @@ def _guarded(path: Path, text: str, otherwise: str = "") -> str:
     return f"#if FAST_PATHS && {path.compiles}\n{text}{f'#else{chr(10)}{otherwise}' if otherwise else ''}#endif\n"
 
 
-def _header(graph: Graph, name: str, symbol: str, n_bytes: int, n_floats: int) -> str:
+def _header(graph: Graph, name: str, symbol: str, n_bytes: int, n_floats: int, n_extra: int) -> str:
     upper, entry, leaves = symbol.upper(), graph.entry.shape, graph.exit
     height, width, channels = (1, 1, *entry[1:])[-3:]
     floats = f"    float floats[{n_floats}];\n" if n_floats else ""
     logits = "float" if leaves.dtype == "float32" else "int8_t"
     scale, zero_point = (f"{float(leaves.scale)!r}", leaves.zero_point) if logits == "int8_t" else ("1.0", 0)
-    n_classes = leaves.shape[-1]
+    n_outputs = leaves.shape[-1]
     return f"""\
 /* {name}: a network of edgeproof in C99. Generated, not to be edited.
 
@@ -196,7 +196,8 @@ extern "C" {{
 #define {upper}_HEIGHT {height}
 #define {upper}_WIDTH {width}
 #define {upper}_CHANNELS {channels}
-#define {upper}_CLASSES {n_classes}
+#define {upper}_CLASSES {n_outputs - n_extra}
+#define {upper}_OUTPUTS {n_outputs}
 #define {upper}_OUTPUT_SCALE {scale}
 #define {upper}_OUTPUT_ZERO_POINT {zero_point}
 
@@ -206,7 +207,7 @@ typedef struct {{
 {floats}}} {symbol}_context;
 
 /* pixels: {height}x{width}x{channels} bytes, rows from the top, channels together.
-   logits: {n_classes}; the greatest is the answer.
+   logits: OUTPUTS of them, one a class and then any that are no class; the greatest of the CLASSES first is the answer.
    A logit's value is (logit - OUTPUT_ZERO_POINT) * OUTPUT_SCALE. */
 void {symbol}_predict({symbol}_context *context, const uint8_t *pixels, {logits} *logits);
 

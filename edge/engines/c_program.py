@@ -13,12 +13,15 @@ from edge.errors import ModelError
 # Functions of the symbol $NAME that Python calls without knowing the C types.
 _GLUE = """
 #include "{header}"
+#ifndef {upper}_OUTPUTS /* of an earlier generator */
+#define {upper}_OUTPUTS {upper}_CLASSES
+#endif
 static {symbol}_context context;
 int glue_run(const void *pixels, void *logits) {{ {symbol}_predict(&context, pixels, logits); return 0; }}
 const char *glue_path(void)
 {{
     static const uint8_t pixels[{upper}_HEIGHT * {upper}_WIDTH * {upper}_CHANNELS];
-    double logits[{upper}_CLASSES];
+    double logits[{upper}_OUTPUTS];
     for (int path = 0; {symbol}_path(path); path++)
         if ({symbol}_predict_on(path, &context, pixels, (void *)logits))
             return {symbol}_path(path);

@@ -9,10 +9,13 @@ from random import Random
 import pytest
 
 from conftest import ROOT, run
-from edge import compiler, predictor
+from convert import programs
+from edge import artifact, cli, compiler, predictor
+from edge.confidence import KINDS, Confidence
 from edge.contract import DIGIT
+from edge.errors import Refused
 from edge.pictures import _unchanged
-from tests.edge.on_device import COMMAND, SEVEN, SHIPPED
+from tests.edge.on_device import COMMAND, SEVEN, SHIPPED, resealed
 from tests.edge.pictures import png_files
 from tests.edge.pictures.png_files import assemble, header, picture
 
@@ -59,7 +62,7 @@ def test_of_a_thousand_pngs_it_answers_those_that_need_no_fitting_as_edge_predic
         pixels = _unchanged(data, DIGIT)
         if pixels is not None:
             answer = ready.answer(pixels)
-            expected.append(f"{names[-1]}: {answer.label} ({100 * answer.probability:.1f} %)")
+            expected.append(cli._answer(names[-1], answer, cli.parse(names[-1:])))
     done = run(command, *names, cwd=tmp_path)
     assert len(expected) > 200
     assert done.stdout.splitlines() == expected
@@ -71,6 +74,43 @@ def test_of_a_thousand_pngs_it_answers_those_that_need_no_fitting_as_edge_predic
 def test_a_folder_of_examples_reads_as_with_edge_predict(command):
     plain = sorted(str(p) for p in (ROOT / "examples").glob("*.png") if _unchanged(p.read_bytes(), DIGIT))
     assert run(command, *plain).stdout == run(COMMAND, *plain).stdout
+
+
+def sealed(folder: Path, **judged) -> Path:
+    """The shipped model, of whose ten classes the last two pass for extra values."""
+    labels = tuple(map(str, range(8)))
+    told = Confidence(extra=2, **judged)
+    return resealed(folder / "m.tflite", name="m", n_classes=8, labels=labels, confidence=told)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_temperature_extra_values_and_rejection_read_as_with_edge_predict(kind, tmp_path):
+    random = Random(2)
+    images = [bytes(29) + random.randbytes(700) + bytes(55) for _ in range(60)]
+    scores = sorted(predictor.load(str(sealed(tmp_path, reject=(kind, 0.0)))).answer(image).score for image in images)
+    model = artifact.read(str(sealed(tmp_path, temperature=2.5, reject=(kind, scores[30]))))
+    made, ready = programs.program(model), predictor.from_artifact(model)
+    for suffix, content in ((".c", made.source), (".h", made.header)):
+        (tmp_path / f"m{suffix}").write_bytes(content)
+    flags = ("-O0", "-DFAST_PATHS=0", "-Wall", "-Wextra", "-Werror", "-DEDGEPROOF_MAIN", "-DEDGEPROOF_SELF_TEST")
+    compiler.build([str(tmp_path / "m.c")], str(tmp_path / "m"), *flags)
+    names = [f"{number}.raw" for number in range(len(images))]
+    for name, image in zip(names, images, strict=True):
+        (tmp_path / name).write_bytes(image)
+    done = run(tmp_path / "m", *names, cwd=tmp_path)
+    answers = [ready.answer(image) for image in images]
+    assert done.stdout.splitlines() == [
+        cli._answer(name, answer, cli.parse([name])) for name, answer in zip(names, answers, strict=True)
+    ]
+    assert 20 < sum(answer.rejected for answer in answers) < 40
+    assert run(tmp_path / "m", "--self-test").returncode == 0
+    assert artifact.read(str(tmp_path / "m.c")).contract.confidence.items() == model.contract.confidence.items()
+
+
+def test_a_score_that_is_not_written_in_c_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setitem(KINDS, "mood", KINDS["margin"])
+    with pytest.raises(Refused, match="m: rejects by mood, which is not written in C"):
+        programs.program(artifact.read(str(sealed(tmp_path, reject=("mood", 0.0)))))
 
 
 def test_raw_bytes_and_a_pgm_are_answered_as_the_png(command, tmp_path):

@@ -32,7 +32,7 @@ def test_a_candidate_with_shuffled_weights_leaves_no_file(monkeypatch, workshop,
 
 
 def test_a_candidate_calibrated_on_noise_leaves_no_file(monkeypatch, workshop, tmp_path):
-    def noise(split, *, n, seed, apart_from) -> CalibrationSet:
+    def noise(split, *, n, seed, apart_from, least) -> CalibrationSet:
         # Almost black, one white pixel: the input's range is right, every range behind it far too small.
         images = np.zeros((200, 28, 28, 1), np.uint8)
         images[np.arange(200), np.random.default_rng(seed).integers(0, 28, 200), 0] = 255

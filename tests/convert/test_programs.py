@@ -62,7 +62,7 @@ def test_convert_publishes_the_program_beside_the_model_it_answers_as(workshop, 
     assert done.returncode == 0, done.stderr
     names = sorted(path.name for path in (tmp_path / "out").iterdir())
     stem = "lenet5-relu-digits-int8"
-    assert names == [f"{stem}.c", f"{stem}.h", f"{stem}.tflite", "report.json", "report.md"]
+    assert names == [f"{stem}.c", f"{stem}.h", f"{stem}.tflite", "reliability", "report.json", "report.md"]
     report = (tmp_path / "out" / "report.md").read_text()
     assert "every byte as litert" in report and "plain" in report and "AddressSanitizer and UBSan found nothing" in report
     assert check(tmp_path / "out" / f"{stem}.c").returncode == 0
@@ -91,13 +91,13 @@ def test_a_program_that_reads_beyond_its_pixels_is_refused(made, ready, monkeypa
 
 def test_a_step_apart_passes_only_with_float_islands_and_another_class_only_if_tied():
     wanted = np.array([[5, 4, -9]], np.int8)
-    identity._judge(np.array([[4, 4, -9]], np.int8), wanted, "plain", steps=1)
-    identity._judge(np.array([[4, 5, -9]], np.int8), wanted, "plain", steps=1)  # tied within the step
+    identity._judge(np.array([[4, 4, -9]], np.int8), wanted, "plain", steps=1, n_classes=3)
+    identity._judge(np.array([[4, 5, -9]], np.int8), wanted, "plain", steps=1, n_classes=3)  # tied within the step
     for found, steps in (([4, 4, -9], 0), ([5, 4, -7], 1)):
         with pytest.raises(Refused, match="1 of 1 images differ"):
-            identity._judge(np.array([found], np.int8), wanted, "plain", steps=steps)
+            identity._judge(np.array([found], np.int8), wanted, "plain", steps=steps, n_classes=3)
     with pytest.raises(Refused, match="by up to"):
-        identity._judge(np.array([[np.nan, 4, -9]], np.float32), wanted, "plain", steps=1)
+        identity._judge(np.array([[np.nan, 4, -9]], np.float32), wanted, "plain", steps=1, n_classes=3)
 
 
 def test_without_a_compiler_the_program_is_refused_and_says_what_to_install(ready, monkeypatch, tmp_path):
@@ -109,7 +109,7 @@ def test_without_a_compiler_the_program_is_refused_and_says_what_to_install(read
     shutil.copy(SHIPPED, tmp_path)
     final = SimpleNamespace(
         name=SHIPPED.stem, file_name=SHIPPED.name, plan=None, verdict=SimpleNamespace(passed=True),
-        evaluation=SimpleNamespace(predictor=ready, logits=np.zeros((1, 10), np.float32)),
+        evaluation=SimpleNamespace(predictor=ready, outputs=np.zeros((1, 10), np.float32)),
     )  # fmt: skip
     test = Split(np.zeros((1, 28, 28, 1), np.uint8), np.zeros(1, np.uint8))
     trial = SimpleNamespace(dataset=SimpleNamespace(test=test))

@@ -8,6 +8,7 @@ from importlib import resources
 
 from edge.c_program import GOLDENS
 from edge.contract import ModelContract
+from edge.errors import Refused
 
 _FILES = resources.files("convert.to_c.parts")
 TOP = """\
@@ -20,20 +21,30 @@ TOP = """\
 def part(name: str, contract: ModelContract, symbol: str) -> str:
     """The text of the file `name` for the network whose names begin with `symbol`."""
     text = (_FILES / name).read_text()
-    text = re.sub(r"\bnetwork_logit\b", "int8_t" if contract.output_dtype == "int8" else "float", text)
+    text = re.sub(r"\bnetwork_logit\b", _logit(contract), text)
     text = re.sub(r"\bNETWORK_", f"{symbol.upper()}_", re.sub(r"\bnetwork_", f"{symbol}_", text))
     return text.replace('"network.h"', f'"{contract.name}.h"')
 
 
+def _logit(contract: ModelContract) -> str:
+    return "int8_t" if contract.output_dtype == "int8" else "float"
+
+
 def declarations(contract: ModelContract, symbol: str, *, n_goldens: int, steps: int) -> str:
     """The lines of the header for what is here."""
-    upper = symbol.upper()
+    upper, logit = symbol.upper(), _logit(contract)
     return f"""\
 #define {upper}_GOLDENS {n_goldens}
 #define {upper}_GOLDEN_STEPS {steps}
 
 /* The name of class `index`, UTF-8, from 0 to CLASSES - 1; else 0. */
 const char *{symbol}_label(int index);
+
+/* The probability of class `index`, from 0 to 1, by the logits of a prediction. */
+double {symbol}_probability(const {logit} *logits, int index);
+
+/* Whether the picture is none of the classes, as far as the network can tell; 0 where its file sets no threshold. */
+int {symbol}_rejected(const {logit} *logits);
 
 /* sizeof({symbol}_context), for languages that cannot read this file. Any address that malloc returns will do. */
 int {symbol}_context_bytes(void);
@@ -46,7 +57,10 @@ int {symbol}_self_test({symbol}_context *context);
 
 
 def text(contract: ModelContract, symbol: str, *, labels: tuple[str, ...], goldens: list[tuple[bytes, bytes]]) -> str:
-    """The C text of the classes, the self-test and the command."""
+    """The C text of the classes, of what an answer is worth, the self-test and the command.
+
+    Raises Refused where the contract rejects by a score that is not written in C.
+    """
     upper, takes, names = symbol.upper(), contract.input, ",\n    ".join(map(string, labels))
     colour = "grey" if takes.channels == 1 else "RGB"
     kinds = "a plain PNG, a PGM or raw bytes" if takes.channels == 1 else "a plain PNG or raw bytes"
@@ -61,10 +75,25 @@ static const char *const {symbol}_labels[{upper}_CLASSES] = {{
 #define {upper}_IS_DIGIT {int(takes.is_digit)}
 #define {upper}_UNCHANGED {unchanged}
 """
-    label, self_test, *program = (
-        part(name, contract, symbol) for name in ("label.c", "self_test.c", "picture.c", "png.c", "main.c")
+    scored, stated = _confidence(contract, upper)
+    label, confidence, *score, rejected, self_test, picture, png, main = (
+        part(name, contract, symbol)
+        for name in ("label.c", "confidence.c", *scored, "rejected.c", "self_test.c", "picture.c", "png.c", "main.c")
     )
-    return "\n".join((texts + "\n" + label, _goldens(contract, symbol, goldens) + self_test, *program))
+    first = texts + stated + "\n" + label
+    return "\n".join((first, confidence, *score, rejected, _goldens(contract, symbol, goldens) + self_test, picture, png, main))
+
+
+def _confidence(contract: ModelContract, upper: str) -> tuple[tuple[str, ...], str]:
+    """The file of the contract's score, and the macros that say how its logits are read."""
+    told = contract.confidence
+    temperature = f"#define {upper}_TEMPERATURE {told.temperature if told else 1.0!r}\n"
+    if not told or not told.reject:
+        return (), temperature
+    kind, threshold = told.reject
+    if not _FILES.joinpath("scores", f"{kind}.c").is_file():
+        raise Refused(f"{contract.name}: rejects by {kind}, which is not written in C: use the .tflite, or convert --no-reject")
+    return (f"scores/{kind}.c",), f"{temperature}#define {upper}_THRESHOLD ({threshold!r})\n"
 
 
 def string(text: str) -> str:
@@ -76,7 +105,7 @@ def string(text: str) -> str:
 def _goldens(contract: ModelContract, symbol: str, goldens: list[tuple[bytes, bytes]]) -> str:
     import struct
 
-    n, upper, size = contract.n_classes, symbol.upper(), contract.input.n_values
+    n, upper, size = contract.n_outputs, symbol.upper(), contract.input.n_values
     kind, letter = ("int8_t", "b") if contract.output_dtype == "int8" else ("float", "f")
     images = ",\n".join("    {" + ",\n     ".join(_rows(list(image))) + "}" for image, _ in goldens)
     values = [struct.unpack(f"<{n}{letter}", output) for _, output in goldens]

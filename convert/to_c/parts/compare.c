@@ -30,7 +30,7 @@ int main(int count, char **arguments)
     memset(&context, 0xA5, sizeof context); /* what the context holds before a call may not matter */
     while (fread(pixels, 1, sizeof pixels, images) == sizeof pixels) {
         struct {
-            network_logit before[4], logits[NETWORK_CLASSES], behind[4];
+            network_logit before[4], logits[NETWORK_OUTPUTS], behind[4];
         } guarded;
         struct timespec start, end;
         memset(&guarded, 0x5A, sizeof guarded);

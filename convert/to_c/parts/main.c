@@ -50,20 +50,18 @@ static int read_picture(const char *file)
 static int answer(const char *file)
 {
     static network_context context;
-    network_logit logits[NETWORK_CLASSES];
-    double total = 0;
-    int best = 0;
+    network_logit logits[NETWORK_OUTPUTS];
+    int best;
     const int code = read_picture(file);
     if (code)
         return code;
     network_predict(&context, image, logits);
-    for (int class = 1; class < NETWORK_CLASSES; class++)
-        best = logits[class] > logits[best] ? class : best;
-    for (int class = 0; class < NETWORK_CLASSES; class++)
-        total += exp(NETWORK_OUTPUT_SCALE * (logits[class] - NETWORK_OUTPUT_ZERO_POINT)
-                     - NETWORK_OUTPUT_SCALE * (logits[best] - NETWORK_OUTPUT_ZERO_POINT));
+    best = network_greatest(logits);
     put(stdout, file);
-    printf(": %s (%.1f %%)\n", network_label(best), 100 * (1 / total));
+    if (network_rejected(logits))
+        printf(": none of these (nearest: %s)\n", network_label(best));
+    else
+        printf(": %s (%.1f %%)\n", network_label(best), 100 * network_probability(logits, best));
     return done;
 }
 
@@ -89,7 +87,7 @@ static int self_test(void)
     }
     printf(NETWORK_NAME ": passed: %d pictures", NETWORK_GOLDENS);
     for (int path = 0, n = 0; network_path(path); path++)
-        if (network_predict_on(path, &context, golden_pixels[0], (network_logit[NETWORK_CLASSES]){0}))
+        if (network_predict_on(path, &context, golden_pixels[0], (network_logit[NETWORK_OUTPUTS]){0}))
             printf("%s%s", n++ ? ", " : " on each of: ", network_path(path));
     puts("");
     return done;
