@@ -11,8 +11,9 @@ program = "edge-predict"  # as it was started
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import BinaryIO, TextIO
+    from typing import Any, BinaryIO, TextIO
 
+    from edge.pictures.page import Digit
     from edge.predictor import Prediction, Predictor
 
 HELP = """\
@@ -23,6 +24,7 @@ sorted by name, or - for one file on stdin.
 
   --model FILE         an edgeproof model (default: $EDGEPROOF_MODEL, else the current model of python -m edge install,
                        else the one that came with edgeproof)
+  --many               read every separate digit of a page, line by line; with --json one object a digit, with its box
   --top-k N            classes per picture, most probable first (default: 1)
   --json               one JSON object per line: path, label, index, probability, ranking; or path and error; also rejected
                        and score where the model can reject, set with --coverage
@@ -48,8 +50,8 @@ class Options:
     """The parsed command line."""
 
     __slots__ = (
-        "allow_unverified", "always_answer", "coverage", "engine", "images", "json", "model", "threads", "top_k", "trust",
-        "verbose",
+        "allow_unverified", "always_answer", "coverage", "engine", "images", "json", "many", "model", "threads", "top_k",
+        "trust", "verbose",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -57,6 +59,7 @@ class Options:
         self.model: str | None = None
         self.top_k = 1
         self.json = False
+        self.many = False
         self.coverage: float | None = None
         self.always_answer = False
         self.engine: str | None = None
@@ -75,7 +78,7 @@ def parse(arguments: list[str]) -> Options:
             options.images.extend(rest)
         elif not argument.startswith("-") or argument == "-":
             options.images.append(argument)
-        elif argument in ("--json", "--always-answer", "--allow-unverified", "--trust", "--verbose"):
+        elif argument in ("--json", "--many", "--always-answer", "--allow-unverified", "--trust", "--verbose"):
             setattr(options, argument[2:].replace("-", "_"), True)
         else:
             name, equals, value = argument.partition("=")
@@ -91,6 +94,8 @@ def parse(arguments: list[str]) -> Options:
         raise UsageError(f"a picture's name is empty; see {program} --help")
     if options.images.count("-") > 1:
         raise UsageError("- stands twice; stdin holds one picture")
+    if options.many and not options.json and (options.top_k > 1 or options.coverage):
+        raise UsageError(f"--many with --top-k or --coverage tells each digit apart: add --json; see {program} --help")
     if not options.images:
         raise UsageError(f"name at least one picture; see {program} --help")
     return options
@@ -135,6 +140,8 @@ def main(arguments: list[str] | None = None) -> int:
     if not model.contract:
         errors.say(program, f"{model.path}: unverified: pixels from 0 to 255 are assumed")
     try:
+        if options.many:
+            ready.check_many()
         if options.coverage is not None:
             from edge.predictor import level
 
@@ -160,7 +167,11 @@ def answer_all(ready: "Predictor", options: Options) -> int:
             if counting:
                 print(f"\r{number:,} of {len(pictures):,} pictures", end="", file=sys.stderr, flush=True)
             try:
-                line = _answer(path, ready.predict(path if path != "-" else _stdin()), options)
+                picture = path if path != "-" else _stdin()
+                if options.many:
+                    lines = _page(path, ready.predict_many(picture), options)
+                else:
+                    lines = [_answer(path, ready.predict(picture), options)]
             except (errors.InputError, InputMissing, errors.ModelError, errors.OutOfMemory, StorageError) as error:
                 if counting:
                     print("\r\x1b[K", end="", file=sys.stderr)
@@ -168,7 +179,8 @@ def answer_all(ready: "Predictor", options: Options) -> int:
                 known = errors.ModelError(f"{path}: {error}") if isinstance(error, errors.ModelError) else error
                 code = _failed(path, known, options, before=code)
                 continue
-            _put(line)
+            for line in lines:
+                _put(line)
         if counting:
             print(file=sys.stderr)
     return code
@@ -215,7 +227,22 @@ def _failed(path: str, error: errors.ToolchainError, options: Options, *, before
     return before or error.exit_code
 
 
-def _answer(path: str, prediction: "Prediction", options: Options) -> str:
+def _page(path: str, digits: "list[Digit]", options: Options) -> list[str]:
+    """A line for each digit as JSON, else for each line of the page."""
+    if options.json:
+        places = [{"box": digit.box, "line": digit.line, "word": digit.word} for digit in digits]
+        return [_answer(path, digit.prediction, options, place) for digit, place in zip(digits, places, strict=True)]
+    texts: dict[int, str] = {}
+    least: dict[int, float] = {}
+    for before, digit in zip([digits[0], *digits], digits, strict=False):
+        known = options.always_answer or not digit.prediction.rejected
+        space = " " if digit.line == before.line and digit.word != before.word else ""
+        texts[digit.line] = texts.get(digit.line, "") + space + (digit.prediction.label if known else "?")
+        least[digit.line] = min(least.get(digit.line, 1.0), digit.prediction.probability)
+    return [f"{one_line(path)}: {text} (each {100 * least[line]:.1f} % or more)" for line, text in texts.items()]
+
+
+def _answer(path: str, prediction: "Prediction", options: Options, place: "dict[str, Any] | None" = None) -> str:
     ranking = prediction.ranking[: options.top_k]
     score = prediction.score
     possible = prediction.set(options.coverage) if options.coverage is not None else ()
@@ -224,7 +251,7 @@ def _answer(path: str, prediction: "Prediction", options: Options) -> str:
         judged: dict[str, object] = {} if score is None else {"rejected": prediction.rejected, "score": score}
         if possible:
             judged["set"] = possible
-        return _json({"path": path, **answers[0], "ranking": answers, **judged})
+        return _json({"path": path, **answers[0], "ranking": answers, **judged, **(place or {})})
     answer = ", ".join(f"{label} ({100 * share:.1f} %)" for label, _, share in ranking)
     if possible:
         answer = f"{' or '.join(possible)} ({100 * (options.coverage or 0):g} % set)"

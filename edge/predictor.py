@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from PIL.Image import Image
 
+    from edge.pictures.page import Digit
+
     Picture = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO | Image | NDArray[uint8]
 
 
@@ -172,6 +174,25 @@ class Predictor:
         from edge.pictures import frames
 
         return self.answer(frames.pixels(picture, self.contract.input, color=color))
+
+    def predict_many(self, picture: "Picture", *, color: str = "rgb") -> "list[Digit]":
+        """Every separate digit of a page, line by line from the left, each with its `prediction`, `box`, `line` and `word`.
+
+        The page is given and refused as for `predict`. Raises UsageError where the model takes other pictures than digits.
+        """
+        self.check_many()
+        from edge.pictures import frames
+
+        digits = frames.digits(picture, self.contract.input, color=color)
+        for digit in digits:
+            digit.prediction = self.answer(digit.pixels)
+        return digits
+
+    def check_many(self) -> None:
+        """Raises UsageError unless the model takes digits."""
+        if not self.contract.input.is_digit:
+            takes = f"{self.contract.name} takes {self.contract.input}"
+            raise UsageError(f"{takes}: several in one picture are read with a network of digits alone (fit digit or digit2)")
 
     def answer(self, pixels: bytes) -> Prediction:
         """The answer to uint8 [H, W, C] pixels as bytes."""

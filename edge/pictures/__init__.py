@@ -21,7 +21,7 @@ MAX_FILE_MIB = 20  # an uncompressed picture of 4 megapixels has 16
 def read_pixels(path: str, contract: InputContract) -> bytes:
     """The picture in `path` as `contract` describes: uint8 [height, width, channels]. Raises InputMissing or InputError."""
     try:
-        return pixels_of(_read(path), contract)
+        return pixels_of(read_file(path), contract)
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
 
@@ -68,7 +68,7 @@ def _unchanged(content: bytes, contract: InputContract) -> bytes | None:
     return pixels if not contract.is_digit or is_light_on_dark(pixels, contract.width) else None
 
 
-def _read(path: str) -> bytes:
+def read_file(path: str) -> bytes:
     """The bytes of a regular file that starts like a picture."""
     try:
         # Non-blocking, because a named pipe would wait for its other end; it is refused below.

@@ -41,21 +41,26 @@ def fit(image: Image.Image, contract: InputContract) -> bytes:
     if contract.fit == "exact" and image.size != size:
         actual, wanted = f"{image.width}x{image.height}", f"{contract.width}x{contract.height}"
         raise InputError(f"{actual} pixels (width x height); this model takes exactly {wanted}: resize the picture")
-    opaque = _opaque(image, mode, contract.alpha)
+    whole = opaque(image, mode, contract.alpha)
     if not contract.is_digit:
-        return geometry.scale(opaque, contract)
-    grey = opaque.size == size and _is_grey(_opaque(image, "RGB", contract.alpha))
-    if grey and is_light_on_dark(opaque.tobytes(), opaque.width):
-        return opaque.tobytes()
+        return geometry.scale(whole, contract)
+    grey = whole.size == size and _is_grey(opaque(image, "RGB", contract.alpha))
+    if grey and is_light_on_dark(whole.tobytes(), whole.width):
+        return whole.tobytes()
     if contract.fit == "digit":
         from edge.pictures.digit import redraw
     else:
         from edge.pictures.sheet import redraw
-    return redraw(opaque)
+    return redraw(whole)
 
 
 def decode(content: bytes, contract: InputContract) -> Image.Image:
     """Decode a picture and turn it upright; a large JPEG is decoded no larger than needed."""
+    return decode_sized(content, contract, side=PHOTO_SIDE)[0]
+
+
+def decode_sized(content: bytes, contract: InputContract, *, side: int) -> tuple[Image.Image, tuple[int, int]]:
+    """As `decode`, of a JPEG's longer side at least `side` pixels, if it has so many; and the whole, upright picture's size."""
     kind = KINDS.get(content[:1]) or formats.kind_of(content)
     try:
         # Pillow warns about oddities in the file; those that matter fail below. An open PNG would keep the whole file.
@@ -68,11 +73,12 @@ def decode(content: bytes, contract: InputContract) -> Image.Image:
             most = geometry.MAX_MEGAPIXELS if whole else MAX_MEGAPIXELS
             may_shrink = kind == "JPEG" and contract.fit != "exact" and not whole
             _check_size(image, MAX_JPEG_MEGAPIXELS if may_shrink else most)
+            size = image.size
             formats.check_opened(kind, image, len(content), max_mib=max_mib)
             if kind == "BMP" and image.info.get("compression") in (1, 2) and len(content) > MAX_RUN_LENGTH_MIB << 20:
                 raise InputError(f"a run-length coded BMP of over {MAX_RUN_LENGTH_MIB} MiB; save the picture as PNG")
             if may_shrink:
-                times = max(1, max(image.size) // PHOTO_SIDE)
+                times = max(1, max(image.size) // side)
                 width, height = max(contract.width, image.width // times), max(contract.height, image.height // times)
                 image.draft("L" if contract.channels == 1 else None, (width, height))
                 _check_size(image, MAX_MEGAPIXELS)
@@ -80,7 +86,9 @@ def decode(content: bytes, contract: InputContract) -> Image.Image:
             if image.mode in ("P", "PA") and image.palette is None:
                 raise InputError(f"a damaged or unfinished {kind} (its palette is missing); copy or export the picture again")
             # Without the file's decoder, which may keep pictures of its own.
-            return upright(image._new(image.im) if kind in formats.PLUGINS else image, contract)
+            turned = upright(image._new(image.im) if kind in formats.PLUGINS else image, contract)
+            lies = contract.exif == "apply" and _orientation(image) in (5, 6, 7, 8)
+            return turned, (size[1], size[0]) if lies else size
     except (InputError, MemoryError):
         raise
     except Exception as error:  # Pillow raises a dozen kinds, such as struct.error and zlib.error
@@ -151,7 +159,7 @@ def _orientation(image: Image.Image) -> int:
         return 1
 
 
-def _opaque(image: Image.Image, mode: str, alpha: str) -> Image.Image:
+def opaque(image: Image.Image, mode: str, alpha: str) -> Image.Image:
     """`image` in `mode`, L or RGB; `alpha` says what transparent parts become: auto, for black or white, or as the key says."""
     if image.mode == "F":
         raise InputError("its pixels are floats, and nothing says which is white; save it with 8 bits a channel")

@@ -5,11 +5,17 @@ numpy is not imported here: an array brings its own methods.
 
 import os
 import sys
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from edge.contract import InputContract
 from edge.errors import InputError, StorageError, one_line
-from edge.pictures import MAX_FILE_MIB, check_begins, pixels_of, read_pixels
+from edge.pictures import MAX_FILE_MIB, check_begins, pixels_of, read_file
+
+if TYPE_CHECKING:
+    import PIL.Image
+
+    from edge.pictures import page
 
 COLORS = ("rgb", "bgr")
 _REST = {"rgb": [0, 1, 2], "bgr": [2, 1, 0]}  # where an array's channel has red, green and blue
@@ -22,30 +28,53 @@ def pixels(picture: Any, contract: InputContract, *, color: str = "rgb") -> byte
     [H, W, 4] whose channels are in the order of `color`. Raises InputMissing, InputError for a picture that is not valid,
     TypeError for what is none, and ValueError for another color.
     """
+
+    def fitted(image: "PIL.Image.Image") -> bytes:
+        from edge.pictures import decode
+
+        return decode.fit(decode.upright(image, contract), contract)
+
+    return bytes(_taken(picture, color, lambda content: pixels_of(content, contract), fitted))
+
+
+def digits(picture: Any, contract: InputContract, *, color: str = "rgb") -> "list[page.Digit]":
+    """Every separate digit of `picture`, which is as `pixels` takes it, by line and from the left. Raises as `pixels` does."""
+    from edge.pictures import decode, page
+
+    def found(image: "PIL.Image.Image") -> "list[page.Digit]":
+        whole = decode.upright(image, contract)
+        return page.of_image(whole, whole.size, contract)
+
+    return list(_taken(picture, color, lambda content: page.of_content(content, contract), found))
+
+
+def _taken(picture: Any, color: str, of_content: Callable[[bytes], Any], of_image: "Callable[[PIL.Image.Image], Any]") -> Any:
+    """What `of_content` makes of the bytes of a picture file, or `of_image` of an image."""
     if color not in COLORS:
         raise ValueError(f"color={color!r}: wanted {' or '.join(map(repr, COLORS))}")
     is_image = _is_image(picture)
     if hasattr(picture, "__array_interface__") and not is_image:
-        return _named("array", _of_array, picture, contract, color)
+        return _named("array", lambda array: _of_image(_from_array(array, color), of_image), picture)
     if color != "rgb":
         raise ValueError(f"color={color!r} is for arrays; a {type(picture).__name__} says itself which channel is which")
     if is_image:
-        return _named("image", _of_image, picture, contract)
+        return _named("image", lambda image: _of_image(image, of_image), picture)
     if isinstance(picture, str | os.PathLike):
-        return read_pixels(os.fsdecode(picture), contract)
+        path = os.fsdecode(picture)
+        return _named(path, lambda path: of_content(read_file(path)), path)
     if isinstance(picture, bytes | bytearray | memoryview):
-        return _named("bytes", _of_bytes, bytes(picture), contract)
+        return _named("bytes", lambda content: _of_bytes(content, of_content), bytes(picture))
     if hasattr(picture, "read"):
         name = str(getattr(picture, "name", "file"))
-        return _named(name, lambda file, wanted: _of_bytes(_content(file, name), wanted), picture, contract)
+        return _named(name, lambda file: _of_bytes(_content(file, name), of_content), picture)
     wanted = "a path, the bytes of a picture file, a binary file, a PIL image, a uint8 numpy array, or a list of these"
     remedy = "; give its .numpy()" if hasattr(picture, "numpy") else ""
     raise TypeError(f"an object of type {type(picture).__name__} is no picture; wanted {wanted}{remedy}")
 
 
-def _named(name: str, read: Any, *arguments: Any) -> bytes:
+def _named(name: str, read: Callable[[Any], Any], picture: Any) -> Any:
     try:
-        return bytes(read(*arguments))
+        return read(picture)
     except InputError as error:
         raise InputError(f"{name}: {error}") from None
 
@@ -55,9 +84,9 @@ def _is_image(picture: object) -> bool:
     return pillow is not None and isinstance(picture, pillow.Image)
 
 
-def _of_bytes(content: bytes, contract: InputContract) -> bytes:
+def _of_bytes(content: bytes, of_content: Callable[[bytes], Any]) -> Any:
     check_begins(content)
-    return pixels_of(content, contract)
+    return of_content(content)
 
 
 def _content(file: Any, name: str) -> bytes:
@@ -76,16 +105,14 @@ def _content(file: Any, name: str) -> bytes:
     return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
-def _of_image(image: Any, contract: InputContract) -> bytes:
-    from edge.pictures import decode
-
+def _of_image(image: Any, of_image: "Callable[[PIL.Image.Image], Any]") -> Any:
     if not (image.width and image.height):
         raise InputError(f"{image.width}x{image.height} pixels; a picture has at least one")
     if image.mode == "I" and image.format not in ("PNG", "PPM"):  # in these, Pillow gives 16 bits
         raise InputError("its pixels are 32-bit numbers, and nothing says which is white; give 8 bits a channel")
     try:
         image.load()
-        return decode.fit(decode.upright(image, contract), contract)
+        return of_image(image)
     except (InputError, MemoryError):
         raise
     except Exception as error:  # whatever format it comes from, Pillow reads it only now
@@ -93,13 +120,13 @@ def _of_image(image: Any, contract: InputContract) -> bytes:
         raise InputError(f"mode {image.mode} cannot be read ({reason}); give image.convert('RGB')") from None
 
 
-def _of_array(array: Any, contract: InputContract, color: str) -> bytes:
+def _from_array(array: Any, color: str) -> "PIL.Image.Image":
     _check_form(array)
     from PIL import Image
 
     if array.ndim == 3:
         array = array[:, :, 0] if array.shape[2] == 1 else array[:, :, [*_REST[color], 3][: array.shape[2]]]
-    return _of_image(Image.fromarray(array), contract)
+    return Image.fromarray(array)
 
 
 def _check_form(array: Any) -> None:

@@ -15,10 +15,15 @@ from edge.pictures import digit, ink
 from edge.pictures.digit import WORKING_SIDE, place
 from edge.pictures.geometry import in_two_calls
 
-MAX_MARKS = 100  # parts of a digit and what is none included: each is compared with each
-MAX_RUNS = 30_000  # pieces of rows that are ink: a digit has hundreds, noise tens of thousands
-SMALLEST_PART = 1 / 20  # of the largest shape's ink: less is a speck
-SMALLEST_SHARE = 1 / 2000  # of the picture's area, as in `digit`
+# Of one digit, and of a page. Parts of digits and what is none count as marks: each is compared with each. Runs are pieces of
+# rows that are ink: a digit has hundreds, noise tens of thousands.
+MAX_MARKS, MAX_RUNS = (100, 1_000), (30_000, 100_000)
+SMALLEST_PART = 1 / 20, 1 / 100  # of the largest shape's ink: less is a speck
+SMALLEST_SHARE = 1 / 2_000, 1 / 20_000  # of the picture's area
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 Box = tuple[int, int, int, int]  # left, top, right, bottom; the last two just outside
 
@@ -64,27 +69,39 @@ def redraw(grey: Image.Image) -> bytes:
     return sheet.cut_out(sheet.digits[0])
 
 
-def read(grey: Image.Image) -> "Sheet":
+def read(grey: Image.Image, *, is_page: bool = False) -> "Sheet":
     """The sheet in `grey`, with one digit at least. Raises InputError if there is none, or a line runs through it.
+
+    Of a page, digits are read although something else runs to its edge.
 
     Beside a table or in a hard shadow, what is ink and what is ground can be mistaken: then other grounds are tried.
     """
     contrast, noise, is_dark = ink.separate(grey)
-    first = Sheet(contrast, noise)
+    first = Sheet(contrast, noise, is_page=is_page)
     is_usual = is_dark == _is_dark(grey)
     if first.digits and not first.others and is_usual:
         return first
-    tried = [first] if is_usual else []
-    tried += [Sheet(*ink.on_uneven_ground(grey, is_dark=_is_dark(grey), framed=framed)) for framed in (True, False)]
-    tried += [] if is_usual else [first]
-    for sheet in tried:
-        if sheet.digits and not sheet.crossed and not sheet.is_ground:
+    tried = []
+    for sheet in _in_turn(grey, first, is_usual=is_usual, is_page=is_page):
+        if sheet.digits and (is_page or not sheet.crossed) and not sheet.is_ground:
             return sheet
+        tried.append(sheet)
     if any(sheet.is_crowded for sheet in tried):
-        raise InputError(f"over {MAX_MARKS} shapes: give one digit in clear ink on plain paper")
+        wanted = "digits" if is_page else "one digit"
+        raise InputError(f"over {MAX_MARKS[is_page]:,} shapes: give {wanted} in clear ink on plain paper")
     if any(sheet.crossed for sheet in tried):
         raise _crossed()
     raise _only_others() if any(sheet.others for sheet in tried) else ink.no_digit()
+
+
+def _in_turn(grey: Image.Image, first: "Sheet", *, is_usual: bool, is_page: bool) -> "Iterator[Sheet]":
+    """`first`, and what the sheet is on other grounds; `first` last unless `is_usual`."""
+    if is_usual:
+        yield first
+    for framed in (True, False):
+        yield Sheet(*ink.on_uneven_ground(grey, is_dark=_is_dark(grey), framed=framed), is_page=is_page)
+    if not is_usual:
+        yield first
 
 
 def _is_dark(grey: Image.Image) -> bool:
@@ -102,7 +119,8 @@ class Sheet:
     `is_crowded` where it is more pieces than are looked at.
     """
 
-    def __init__(self, contrast: Image.Image, noise: int) -> None:
+    def __init__(self, contrast: Image.Image, noise: int, *, is_page: bool = False) -> None:
+        self.is_page = is_page
         self.size = self.width, self.height = contrast.size
         self.digits: list[Mark] = []
         self.others: list[Mark] = []
@@ -113,7 +131,7 @@ class Sheet:
             except InputError:
                 return
             self.pixels = contrast.tobytes()
-            found = ink.shapes(self.pixels, self.width, weak, most_runs=MAX_RUNS)
+            found = ink.shapes(self.pixels, self.width, weak, most_runs=MAX_RUNS[is_page])
             marks = self._marks(found)
             at_edge = [mark for mark in marks if self._touches_edge(mark)]
             odd = [mark for mark in at_edge if not self._is_plain(mark)]
@@ -125,7 +143,7 @@ class Sheet:
             self.crossed |= bool(odd)
             self.is_ground |= sum(mark.n_pixels for mark in at_edge) > 0.3 * self.width * self.height
             contrast = self._without(contrast, at_edge)
-        if len(marks) > MAX_MARKS:
+        if len(marks) > MAX_MARKS[is_page]:
             self.is_crowded = True
             return
         self.ground = ink.blanked(self.pixels, found, self.size)
@@ -138,7 +156,7 @@ class Sheet:
     def _marks(self, found: list[ink.Shape]) -> list[Mark]:
         """The shapes with a pixel as strong as ink, without specks."""
         strong = [shape for shape in found if shape.peak >= self.strong]
-        least = SMALLEST_PART * max(shape.brightness for shape in strong)
+        least = SMALLEST_PART[self.is_page] * max(shape.brightness for shape in strong)
         return [
             Mark(shape.runs, ink.box(shape.runs, self.width), shape.brightness, shape.peak)
             for shape in strong
@@ -189,10 +207,20 @@ class Sheet:
         lines = [mark for mark in marks if self._is_line(mark)]
         marks = _joined([mark for mark in marks if mark not in lines], self.width)
         kept = [mark for mark in marks if not self._is_other(mark)]
-        largest = max(kept, key=lambda mark: mark.brightness, default=None)
-        digits = [mark for mark in kept if largest is mark or (largest and not _is_minor(mark, largest))]
+        usual = self._usual(kept)
+        digits = [mark for mark in kept if mark is usual or (usual and not _is_minor(mark, usual))]
         self.others += lines + [mark for mark in marks if mark not in digits]
         return digits
+
+    def _usual(self, marks: list[Mark]) -> Mark | None:
+        """The mark that tells how large a digit is here: the brightest; of a page the one in the middle, by ink."""
+        in_order = sorted(marks, key=lambda mark: -mark.brightness)
+        left = sum(mark.brightness for mark in marks) / 2 if self.is_page else 0
+        for mark in in_order:
+            left -= mark.brightness
+            if left <= 0:
+                return mark
+        return None
 
     def _is_line(self, mark: Mark) -> bool:
         """Whether `mark` is straight and too long, or lies, so that it is no 1."""
@@ -201,9 +229,9 @@ class Sheet:
 
     def _is_other(self, mark: Mark) -> bool:
         """Whether `mark` cannot be a digit: a line, a dot, or next to nothing."""
-        if mark.width * mark.height < SMALLEST_SHARE * self.width * self.height:
+        if mark.width * mark.height < SMALLEST_SHARE[self.is_page] * self.width * self.height:
             return True
-        is_small = max(mark.width, mark.height) * 12 < min(self.size)
+        is_small = max(mark.width, mark.height) * 12 < min(self.size) and not self.is_page
         return _straight(mark, self.width) > 45 or _is_dot(mark, least=0.6 if is_small else 0.75)
 
 
@@ -232,11 +260,11 @@ def _is_dot(mark: Mark, *, least: float) -> bool:
     return longer < 2 * shorter and mark.n_pixels > least * mark.width * mark.height
 
 
-def _is_minor(mark: Mark, largest: Mark) -> bool:
-    """Whether `mark` is too small or too faint beside `largest` to be a digit of its own."""
-    size = max(mark.width, mark.height) / max(largest.width, largest.height)
-    is_faint = mark.brightness * largest.n_pixels < 0.4 * largest.brightness * mark.n_pixels
-    return is_faint or (size < 0.35 and mark.brightness < 0.25 * largest.brightness)
+def _is_minor(mark: Mark, usual: Mark) -> bool:
+    """Whether `mark` is too small or too faint beside `usual` to be a digit of its own."""
+    size = max(mark.width, mark.height) / max(usual.width, usual.height)
+    is_faint = mark.brightness * usual.n_pixels < 0.4 * usual.brightness * mark.n_pixels
+    return is_faint or (size < 0.35 and mark.brightness < 0.25 * usual.brightness)
 
 
 def _joined(marks: list[Mark], width: int) -> list[Mark]:

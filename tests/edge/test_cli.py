@@ -9,10 +9,12 @@ import subprocess
 import sys
 
 import pytest
+from PIL import Image
 
 from conftest import call, run
 from edge.bench.process import measure_from_small
-from tests.edge.on_device import COMMAND, SEVEN, SHIPPED, place
+from edge.contract import DIGIT, DIGIT2, InputContract
+from tests.edge.on_device import COMMAND, SEVEN, SHIPPED, place, resealed
 from tests.promises import asking
 
 EXAMPLES = SEVEN.parent
@@ -45,6 +47,38 @@ def test_json_is_one_object_a_line(tmp_path):
     assert seven["ranking"][0]["label"] == "7" and len(seven["ranking"]) == 2
     assert error == {"path": str(not_a_picture), "error": f"{not_a_picture}: {error['error'].split(': ', 1)[1]}"}
     assert done.returncode == 65
+
+
+def test_many_reads_a_page_as_a_person_would_or_as_an_object_a_digit(tmp_path):
+    page = Image.new("L", (220, 220))
+    for name, at in (("four", (10, 10)), ("two", (80, 14)), ("seven", (20, 110)), ("one", (130, 110))):
+        page.paste(Image.open(EXAMPLES / f"{name}.png").resize((84, 84)), at)
+    page.save(tmp_path / "page.png")
+    done = predict(tmp_path / "page.png", "--many")
+    texts = [line.split(" (each ")[0] for line in done.stdout.splitlines()]
+    assert texts == [f"{tmp_path / 'page.png'}: {text}" for text in ("42", "7 1")]
+    rows = [json.loads(line) for line in predict(tmp_path / "page.png", "--many", "--json").stdout.splitlines()]
+    assert [(row["label"], row["line"], row["word"]) for row in rows] == [("4", 1, 1), ("2", 1, 1), ("7", 2, 1), ("1", 2, 2)]
+    left, top, right, bottom = rows[1]["box"]
+    assert rows[1]["path"] == str(tmp_path / "page.png") and 80 < left < right < 164 and 14 < top < bottom < 98
+
+
+def test_many_of_a_model_that_takes_no_digits_is_a_usage_error(tmp_path):
+    takes = InputContract(height=28, width=28, channels=1, fit="exact")
+    done = predict(SEVEN, "--many", "--model", resealed(tmp_path / "other.tflite", name="other", input=takes))
+    assert (done.returncode, done.stdout) == (2, "") and "other takes 28x28x1 exact" in done.stderr
+
+
+def test_what_is_not_one_digit_is_refused_by_digit2_alone(tmp_path):
+    Image.new("L", (200, 100), 255).save(page := tmp_path / "page.png")
+    with Image.open(page) as sheet:
+        for at in (20, 110):
+            sheet.paste(0, (at, 20, at + 9, 80))
+        sheet.save(page)
+    model = resealed(tmp_path / "new.tflite", name="new", input=DIGIT2)
+    done = predict(page, "--model", model)
+    assert (done.returncode, done.stdout) == (65, "") and "page.png: 2 shapes of similar size: give one digit" in done.stderr
+    assert predict(page, "--model", resealed(tmp_path / "old.tflite", name="old", input=DIGIT)).returncode == 0
 
 
 def test_an_installed_model_is_found_without_a_further_import(tmp_path):

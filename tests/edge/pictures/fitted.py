@@ -13,13 +13,15 @@ import random
 import PIL
 from PIL import Image
 
-from edge.contract import DIGIT, InputContract
+from edge.contract import DIGIT, DIGIT2, InputContract
+from edge.errors import InputError
 from edge.pictures.decode import fit
 
 N_PICTURES = 20
 SQUARE = {"height": 32, "width": 32, "channels": 3, "fit": "resize"}
 CONTRACTS = {
     "digit": DIGIT,
+    "digit2": DIGIT2,
     "edgeproof": InputContract(**SQUARE),
     "bilinear-antialias": InputContract(**SQUARE, resize="bilinear-antialias", aspect="resize-crop", shorter_side=37),
     "bicubic-antialias": InputContract(**SQUARE, resize="bicubic-antialias", aspect="crop"),
@@ -57,9 +59,16 @@ def digests(n: int = N_PICTURES) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for name, contract in CONTRACTS.items():
         rng = random.Random(0)
-        pictures = (scribble(rng) if name == "digit" else noise(rng) for _ in range(n))
-        found[name] = [hashlib.sha256(fit(picture, contract)).hexdigest() for picture in pictures]
+        pictures = (scribble(rng) if contract.is_digit else noise(rng) for _ in range(n))
+        found[name] = [_digest(picture, contract) for picture in pictures]
     return found
+
+
+def _digest(picture: Image.Image, contract: InputContract) -> str:
+    try:
+        return hashlib.sha256(fit(picture, contract)).hexdigest()
+    except InputError as error:  # `digit2` refuses what is not one digit
+        return str(error)
 
 
 if __name__ == "__main__":
