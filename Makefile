@@ -66,7 +66,7 @@ results: $(VENV)/installed
 matrix: $(VENV)/installed
 	$(RUN) -m benchmarks.studies.matrix
 
-# Simulate how often the gate is wrong and write the tables in docs/gate.md (half a minute).
+# Simulate how often the gate is wrong and write the tables in docs/gate.md (two minutes).
 gate-errors: $(VENV)/installed
 	$(RUN) -m benchmarks.studies.gate_errors --write docs/gate.md
 

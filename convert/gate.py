@@ -135,10 +135,11 @@ class Gate:
     def judge(self, verification: Verification, more: UnlabelledCounts | None = None) -> Verdict:
         """The verdict, with the numbers it rests on."""
         grounds = self.grounds(verification, more)
-        decision = self._decide(grounds)
+        decision = self.decide(grounds)
         return Verdict(decision, (self._account(grounds), *self._advice(decision, grounds, verification, more)))
 
-    def _decide(self, grounds: Grounds) -> str:
+    def decide(self, grounds: Grounds) -> str:
+        """The decision in a word."""
         judged = grounds.verification
         if grounds.rule == ANSWERS:
             enough = 100 * grounds.most <= self.max_drop_points
@@ -201,7 +202,7 @@ class Gate:
         """The least limit in tenths of a point at which this would pass; None below 100."""
         for tenths in range(math.floor(10 * self.max_drop_points) + 1, 1000):
             gate = Gate(tenths / 10)
-            if gate._decide(gate.grounds(verification, more)) == "passed":
+            if gate.decide(gate.grounds(verification, more)) == "passed":
                 return tenths / 10
         return None
 

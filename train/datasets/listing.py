@@ -151,7 +151,8 @@ class _Reader:
         self._pass_loose(part)
         least, most = self._classes
         if not least <= len(names) <= most:
-            raise InputError(f"{part}: {len(names)} sub-folders; wanted one per class, {least} to {most} classes")
+            flat = f"{len(_entries(part)):,} files and " if not names and _entries(part) else ""
+            raise InputError(f"{part}: {flat}{len(names)} sub-folders; wanted one per class, {least} to {most} classes")
         if odd := [name for name in names if not is_label(name)]:
             raise InputError(f"{part}: {odd[0]!r} cannot be a label; rename that sub-folder")
         for other in others:

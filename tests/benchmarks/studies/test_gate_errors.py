@@ -7,7 +7,7 @@ import pytest
 from scipy.stats import binom
 
 from benchmarks.pages import BEGIN, END
-from benchmarks.studies import gate_errors
+from benchmarks.studies import gate_errors, unlabelled_errors
 from benchmarks.studies.gate_errors import N_IMAGES, Cell, Rates, draw, most_lost, outcome, simulate, wilson_percent
 from conftest import ROOT, call
 from convert.gate import Gate
@@ -93,6 +93,7 @@ def test_wilsons_interval():
 
 def test_it_prints_its_tables_and_writes_only_where_it_is_told_to(tmp_path, monkeypatch):
     monkeypatch.setattr(gate_errors, "N_IMAGES", (60,))
+    monkeypatch.setattr(unlabelled_errors, "N_IMAGES", (500,))
     command = ("benchmarks.studies.gate_errors", "--candidates", "20", "--seed", "7")
     printed = call(*command, cwd=tmp_path).stdout
     assert printed.startswith(f"`python -m {' '.join(command)}`: 20 candidates a cell.\n")

@@ -210,7 +210,7 @@ def test_a_class_with_too_few_pictures_or_none_is_named(pets, tmp_path):
 
 def test_other_layouts_are_refused_in_words(pets, tmp_path):
     assert "gone: no such folder; wanted" in refusal(tmp_path / "gone", kind=InputMissing)
-    assert "cat: 0 sub-folders; wanted one per class, 2 to 1000" in refusal(pets / "cat")
+    assert "cat: 10 files and 0 sub-folders; wanted one per class, 2 to 1000" in refusal(pets / "cat")
     (pets / "dog" / "more").mkdir()
     assert "dog/more: a folder inside a class" in refusal(pets)
     (pets / "dog" / "more").rmdir()
