@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 
 from convert.tango import tango_interval
-from edge.predictor import Predictor
+from edge.predictor import Prediction, Predictor
 
 _LEAST_TIMED = 100
 
@@ -68,17 +68,25 @@ def predict_all(predictor: Predictor, images: np.ndarray, files: Sequence[str] =
 
     The first images are read from their `files` as a device reads them; then at least 100 are timed from pixels.
     """
-    predictions = [predictor.predict(path) for path in files]
-    times_ns = []
+    contract, times_ns = predictor.contract, []
+    outputs = np.empty((len(images), contract.n_outputs), np.float32)
+    for at, path in enumerate(files):
+        outputs[at] = _outputs(predictor.predict(path))
     timed = images[len(files) :]
-    for image in np.concatenate([timed, images[: max(0, _LEAST_TIMED - len(timed))]]) if files else images:
+    more = np.concatenate([timed, images[: max(0, _LEAST_TIMED - len(timed))]]) if files else images
+    for at, image in enumerate(more, start=len(files)):
         pixels = image.tobytes()
         start = time.perf_counter_ns()
         prediction = predictor.answer(pixels)
         times_ns.append(time.perf_counter_ns() - start)
-        predictions.append(prediction)
-    logits, extra = zip(*((each.logits, each.extra) for each in predictions[: len(images)]), strict=True)
-    return Answers(np.array(logits, np.float32), np.array(extra, np.float32), statistics.median(times_ns) / 1000)
+        if at < len(images):
+            outputs[at] = _outputs(prediction)
+    logits, extra = np.split(outputs, [contract.n_classes], axis=1)
+    return Answers(logits, extra, statistics.median(times_ns) / 1000)
+
+
+def _outputs(prediction: Prediction) -> list[float]:
+    return prediction.logits + prediction.extra
 
 
 def compare(logits: np.ndarray, labels: np.ndarray, reference: np.ndarray, *, owners: np.ndarray | None = None) -> Verification:

@@ -38,9 +38,8 @@ class Prediction:
     def index(self) -> int:
         """The index of the most probable class; of equal ones the lowest."""
         if self._contract.output_dtype == "int8":
-            in_order = self._raw[: self._contract.n_classes].translate(
-                TOP_BIT_FLIPPED
-            )  # unsigned bytes in the order of the int8 values
+            # Unsigned bytes in the order of the int8 values.
+            in_order = self._raw[: self._contract.n_classes].translate(TOP_BIT_FLIPPED)
             return in_order.index(max(in_order))
         logits = self._finite()
         return logits.index(max(logits))
@@ -130,7 +129,8 @@ def level(contract: ModelContract, coverage: float) -> tuple[float, float]:
     found = promises.level(coverage) if promises and 0 < coverage < 1 else None
     if found is None:
         promised = promises.promised if promises else "none"
-        raise UsageError(f"{contract.name}: coverage {coverage:g}; it promises {promised} (more test pictures allow more)")
+        more = "converted on more test pictures it can promise more"
+        raise UsageError(f"{contract.name}: coverage {coverage:g}; its file promises {promised}: {more}")
     return found
 
 

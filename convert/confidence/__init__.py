@@ -65,7 +65,8 @@ def judge(
     extra = np.empty((len(logits), 0), np.float32) if extra is None else extra
     fitting, judging = halves(len(labels))
     degree = temperature.fit(logits[fitting], labels[fitting])
-    slack = 1e-6 * max(1.0, float(np.abs(logits).max()))  # float32 logits are off by less from those of the device
+    # float32 numbers are off by less from those of the device.
+    slack = 1e-6 * max(1.0, float(np.abs(logits).max()), float(np.abs(extra).sum(axis=1).max()))
     scores = np.array([KINDS[kind](*row) for row in zip(logits.tolist(), extra.tolist(), strict=True)])
     limit = None if reject_rate is None else rejection.threshold(scores[fitting], at_most=reject_rate, slack=slack)
     confidence = Confidence(

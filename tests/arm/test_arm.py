@@ -105,7 +105,7 @@ def assert_equal_to_the_last_bit(answers, report, pictures, *, model: Path, engi
     there, arm = answers(model, engine, cpu)
     assert (x86_64["machine"], arm["machine"], arm["cpu_model"].lower()) == ("x86_64", "aarch64", cpu)
     assert x86_64["version"] == arm["version"] and x86_64["kernels"] == arm["kernels"] == "XNNPACK"
-    expected, found = (np.frombuffer(raw, np.int8).reshape(len(split), contract.n_classes).astype(int) for raw in (here, there))
+    expected, found = (np.frombuffer(raw, np.int8).reshape(len(split), contract.n_outputs).astype(int) for raw in (here, there))
     n_equal = int((expected == found).all(axis=1).sum())
     n_right = int((found.argmax(axis=1) == split.labels).sum())
     report.append(

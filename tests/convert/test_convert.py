@@ -91,7 +91,7 @@ def test_the_goldens_may_be_the_users_own_pictures(workshop, tmp_path):
 
 
 def test_a_layer_kept_in_float_is_an_island_and_require_int8_refuses_it(monkeypatch, workshop, tmp_path):
-    monkeypatch.setattr(command, "Plan", lambda precision, method: Plan(precision, method, in_float=("conv2",)))
+    monkeypatch.setattr(command, "Plan", lambda precision, *method: Plan(precision, *method, in_float=("conv2",)))
     done = convert(workshop, tmp_path, "--formats", "tflite", "--require-int8", "--no-repair")
     assert done.returncode == 1 and not list(tmp_path.glob("*.tflite"))
     assert "digits-int8.tflite: refused, not published: not all int8: 7 int8, 2 float32; float islands" in done.stderr

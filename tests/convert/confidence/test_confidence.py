@@ -68,6 +68,7 @@ def test_what_few_pictures_cannot_show_is_not_promised():
     assert few.confidence.reject is None and [level for level, _ in few.confidence.sets] == [0.9, 0.95]
     assert judge(*drawn(150), reject_rate=None).why_not == "not asked for (--no-reject)"
     assert judge(*drawn(20)).as_json()["sets"] == "not checked: 10 pictures are too few"
+    assert judge(*drawn(1)).confidence.items() == {}
 
 
 def test_a_threshold_that_the_other_half_contradicts_fails():
