@@ -2,25 +2,28 @@
 
 import os
 import sys
+import time
 from argparse import Namespace
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from convert import flags, labelling, unlabelled
-from convert.calibration.checks import MIN_IMAGES, N_IMAGES, contents
+from convert import effort, flags, labelling, unlabelled
+from convert.calibration.checks import LEAST_IMAGES, MIN_IMAGES, N_IMAGES, contents
 from convert.calibration.images import CalibrationSet, draw_calibration_set, read_calibration_set
-from convert.evaluation import convert_and_judge, prepare
+from convert.effort import Trials
+from convert.evaluation import LEAST_SCREENING, convert_and_judge, logits_of, prepare
 from convert.gate import Verdict, gate_for
 from convert.goldens import golden_images
-from convert.interfaces import make_converter
+from convert.interfaces import Converter, make_converter
 from convert.pictures import reference, trials
 from convert.pictures.reference import Agreement
 from convert.plan import QUANTIZED, Plan
 from convert.programs import check, write_program
 from convert.publish import publish, seal
 from convert.report import few, tables
-from convert.results import ConversionResult, NetworkOutcomes, Outcome, Trial
+from convert.results import ConversionResult, Finding, NetworkOutcomes, Outcome, Trial
 from convert.signing import check_key
 from convert.unlabelled import UnlabelledPictures
 from edge import errors
@@ -82,6 +85,9 @@ def convert_all(trial: Trial, settings: Namespace, outcomes: list[Outcome]) -> N
         from convert.repair.search import repair, repairable
 
     goldens = golden_images(trial.dataset, settings.goldens)
+    if settings.budget is None:
+        usual = effort.usual_trials(trial.dataset.contract, repairs=not settings.no_repair)
+        trial = replace(trial, max_trials=settings.trials or usual)
     for kind in flags.kinds(settings.formats):
         try:
             converter = make_converter(kind, trial.network, trial.calibration)
@@ -94,13 +100,21 @@ def convert_all(trial: Trial, settings: Namespace, outcomes: list[Outcome]) -> N
             continue
         for precision in settings.precisions:
             first = convert_and_judge(trial, converter, Plan(precision, settings.method))
+            is_timed = settings.budget and trial.max_trials is None
+            if is_timed and precision in QUANTIZED and first.evaluation and trial.can_explain:
+                trial = replace(trial, max_trials=affordable(trial, converter, first.plan, settings))
             can_repair = repairable(trial, first)
             explain = settings.diagnose or can_repair or first.verdict.decision == "failed"
-            findings = diagnose(trial, converter, first.plan) if explain and first.evaluation else ()
+            trials, repairs = Trials(trial.max_trials), can_repair and not settings.no_repair
+            findings: tuple[Finding, ...] = ()
+            if explain and first.evaluation:  # a repair needs the other half of the trials
+                leave = (trials.left or 0) // 2 if repairs else 0
+                findings = diagnose(trial, converter, first.plan, trials=trials, leave=leave)
             outcome = Outcome(first, first, findings)
-            if can_repair and first.evaluation and not settings.no_repair:
+            if repairs and first.evaluation:
                 print(f"{first.file_name}: {first.verdict.decision}, trying to repair it", file=sys.stderr)
-                best = repair(trial, converter, first.plan, verification=first.evaluation.grounds.verification)
+                compared = first.evaluation.grounds.verification
+                best = repair(trial, converter, first.plan, verification=compared, trials=trials, findings=findings)
                 final = convert_and_judge(trial, best.converter, best.plan, repaired=True) if best.passed else first
                 outcome = Outcome(first, final, findings, best)
             if outcome.final.verdict.passed:
@@ -110,6 +124,17 @@ def convert_all(trial: Trial, settings: Namespace, outcomes: list[Outcome]) -> N
             outcomes.append(outcome)
             if "c" in settings.formats and (kind, precision) == ("tflite", "int8"):
                 outcomes.append(write_program(outcome, trial, folder=settings.out, key=settings.sign))
+
+
+def affordable(trial: Trial, converter: Converter, plan: Plan, settings: Namespace) -> int:
+    """How many trials each model gets of the minutes asked for, by what one takes here; said, so that it can be repeated."""
+    start = time.perf_counter()
+    logits_of(trial, converter, plan, trial.validation.images[:LEAST_SCREENING])
+    seconds = time.perf_counter() - start
+    n_models = len(flags.kinds(settings.formats)) * len(set(settings.precisions) & set(QUANTIZED))
+    n = effort.trials_in(settings.budget, seconds_each=seconds, n_models=n_models)
+    errors.say("convert", f"--budget {settings.budget:g}: {n:,} trials for each model; --trials {n} gives the same files")
+    return n
 
 
 def load_networks(settings: Namespace) -> "tuple[list[Network], list[ToolchainError]]":
@@ -147,7 +172,8 @@ def calibrate(network: "Network", dataset: Dataset, training: Split, settings: N
     judging = (dataset.train[len(training) :], dataset.test)  # repairs, and the gate
     if settings.calibration is None:
         # Of few images half are left, to diagnose and repair on.
-        n = min(N_IMAGES, max(MIN_IMAGES, len(training) // 2))
+        usual = effort.n_images(N_IMAGES, dataset.contract, least=LEAST_IMAGES, side=112)
+        n = min(usual, max(MIN_IMAGES, len(training) // 2))
         least = MIN_IMAGES if any(Plan(precision).calibrated for precision in settings.precisions) else 1
         if not set(settings.precisions) & set(QUANTIZED):  # nothing to calibrate, diagnose or repair
             n = least = 0

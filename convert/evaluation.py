@@ -6,10 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
+from convert import effort
 from convert.calibration.images import CalibrationSet, draw_validation_images, second_set
 from convert.confidence import REJECT_RATE, judge
 from convert.gate import Gate, UnlabelledCounts, Verdict
-from convert.interfaces import Converter, TrainedNetwork, as_predictor, convert, make_converter
+from convert.interfaces import Converter, TrainedNetwork, as_predictor, convert
 from convert.operators import inventory
 from convert.pictures.files import as_files
 from convert.pictures.reference import Agreement
@@ -17,12 +18,14 @@ from convert.plan import Plan
 from convert.results import ConversionResult, Evaluation, Trial
 from convert.unlabelled import UnlabelledPictures
 from convert.verify import compare, predict_all
-from edge.errors import Refused
+from edge.errors import Refused, say
 from edge.predictor import Predictor
 from train import evaluate
 from train.datasets import Dataset, Split, mapped
 
 N_VALIDATION, N_COMPARED = 5_000, 1_000
+LEAST_VALIDATION = 400  # of images of any size, where there are as many
+LEAST_SCREENING = 32  # for one comparison among many
 
 
 def prepare(
@@ -40,16 +43,24 @@ def prepare(
     if agreement and len(agreement.judging) >= gate.least_images:
         dataset, owners = agreement.as_test_split(dataset), agreement.owners
     model = network.build()
-    reference = evaluate.logits(model, dataset.test.images)
     name = f"{network.network} on {network.data}"
+
+    def tell(seconds_each: float) -> None:
+        seconds = effort.seconds_to_judge(seconds_each, n_test=len(dataset.test), n_calibration=len(calibration.images))
+        if seconds >= effort.WORTH_SAYING:
+            each = f"{len(dataset.test):,} test images of {dataset.contract.height}x{dataset.contract.width}"
+            spent = f"{1000 * seconds_each:.0f} ms each in the float network"
+            say("convert", f"{name}: about {effort.in_words(seconds)} for each model ({each}, {spent}); a repair comes on top")
+
+    reference = evaluate.logits(model, dataset.test.images, paced=tell)
     if not np.isfinite(reference).all():
         raise Refused(f"{name}: the float model's own answers are not numbers; train it again")
     files = as_files(dataset, lambda images: evaluate.logits(model, images).argmax(axis=1), drawing=drawing)
-    held_out = dataset.train[len(training) :]
+    held_out, n = dataset.train[len(training) :], effort.n_images(N_VALIDATION, dataset.contract, least=LEAST_VALIDATION)
     judging = (held_out, dataset.test)
     second = second_set(training, calibration, apart_from=judging)
-    n = max(0, N_VALIDATION - len(held_out))
-    more = draw_validation_images(training, calibration, second, n=n, apart_from=judging)
+    more = draw_validation_images(training, calibration, second, n=max(0, n - len(held_out)), apart_from=judging)
+    held_out = held_out[:n] if dataset.contract.height * dataset.contract.width > effort.LARGE else held_out
     validation = Split(*(np.concatenate(both) for both in ((held_out.images, more.images), (held_out.labels, more.labels))))
     if unlabelled:
         unlabelled = unlabelled.answered(lambda images: evaluate.logits(model, images).argmax(axis=1))
@@ -78,7 +89,7 @@ def convert_and_judge(trial: Trial, converter: Converter, plan: Plan, *, repaire
     if trial.require_int8 and operators.islands and verdict.passed:
         verdict = Verdict("refused", (f"not all int8: {operators.in_words}", "leave --require-int8 out to have it so"))
     sensitive = plan.precision == "int8" and not repaired
-    sensitivity = _sensitivity(trial, converter.kind, plan, predictor) if sensitive else None
+    sensitivity = _sensitivity(trial, converter, plan, predictor) if sensitive else None
     judged = None
     if verdict.passed:
         judged = judge(answers.logits, trial.dataset.test.labels, answers.extra, reject_rate=trial.reject_rate)
@@ -113,14 +124,14 @@ def logit_error(trial: Trial, converter: Converter, plan: Plan, images: np.ndarr
         return math.inf
 
 
-def _sensitivity(trial: Trial, kind: str, plan: Plan, predictor: Predictor) -> str | None:
+def _sensitivity(trial: Trial, converter: Converter, plan: Plan, predictor: Predictor) -> str | None:
     """How many answers to validation images other calibration images would change; None where they give no model."""
     if trial.second is None or not trial.can_explain:
         return "Other calibration images were not tried: too few training images are left for that"
     images = trial.validation.images[:N_COMPARED]
     first = predict_all(predictor, images).logits
     try:
-        second = logits_of(trial, make_converter(kind, trial.network, trial.second), plan, images)
+        second = logits_of(trial, converter.calibrated(trial.second), plan, images)
     except Refused:
         return None
     changed = int(np.sum(first.argmax(axis=1) != second.argmax(axis=1)))

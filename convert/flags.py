@@ -5,6 +5,7 @@ from pathlib import Path
 
 from convert.calibration.ranges import METHODS
 from convert.confidence import REJECT_RATE
+from convert.effort import MAX_MINUTES, MAX_TRIALS, TRIALS, TRIALS_TO_EXPLAIN
 from convert.pictures.presets import PRESETS
 from convert.plan import DEFAULT_METHOD, PRECISIONS
 from edge.console import called
@@ -81,6 +82,15 @@ def parse() -> argparse.Namespace:
     )
     parser.add_argument("--no-repair", action="store_true", help="do not try to repair a model that did not pass")
     parser.add_argument(
+        "--budget", type=_minutes, metavar="MINUTES",
+        help="about how long diagnosing and repairing may take; becomes a number of trials before they begin, which is printed",
+    )  # fmt: skip
+    parser.add_argument(
+        "--trials", type=_trials, metavar="N",
+        help="that number itself, for each model: conversions tried, the most promising first; equal numbers give equal files "
+        f"(default: all there are; of images over 128x128 pixels {TRIALS}, {TRIALS_TO_EXPLAIN} with --no-repair)",
+    )  # fmt: skip
+    parser.add_argument(
         "--goldens", type=Path, metavar="DIR",
         help="pictures that the files carry for the device's self-test (default: a test image of each class)",
     )  # fmt: skip
@@ -132,6 +142,8 @@ def parse() -> argparse.Namespace:
         raise UsageError(f"name a precision: --int8, another of {', '.join(PRECISIONS)}, or --all")
     if "c" in settings.formats and "int8" not in settings.precisions:
         raise UsageError("C programs are made of int8 models: --formats c goes with --int8")
+    if settings.budget is not None and settings.trials is not None:
+        raise UsageError("--budget and --trials say the same: minutes become a number of trials; name one of them")
     if settings.sign and settings.model_version is None:
         raise UsageError(
             "--sign needs --model-version N, higher than the last one, so that no device takes an older file for new"
@@ -188,6 +200,22 @@ def _seed(text: str) -> int:
     if not text.isascii() or not text.isdigit() or len(text) > 9:
         raise argparse.ArgumentTypeError(f"{text!r}: wanted a whole number from 0 to 999999999")
     return int(text)
+
+
+def _trials(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or len(text) > 6 or not 1 <= int(text) <= MAX_TRIALS:
+        raise argparse.ArgumentTypeError(f"{text!r}: wanted a whole number from 1 to {MAX_TRIALS}")
+    return int(text)
+
+
+def _minutes(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value <= MAX_MINUTES:
+        raise argparse.ArgumentTypeError(f"{text!r}: wanted minutes, such as 10 or 0.5, at most {MAX_MINUTES:,}")
+    return value
 
 
 def _formats(text: str) -> tuple[str, ...]:

@@ -84,6 +84,9 @@ class Converter(Protocol):
     kind: str
     layers: tuple[str, ...]
 
+    def calibrated(self, calibration: CalibrationSet) -> "Converter":
+        """The same converter with ranges by other images."""
+
     def convert(self, plan: Plan) -> bytes:
         """The model as `plan` says. Raises Refused where the format's runtime cannot run it."""
 

@@ -11,6 +11,7 @@ from convert.calibration.images import CalibrationSet
 from convert.git_commit import commit
 from convert.golden_files import golden_files
 from convert.interfaces import Candidate
+from convert.plan import QUANTIZED
 from convert.results import Outcome, Trial
 from convert.signing import write_signed
 from edge import artifact
@@ -44,6 +45,7 @@ def seal(outcome: Outcome, trial: Trial, *, goldens: list[bytes], report: str, m
         "precision": candidate.plan.precision,
         "quantization": {"scheme": candidate.plan.in_words, "in_float": list(candidate.plan.in_float)}
         | ({"remedies": list(repair.remedies)} if repair else {})
+        | ({"trials": trial.max_trials} if trial.max_trials and candidate.plan.precision in QUANTIZED else {})
         | ({"calibration": _account(calibration)} if calibrated else {}),
         "verification": counts
         | {

@@ -42,6 +42,7 @@ class Trial:
     owners: np.ndarray | None = None  # where these judge, the owner's answers to the test split: int [N]
     reject_rate: float | None = REJECT_RATE  # of genuine pictures, at most; None: no picture is rejected
     unlabelled: UnlabelledPictures | None = None  # which count in the gate beside the test split
+    max_trials: int | None = None  # conversions that may be tried to diagnose and repair a model; None: all there are
 
     @property
     def float_answers(self) -> np.ndarray:

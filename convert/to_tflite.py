@@ -6,6 +6,7 @@ TensorFlow's converter writes the float model; litert-quantizer quantizes it wit
 
 import re
 from collections.abc import Callable, Container, Iterator
+from copy import copy
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -22,7 +23,7 @@ from litert_quantizer.quantizer import Quantizer
 
 from convert import tflite_pieces
 from convert.calibration.images import CalibrationSet
-from convert.calibration.ranges import Range, tensor_ranges
+from convert.calibration.ranges import Range, TensorRanges
 from convert.layers import fused_into, layer_in
 from convert.plan import Plan
 from edge.engines.interpreter import as_input
@@ -51,9 +52,18 @@ class Converter:
     def __init__(self, model: keras.Model, calibration: CalibrationSet) -> None:
         self._floating = bytes(tf.lite.TFLiteConverter.from_keras_model(model).convert())
         self._operators = _operators(self._floating, fused_into(model))
-        self._calibration = calibration
-        self._ranges = cache(self._find_ranges)
         self.layers = tuple(dict.fromkeys(operator.layer for operator in self._operators if operator.layer))
+        self._calibrate(calibration)
+
+    def calibrated(self, calibration: CalibrationSet) -> "Converter":
+        """The same converter with ranges by other images; the float model is not made again."""
+        other = copy(self)
+        other._calibrate(calibration)
+        return other
+
+    def _calibrate(self, calibration: CalibrationSet) -> None:
+        self._measured = TensorRanges(lambda: _values(self._floating, calibration.images))
+        self._ranges = cache(self._find_ranges)
 
     def convert(self, plan: Plan) -> bytes:
         """The .tflite of `plan`. Raises Refused where LiteRT cannot run it, or an int8 input's scale is not exactly 1."""
@@ -97,7 +107,7 @@ class Converter:
         return {operator.layer: operator.output for operator in self._operators if operator.layer}
 
     def _find_ranges(self, method: str) -> dict[str, Range]:
-        ranges = tensor_ranges(lambda: _values(self._floating, self._calibration.images), method)
+        ranges = self._measured.by(method)
         # Pixels lie from 0 to 255 whatever the calibration images hold.
         entry = Interpreter(model_content=self._floating).get_input_details()[0]["name"]
         return ranges | {entry: (0.0, 255.0)}

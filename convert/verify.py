@@ -5,11 +5,13 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 
 import numpy as np
 
 from convert.tango import tango_interval
 from edge.predictor import Prediction, Predictor
+from train.datasets import mapped
 
 _LEAST_TIMED = 100
 
@@ -73,8 +75,8 @@ def predict_all(predictor: Predictor, images: np.ndarray, files: Sequence[str] =
     for at, path in enumerate(files):
         outputs[at] = _outputs(predictor.predict(path))
     timed = images[len(files) :]
-    more = np.concatenate([timed, images[: max(0, _LEAST_TIMED - len(timed))]]) if files else images
-    for at, image in enumerate(more, start=len(files)):
+    again = images[: max(0, _LEAST_TIMED - len(timed))] if files else images[:0]
+    for at, image in enumerate(chain(mapped.each(timed), again), start=len(files)):
         pixels = image.tobytes()
         start = time.perf_counter_ns()
         prediction = predictor.answer(pixels)

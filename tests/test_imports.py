@@ -23,7 +23,7 @@ FLOORS = {
         ("__main__",),
     ),
     "convert": (
-        ("contact_sheet", "labelling", "tflite_pieces"),
+        ("contact_sheet", "effort", "labelling", "tflite_pieces"),
         ("calibration", "git_commit", "golden_files", "goldens", "layers", "operators", "signing", "tango", "to_c"),
         ("pictures",),
         ("confidence", "plan", "sources", "verify"),

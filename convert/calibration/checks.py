@@ -9,10 +9,11 @@ import numpy as np
 
 from edge.contract import InputContract, is_light_on_dark
 from edge.errors import InputError, one_line
-from train.datasets import Split
+from train.datasets import Split, mapped
 from train.datasets.folder import content
 
-N_IMAGES = 512
+N_IMAGES = 512  # of up to 112x112 pixels; of larger ones fewer, which show as much
+LEAST_IMAGES = 128
 MIN_IMAGES = 100
 
 _GRID = 4  # a thumbnail's side; of 1, 2, 4 and 8 the one that best told CIFAR-10 from CIFAR-10 in BGR
@@ -67,7 +68,7 @@ def check(
 
 def contents(splits: Iterable[Split]) -> set[bytes]:
     """The digests of all images of `splits`."""
-    return {content(image) for split in splits for image in split.images}
+    return {content(image) for split in splits for image in mapped.each(split.images)}
 
 
 def check_scale(images: np.ndarray, source: str) -> None:
@@ -108,8 +109,7 @@ def _check_shape(images: np.ndarray, contract: InputContract, source: str) -> No
 def _check_span(images: np.ndarray, training: Split, source: str) -> None:
     """All images together must span at least half of what the median training image spans alone."""
     sample = _sample(training.images, _MAX_TRAINING)
-    flat = sample.reshape(len(sample), -1)
-    usual = int(np.median(flat.max(axis=1) - flat.min(axis=1)))
+    usual = int(np.median([int(image.max()) - int(image.min()) for image in mapped.each(sample)]))
     darkest, brightest = int(images.min()), int(images.max())
     if 2 * (brightest - darkest) < usual:
         raise InputError(
@@ -154,7 +154,10 @@ def _sample(images: np.ndarray, n: int) -> np.ndarray:
 def _thumbnails(images: np.ndarray) -> np.ndarray:
     """The means of a 4x4 grid over each image: float32 [n, 16 C]."""
     rows, columns = ([size * k // _GRID for k in range(_GRID)] for size in images.shape[1:3])
-    sums: np.ndarray = np.add.reduceat(np.add.reduceat(images, rows, axis=1, dtype=np.float32), columns, axis=2)
+    parts = mapped.batches(images, n=256)
+    sums: np.ndarray = np.concatenate(
+        [np.add.reduceat(np.add.reduceat(part, rows, axis=1, dtype=np.float32), columns, axis=2) for part in parts]
+    )
     sums *= _GRID * _GRID / (images.shape[1] * images.shape[2])
     return sums.reshape(len(images), -1)
 

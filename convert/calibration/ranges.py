@@ -7,6 +7,7 @@
 """
 
 from collections.abc import Callable, Iterable
+from functools import cached_property
 
 import numpy as np
 
@@ -21,21 +22,36 @@ Values = Iterable[dict[str, np.ndarray]]
 Range = tuple[float, float]
 
 
-def tensor_ranges(values: Callable[[], Values], method: str) -> dict[str, Range]:
-    """The range of each tensor by name. `values()` runs the model over the images and gives every tensor's values by image."""
-    bounds: dict[str, Range] = {}
-    for tensors in values():
-        for name, array in tensors.items():
-            low, high = bounds.get(name, (0.0, 0.0))  # zero must be a step of the grid
-            bounds[name] = min(low, float(array.min())), max(high, float(array.max()))
-    if method == "min-max":
+class TensorRanges:
+    """The range of each tensor by any method. `values()` runs the model over the images and gives every tensor's values by
+    image; it is called twice at most, however many methods are asked for."""
+
+    def __init__(self, values: Callable[[], Values]) -> None:
+        self._values = values
+
+    def by(self, method: str) -> dict[str, Range]:
+        """The ranges by the tensors' names."""
+        if method == "min-max":
+            return dict(self._bounds)
+        return {name: narrowed(self._counts[name], bounds, method) for name, bounds in self._bounds.items()}
+
+    @cached_property
+    def _bounds(self) -> dict[str, Range]:
+        bounds: dict[str, Range] = {}
+        for tensors in self._values():
+            for name, array in tensors.items():
+                low, high = bounds.get(name, (0.0, 0.0))  # zero must be a step of the grid
+                bounds[name] = min(low, float(array.min())), max(high, float(array.max()))
         return bounds
-    counts = {name: np.zeros(_BINS, np.int64) for name in bounds}
-    for tensors in values():
-        for name, array in tensors.items():
-            if bounds[name] != (0.0, 0.0):
-                counts[name] += counted(array, bounds[name])
-    return {name: narrowed(counts[name], bounds[name], method) for name in bounds}
+
+    @cached_property
+    def _counts(self) -> dict[str, np.ndarray]:
+        counts = {name: np.zeros(_BINS, np.int64) for name in self._bounds}
+        for tensors in self._values():
+            for name, array in tensors.items():
+                if self._bounds[name] != (0.0, 0.0):
+                    counts[name] += counted(array, self._bounds[name])
+        return counts
 
 
 def counted(values: np.ndarray, bounds: Range) -> np.ndarray:

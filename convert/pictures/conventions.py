@@ -2,12 +2,15 @@
 
 import hashlib
 import json
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
+from convert.effort import LARGE
 from convert.pictures.arithmetic import Arithmetic, of_preset, usual
 from convert.pictures.evidence import mcnemar
 from convert.pictures.presets import PRESETS
@@ -16,6 +19,7 @@ from edge.errors import InputError, note, one_line
 from edge.pictures import read_pixels
 from edge.silence import silence_native_output
 from train import evaluate
+from train.datasets import mapped
 
 if TYPE_CHECKING:
     import keras
@@ -23,6 +27,7 @@ if TYPE_CHECKING:
     from train.datasets.folder import FolderDataset
 
 _CLEAR, _NEAR = 0.05, 0.01
+_BEHIND = 5  # pictures
 MAX_P = 0.001  # of McNemar's test, divided by the number of conventions tried
 # Beside the presets' own: what torchvision does without its crop, and a centre crop.
 _GEOMETRIES: dict[str, dict[str, str]] = {
@@ -103,13 +108,15 @@ class Search:
     def __init__(self, owned: Owned, paths: Sequence[str]) -> None:
         self.given = Convention("as given", owned.contract, owned.arithmetic, "")
         self._paths, self._model, self._open_sizes = paths, owned.unscaled(), owned.open_sizes
+        self._scratch = Path(owned.dataset.scratch or tempfile.gettempdir())
         self._pixels: dict[InputContract, np.ndarray | None] = {}
 
     def read(self, contract: InputContract) -> np.ndarray:
         """The pictures as `contract` has them: uint8 [N, H, W, C]. Raises what `read_pixels` raises."""
-        content = b"".join(read_pixels(path, contract) for path in self._paths)
-        shape = len(self._paths), contract.height, contract.width, contract.channels
-        self._pixels[contract] = pixels = np.frombuffer(content, np.uint8).reshape(shape)
+        file = mapped.PixelFile(self._scratch, len(self._paths), (contract.height, contract.width, contract.channels))
+        for index, path in enumerate(self._paths):
+            file.put(index, read_pixels(path, contract))
+        self._pixels[contract] = pixels = file.arranged(np.arange(len(self._paths)))
         return pixels
 
     def pixels(self, contract: InputContract) -> np.ndarray | None:
@@ -123,13 +130,14 @@ class Search:
                 self._pixels[contract] = None
         return self._pixels[contract]
 
-    def logits(self, convention: Convention) -> np.ndarray | None:
-        """The float network's logits, float32 [N, K]."""
+    def logits(self, convention: Convention, *, n: int | None = None) -> np.ndarray | None:
+        """The float network's logits for the pictures, or for the first `n`: float32 [N, K]."""
         pixels = self.pixels(convention.contract)
         if pixels is None:
             return None
+        pixels = pixels[:n]
         with silence_native_output():
-            return evaluate.logits(self._model, convention.arithmetic.apply(pixels))
+            return evaluate.logits(self._model, pixels, fed=convention.arithmetic.apply)
 
     def best(self, wanted: np.ndarray) -> list[Found]:
         """The rivals of the given convention that agree best with `wanted`, int [N], and that these pictures do not tell apart
@@ -211,6 +219,20 @@ class Search:
         if pixels is None:
             return
         key = (hashlib.sha256(pixels.data).digest(), convention.arithmetic)
-        if key not in tried and (logits := self.logits(convention)) is not None:
+        if key in tried:
+            return
+        if tried and self._is_hopeless(convention, next(iter(tried.values())), wanted):
+            tried[key] = Found(convention, np.full(len(wanted), -1), np.zeros(len(wanted), bool))
+        elif (logits := self.logits(convention)) is not None:
             answers = logits.argmax(axis=1)
             tried[key] = Found(convention, answers, answers == wanted)
+
+    def _is_hopeless(self, convention: Convention, given: Found, wanted: np.ndarray) -> bool:
+        """Whether `convention` is so far behind the one `given` on a quarter of the pictures that the rest need not be asked;
+        looked at only where images are large and a network takes long."""
+        one = convention.contract
+        if one.height * one.width <= LARGE:
+            return False
+        n = len(self._paths) // 4
+        logits = self.logits(convention, n=n)
+        return logits is None or int((logits.argmax(axis=1) == wanted[:n]).sum()) + _BEHIND < int(given.hits[:n].sum())

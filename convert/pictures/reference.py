@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from convert import contact_sheet
+from convert import contact_sheet, effort
 from convert.calibration.checks import contents
 from convert.calibration.images import CalibrationSet
 from convert.pictures import answers
@@ -79,7 +79,11 @@ def check(owned: Owned, file: Path, pictures: Path, calibration: CalibrationSet,
     # Equal pixels that the owner's code answers otherwise count each: the device cannot tell them apart.
     keys = [(content(image), int(answer)) for image, answer in zip(pixels, given.classes, strict=True)]
     first = np.array(sorted({key: index for index, key in reversed(list(enumerate(keys)))}.values()))
-    paths, owners, images = tuple(given.paths[i] for i in first), given.classes[first], pixels[first]
+    paths, owners, images = (
+        tuple(given.paths[i] for i in first),
+        given.classes[first],
+        pixels if len(first) == len(pixels) else pixels[first],
+    )
     if len(first) < LEAST_PICTURES:
         raise InputError(f"{file}: {len(first)} distinct pictures; at least {LEAST_PICTURES} are wanted: answer more")
     logits = search.logits(search.given)
@@ -94,7 +98,7 @@ def check(owned: Owned, file: Path, pictures: Path, calibration: CalibrationSet,
         n=len(first),
         agreeing=int(agrees.sum()),
         sha256=hashlib.sha256(file.read_bytes()).hexdigest(),
-        judging=Split(images[judge], labels[judge].astype(owned.dataset.test.labels.dtype)),
+        judging=Split(images if judge.all() else images[judge], labels[judge].astype(owned.dataset.test.labels.dtype)),
         paths=tuple(os.path.abspath(path) for path, judges in zip(paths, judge, strict=True) if judges),
         owners=owners[judge],
     )
@@ -115,7 +119,8 @@ def _explain(
         return
     counted = f"{file}: {agrees.sum():,} of {len(agrees):,} pictures answered as the owner's code did"
     # From all over the file: it often lists one class after the other, and of one class a blind convention answers all right.
-    some: np.ndarray = np.sort(np.random.default_rng(0).permutation(len(paths))[:N_SEARCHED])
+    n = effort.n_images(N_SEARCHED, owned.contract, least=200)
+    some: np.ndarray = np.sort(np.random.default_rng(0).permutation(len(paths))[:n])
     search = Search(owned, [paths[index] for index in some])
     found = max(search.best(owners[some]), key=lambda found: found.n_hits, default=None)
     here = agrees[some]

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from convert import effort
 from convert.pictures.conventions import MAX_P, Found, Owned, Search
 from convert.pictures.evidence import MAX_CHANCE, balanced_accuracy, best_order, chance, is_sound, mcnemar
 from edge.errors import InputError, Refused
@@ -15,8 +16,7 @@ from edge.silence import silence_native_output
 from train import evaluate
 from train.datasets import Split
 
-N_TRIED = (200, 500)
-_MAX_PIXELS = 500 * 64 * 64
+N_TRIED = (100, 500)
 MAX_OFF_POINTS = 1.0
 
 
@@ -62,8 +62,7 @@ def _order_on_training(owned: Owned) -> tuple[tuple[np.ndarray, float] | None, n
 
 def _tried(owned: Owned) -> Split:
     """The training pictures that are tried, in an order in which classes are mixed; fewer of larger ones."""
-    n = max(N_TRIED[0], min(N_TRIED[1], _MAX_PIXELS // (owned.contract.height * owned.contract.width)))
-    return owned.dataset.train[slice(0, n)]
+    return owned.dataset.train[: effort.n_images(N_TRIED[1], owned.contract, least=N_TRIED[0])]
 
 
 def _answers(owned: Owned, split: Split) -> np.ndarray:

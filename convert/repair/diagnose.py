@@ -10,52 +10,81 @@ import math
 import keras
 import numpy as np
 
-from convert import layers
+from convert import effort, layers
 from convert.calibration.ranges import Range
+from convert.effort import MORE, Trials
 from convert.evaluation import logit_error
 from convert.interfaces import Converter, quietly
 from convert.plan import QUANTIZED, Plan
 from convert.repair.causes import LayerStats, cause
 from convert.repair.fusion_groups import FusionGroup, consumers, fusion_groups, with_consumers
 from convert.results import Finding, Trial
+from edge.errors import note
 from train import evaluate
 
 N_IMAGES, N_CALIBRATION = 128, 512
+LEAST_IMAGES = 32  # where they are large
 _FLOAT = Plan("float32")
 _PER_IMAGE = 499  # values sampled of each image for percentiles; a prime, so that the stride meets every channel
 
 
-def diagnose(trial: Trial, converter: Converter, plan: Plan) -> tuple[Finding, ...]:
-    """What each layer costs under `plan`, worst first; () where nothing is quantized or too few images validate."""
+def diagnose(
+    trial: Trial, converter: Converter, plan: Plan, *, trials: Trials | None = None, leave: int = 0
+) -> tuple[Finding, ...]:
+    """What each layer costs under `plan`, worst first; () where nothing is quantized or too few images validate.
+
+    Takes two of `trials` a layer, and leaves `leave`. Where they do not last, the layers that add most noise are told.
+    """
     if not trial.can_explain or plan.precision not in QUANTIZED:
         return ()
     model = trial.network.build()
     groups = fusion_groups(model, converter.layers)
-    images = trial.validation.images[:N_IMAGES]
-    shares = _shares(trial, converter, plan, groups, images, evaluate.logits(model, images))
+    images = trial.validation.images[: effort.n_images(N_IMAGES, trial.dataset.contract, least=LEAST_IMAGES)]
+    reference, trials = evaluate.logits(model, images), trials or Trials()
     with quietly():
         sqnr_db = _sqnr_db(converter, plan, images)
-        stats = _layer_stats(trial, converter, plan, groups, images, model)
+    ranked = groups if trials.left is None else _noisiest(groups, sqnr_db)
+    shares = _shares(trial, converter, plan, groups, images, reference, ranked=ranked, trials=trials, leave=leave)
+    if len(shares) < len(groups):
+        note(f"{trial.network.name}-{plan.precision}.{converter.kind}: {len(shares)} of {len(groups)} layers measured ({MORE})")
+    with quietly():
+        stats = _layer_stats(trial, converter, plan, tuple(g for g in groups if g.layer in shares), images, model)
     findings = [
         Finding(group.layer, sqnr_db[output], shares[group.layer], *cause(stats[group.layer]))
         for group in groups
-        if group.layer in stats and (output := next((name for name in reversed(group.fused) if name in sqnr_db), ""))
+        if group.layer in stats and (output := _output(group, sqnr_db))
     ]
     return tuple(sorted(findings, key=lambda finding: (-finding.share, finding.sqnr_db)))
 
 
+def _output(group: FusionGroup, sqnr_db: dict[str, float]) -> str:
+    """The last layer of `group` whose noise is known; "" if none is."""
+    return next((name for name in reversed(group.fused) if name in sqnr_db), "")
+
+
+def _noisiest(groups: tuple[FusionGroup, ...], sqnr_db: dict[str, float]) -> tuple[FusionGroup, ...]:
+    """`groups`, those first whose output has most noise beyond that of the group before."""
+    noise = [10 ** (-sqnr_db[output] / 10) if (output := _output(group, sqnr_db)) else 0.0 for group in groups]
+    added = np.diff(noise, prepend=0.0)
+    return tuple(groups[index] for index in np.argsort(-added, kind="stable"))
+
+
 def _shares(
-    trial: Trial, converter: Converter, plan: Plan, groups: tuple[FusionGroup, ...], images: np.ndarray, reference: np.ndarray
-) -> dict[str, float]:
-    """Each group's share of the mean square logit error, by its layer; 0.0 where it cannot be measured."""
+    trial: Trial, converter: Converter, plan: Plan, groups: tuple[FusionGroup, ...], images: np.ndarray, reference: np.ndarray,
+    *, ranked: tuple[FusionGroup, ...], trials: Trials, leave: int,
+) -> dict[str, float]:  # fmt: skip
+    """Each group's share of the mean square logit error, by its layer, 0.0 where it cannot be measured: of `ranked` as many as
+    the `trials` last for."""
 
     def error(in_float: tuple[str, ...]) -> float:
         names = tuple(dict.fromkeys((*plan.in_float, *in_float)))
         return logit_error(trial, converter, dataclasses.replace(plan, in_float=names), images, reference)
 
-    total = error(())
+    total = error(()) if trials.take(leave=leave) else 0.0
     shares = {}
-    for group in groups:
+    for group in ranked:
+        if not trials.take(2, leave=leave):
+            break
         part = error(consumers(group, groups)) - error(with_consumers(group, groups))
         shares[group.layer] = max(0.0, part / total) if total > 0 and math.isfinite(part) else 0.0
     return shares

@@ -12,19 +12,22 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from convert import effort
 from convert.calibration.images import CalibrationSet
 from convert.calibration.ranges import METHODS
-from convert.evaluation import logit_error, logits_of
+from convert.effort import MORE, Trials
+from convert.evaluation import LEAST_SCREENING, logit_error, logits_of
 from convert.interfaces import Converter, Network, make_converter
 from convert.plan import QUANTIZED, Plan
 from convert.repair.fusion_groups import fusion_groups, with_consumers
 from convert.repair.remedies import correct_biases, equalize
-from convert.results import BIASES_CORRECTED, ConversionResult, Repair, Step, Trial
+from convert.results import BIASES_CORRECTED, ConversionResult, Finding, Repair, Step, Trial
 from convert.verify import Verification, compare
-from edge.errors import Refused
+from edge.errors import Refused, note
 from train import evaluate
 
 N_SCREENING = 128  # images on which layers to leave in float are compared
+_LEAST_SCREENED = 8  # layers compared before one is left in float, where trials are few
 MIN_IMPROVEMENT = 0.9  # a remedy is kept if the logit error falls below this share of it
 MIN_LOST = 10  # images; of fewer the ratio is too uncertain
 
@@ -52,17 +55,34 @@ def repairable(trial: Trial, result: ConversionResult) -> bool:
     return trial.gate.judge(replace(result.evaluation.grounds.verification, lost=0, gained=0)).passed
 
 
-def repair(trial: Trial, converter: Converter, plan: Plan, *, verification: Verification) -> Repair:
-    """The first remedies that are enough for the failed candidate of `plan`, or the best found with `passed` False."""
-    return _Search(trial, converter, plan, verification).run()
+def repair(
+    trial: Trial, converter: Converter, plan: Plan, *, verification: Verification, trials: Trials | None = None,
+    findings: tuple[Finding, ...] = (),
+) -> Repair:  # fmt: skip
+    """The first remedies that are enough for the failed candidate of `plan`, or the best found with `passed` False.
+
+    It ends where the `trials` do. `findings` say which layers are left in float first, where not all can be tried.
+    """
+    return _Search(trial, converter, plan, verification, trials or Trials(), findings).run()
 
 
 class _Search:
-    def __init__(self, trial: Trial, converter: Converter, plan: Plan, failed: Verification) -> None:
+    def __init__(
+        self,
+        trial: Trial,
+        converter: Converter,
+        plan: Plan,
+        failed: Verification,
+        trials: Trials,
+        findings: tuple[Finding, ...],
+    ) -> None:
         self._trial = trial
         self._failed = failed
+        self._trials = trials
         model = trial.network.build()
         self._groups = fusion_groups(model, converter.layers)
+        worst = [finding.layer for finding in findings]
+        self._worst_first = sorted(self._groups, key=lambda g: worst.index(g.layer) if g.layer in worst else len(worst))
         self._weighted = {layer.name for layer in model.layers if layer.weights}
         self._reference = evaluate.logits(model, trial.validation.images)
         self._best = Variant(converter, trial.network, trial.calibration, plan)
@@ -74,9 +94,13 @@ class _Search:
         )  # fmt: skip
         for variants in remedies if self._best.plan.precision in QUANTIZED else ():
             for remedy, variant in variants():
-                if self._last_kept.passed:
+                if self._last_kept.passed or not self._trials.take():
                     break
                 self._try(remedy, variant)
+            if self._last_kept.passed or self._trials.left == 0:
+                break
+        if not self._last_kept.passed and self._trials.left == 0:
+            note(f"{self._trial.network.name}: every trial of the repair is made ({MORE})")
         best, in_float = self._best, set(self._best.plan.in_float)
         layers = tuple(g.layer for g in self._groups if g.layer in self._weighted and set(g.fused) <= in_float)
         return Repair(best.converter, best.plan, best.calibration, layers, tuple(self._steps), self._last_kept.passed)
@@ -115,7 +139,7 @@ class _Search:
         before, second = self._best, self._trial.second
         # Two draws from the training split are as good as each other.
         if before.plan.calibrated and second is not None and not before.calibration.indices:
-            converter = make_converter(before.converter.kind, before.network, second)
+            converter = before.converter.calibrated(second)
             for method in dict.fromkeys((METHODS[0], before.plan.method)):
                 variant = Variant(converter, before.network, second, replace(before.plan, method=method))
                 yield f"{len(second.images)} training images set the ranges ({method})", variant
@@ -159,12 +183,15 @@ class _Search:
         """
         plan, in_float = self._best.plan, set(self._best.plan.in_float)
         limit = max(2, math.ceil(len(self._groups) / 2))
-        images, reference = self._trial.validation.images[:N_SCREENING], self._reference[:N_SCREENING]
+        n = effort.n_images(N_SCREENING, self._trial.dataset.contract, least=LEAST_SCREENING)
+        images, reference = self._trial.validation.images[:n], self._reference[:n]
         candidates = []
-        for group in self._groups:
+        trials = Trials(None if self._trials.left is None else max(_LEAST_SCREENED, self._trials.left // 3))
+        for group in self._groups if self._trials.left is None else self._worst_first:
             for names in dict.fromkeys((group.fused, with_consumers(group, self._groups))):
                 new = [g for g in self._groups if set(g.fused) <= set(names) and not set(g.fused) <= in_float]
-                if new and sum(set(g.fused) <= in_float | set(names) for g in self._groups) <= limit:
+                few = sum(set(g.fused) <= in_float | set(names) for g in self._groups) <= limit
+                if new and few and trials.take() and self._trials.take(leave=1):
                     variant = replace(self._best, plan=replace(plan, in_float=tuple(dict.fromkeys((*plan.in_float, *names)))))
                     error = logit_error(self._trial, variant.converter, variant.plan, images, reference)
                     candidates.append((error * 2 ** (len(new) - 1), tuple(g.layer for g in new), variant))

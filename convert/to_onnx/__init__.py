@@ -7,6 +7,7 @@ ranges that we measure; its engine fuses them into integer kernels (docs/decisio
 import logging
 import tempfile
 from collections.abc import Callable, Iterator
+from copy import copy
 from functools import cache
 from pathlib import Path
 
@@ -22,7 +23,7 @@ from onnxruntime.quantization.registry import QDQRegistry, QLinearOpsRegistry
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from convert.calibration.images import CalibrationSet
-from convert.calibration.ranges import Range, tensor_ranges
+from convert.calibration.ranges import Range, TensorRanges
 from convert.layers import fused_into, layer_in
 from convert.plan import Plan
 from convert.to_onnx.canonical import canonical
@@ -50,9 +51,19 @@ class Converter:
         self._model = model
         self._fused_into = fused_into(model)
         self._floating = fold_scaling(fold_batchnorm(_prepared(float_graph(model))))
-        self._calibration = calibration
-        self._ranges = cache(self._find_ranges)
         self.layers = tuple(dict.fromkeys(filter(None, map(self._layer, self._floating.graph.node))))
+        self._calibrate(calibration)
+
+    def calibrated(self, calibration: CalibrationSet) -> "Converter":
+        """The same converter with ranges by other images; the float model is not made again."""
+        other = copy(self)
+        other._calibrate(calibration)
+        return other
+
+    def _calibrate(self, calibration: CalibrationSet) -> None:
+        tensors = [output for node in self._floating.graph.node for output in node.output]
+        self._measured = TensorRanges(lambda: _values(self._floating, calibration.images, tensors))
+        self._ranges = cache(self._find_ranges)
 
     def convert(self, plan: Plan) -> bytes:
         """The serialized model of `plan`. Raises Refused where ONNX Runtime cannot run it."""
@@ -136,8 +147,7 @@ class Converter:
         return self._fused_into.get(layer_in([node.name, *node.output, *node.input[1:]], self._fused_into), "")
 
     def _find_ranges(self, method: str) -> dict[str, Range]:
-        tensors = [output for node in self._floating.graph.node for output in node.output]
-        ranges = tensor_ranges(lambda: _values(self._floating, self._calibration.images, tensors), method)
+        ranges = self._measured.by(method)
         # Pixels lie from 0 to 255 whatever the calibration images hold.
         ranges[INPUT] = (0.0, 255.0)
         for node in self._floating.graph.node:

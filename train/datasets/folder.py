@@ -7,6 +7,7 @@ count once, so that none is both trained on and tested, or tested twice.
 import hashlib
 import re
 import tempfile
+import time
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,6 +26,7 @@ SIDES = (8, 320)
 TEST_SHARE = 0.3
 # Fewer test images say nothing about a class.
 MIN_TO_TRAIN, MIN_TO_TEST = 7, 3
+_FIRST, _WORTH_SAYING = 64, 30.0  # pictures that tell how long all take; seconds
 # A user's folder may not take the name of a published data set: its figures would pass for that one's.
 _PUBLISHED = {"cifar10", "cifar10-jpeg", "custom", "digits", "mnist"}
 
@@ -42,6 +44,7 @@ class FolderDataset(Dataset):
     train_files: tuple[str, ...]
     test_files: tuple[str, ...]
     left_out: dict[str, int] = field(default_factory=dict)
+    scratch: str = ""  # a folder on whose disk pixels may lie; "": where the system keeps such files
 
 
 def load(
@@ -61,7 +64,7 @@ def load(
     parts, names = listed.parts, listed.names
     shape = contract.height, contract.width, contract.channels
     pixels = mapped.PixelFile(Path(scratch or tempfile.gettempdir()), len(listed.files), shape)
-    keys, unread = _read([path for path, _, _ in listed.files], contract, pixels)
+    keys, unread = _read(folder, [path for path, _, _ in listed.files], contract, pixels)
     for words in unread.values():
         faults.add(UNREADABLE, words)
     labels = np.array([label for _, label, _ in listed.files], np.uint8 if len(names) <= 256 else np.uint16)
@@ -85,7 +88,9 @@ def load(
     test = Split(images[len(learning) :], labels[testing])
     train_files, test_files = (tuple(files[i] for i in which) for which in (learning, testing))
     name = _data_name(folder)
-    return FolderDataset(name, names, contract, train, test, folder, split, len(training), train_files, test_files, left_out)
+    return FolderDataset(
+        name, names, contract, train, test, folder, split, len(training), train_files, test_files, left_out, str(scratch)
+    )
 
 
 def _data_name(folder: Path) -> str:
@@ -93,10 +98,14 @@ def _data_name(folder: Path) -> str:
     return f"{name}-pictures" if name in _PUBLISHED else name
 
 
-def _read(paths: list[Path], contract: InputContract, pixels: mapped.PixelFile) -> tuple[dict[int, bytes], dict[int, str]]:
+def _read(
+    folder: Path, paths: list[Path], contract: InputContract, pixels: mapped.PixelFile
+) -> tuple[dict[int, bytes], dict[int, str]]:
     """Put the pictures into `pixels` as images, each at its index; the digest of each, and why one cannot be read."""
-    keys, unread = {}, {}
+    keys, unread, start = {}, {}, time.perf_counter()
     for index, path in enumerate(paths):
+        if index == _FIRST and (seconds := (time.perf_counter() - start) / _FIRST * len(paths)) > _WORTH_SAYING:
+            note(one_line(f"{folder}: about {seconds / 60:.1f} minutes to read {len(paths):,} pictures"))
         try:
             image = read_pixels(str(path), contract)
         except (InputError, InputMissing) as error:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from convert.calibration.ranges import METHODS, counted, narrowed, tensor_ranges
+from convert.calibration.ranges import METHODS, TensorRanges, counted, narrowed
 
 
 def of(*arrays: np.ndarray):
@@ -13,21 +13,29 @@ def of(*arrays: np.ndarray):
 
 def test_min_max_is_the_least_and_the_greatest_over_all_images_and_holds_zero():
     first, second = np.array([1.0, 7.0]), np.array([3.0, 9.5])
-    assert tensor_ranges(of(first, second), "min-max") == {"relu": (0.0, 9.5)}
-    assert tensor_ranges(of(-first, -second), "min-max") == {"relu": (-9.5, 0.0)}
+    assert TensorRanges(of(first, second)).by("min-max") == {"relu": (0.0, 9.5)}
+    assert TensorRanges(of(-first, -second)).by("min-max") == {"relu": (-9.5, 0.0)}
+
+
+def test_the_model_runs_over_the_images_twice_for_all_methods():
+    runs = []
+    ranges = TensorRanges(lambda: runs.append(1) or of(np.linspace(0, 1, 100))())
+    for method in (*METHODS, *METHODS):
+        ranges.by(method)
+    assert len(runs) == 2
 
 
 def test_percentile_leaves_one_value_in_ten_thousand_out_at_either_end():
     values = np.concatenate([np.linspace(-1, 1, 99_990), np.full(5, -50.0), np.full(5, 50.0)])
-    low, high = tensor_ranges(of(values), "percentile")["relu"]
+    low, high = TensorRanges(of(values)).by("percentile")["relu"]
     # Five of 100,000 at each end lie outside; the ends fall within one bin of 100/2048 of ±1.
     assert (low, high) == pytest.approx((-1, 1), abs=100 / 2048)
 
 
 def test_mse_clips_one_far_value_and_keeps_an_even_spread_whole():
     even = np.linspace(0, 1, 100_000)
-    assert tensor_ranges(of(even), "mse")["relu"] == pytest.approx((0, 1), abs=0.02)
-    low, high = tensor_ranges(of(np.append(even, 30.0)), "mse")["relu"]
+    assert TensorRanges(of(even)).by("mse")["relu"] == pytest.approx((0, 1), abs=0.02)
+    low, high = TensorRanges(of(np.append(even, 30.0))).by("mse")["relu"]
     # Kept, 30 makes the step 30/255 and the error 100,000 · step²/12 = 115; clipped at 1, it alone costs 29² = 841.
     # In between, at h: 100,000 · (h/255)²/12 + (30 - h)² is least where h = 30/(1 + 0.128) = 26.6.
     assert low == 0 and high == pytest.approx(26.6, abs=1.0)  # the even spread is not a whole number of steps
@@ -46,7 +54,7 @@ def test_values_are_counted_as_numpy_counts_them(seed):
 
 @pytest.mark.parametrize("method", METHODS)
 def test_a_tensor_that_is_always_zero_has_an_empty_range(method):
-    assert tensor_ranges(of(np.zeros(5), np.zeros(5)), method) == {"relu": (0.0, 0.0)}
+    assert TensorRanges(of(np.zeros(5), np.zeros(5))).by(method) == {"relu": (0.0, 0.0)}
 
 
 @pytest.mark.parametrize("method", METHODS[1:])

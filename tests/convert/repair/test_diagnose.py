@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from convert.calibration.images import draw_calibration_set
+from convert.effort import Trials
 from convert.evaluation import prepare
 from convert.gate import Gate
 from convert.interfaces import make_converter
@@ -58,6 +59,9 @@ def test_of_a_sound_network_every_layer_is_told_and_none_is_blamed(kind, trained
     assert sum(finding.share for finding in findings) == pytest.approx(1, abs=0.35)
     assert {finding.cause for finding in findings} == {causes.NONE}
     assert all(20 < finding.sqnr_db < 60 for finding in findings)
+    if kind == "tflite":  # the same conversions again, but few of them: the noisiest layers, with the same figures
+        few = diagnose(trial, make_converter(kind, trained, trial.calibration), Plan("int8"), trials=Trials(8), leave=3)
+        assert len(few) == 2 and set(few) <= set(findings)
 
 
 @pytest.mark.parametrize(

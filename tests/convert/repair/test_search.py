@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from convert.calibration.images import draw_calibration_set
+from convert.effort import Trials
 from convert.evaluation import logits_of, prepare
 from convert.gate import Gate, Verdict
 from convert.interfaces import make_converter
@@ -15,7 +16,7 @@ from convert.plan import Plan
 from convert.repair import search
 from convert.repair.remedies import Reweighted, correct_biases, equalize
 from convert.repair.search import harm_left, repair, repairable
-from convert.results import ConversionResult, Evaluation, Repair, Step
+from convert.results import ConversionResult, Evaluation, Finding, Repair, Step
 from convert.verify import Verification, compare
 from edge import artifact
 from tests.convert.command_line import convert
@@ -162,6 +163,25 @@ def test_where_weights_cannot_be_changed_the_two_layers_that_share_the_tensor_st
     assert result.plan.in_words.endswith("in float32: conv2, pool2, flatten, dense1")
 
 
+def test_a_repair_ends_where_its_trials_do_with_the_best_it_found(attempted, monkeypatch, capsys):
+    trial, converter, verification = attempted
+    monkeypatch.setattr(search, "equalize", lambda network: None)
+    tried = repair(trial, converter, Plan("int8"), verification=verification, trials=Trials(2))
+    assert [step.remedy for step in tried.steps] == ["as it was", "min-max ranges", "percentile ranges"] and not tried.passed
+    assert "every trial of the repair is made (--trials or --budget allow more)" in capsys.readouterr().err
+
+
+def test_with_few_trials_the_layers_found_worst_are_left_in_float_first(attempted, monkeypatch):
+    trial, converter, verification = attempted
+    monkeypatch.setattr(search, "equalize", lambda network: None)
+    monkeypatch.setattr(search, "correct_biases", lambda network, images, **how: network)
+    asked = []
+    monkeypatch.setattr(search, "logit_error", lambda trial, converter, plan, *data: asked.append(plan.in_float[0]) or 1.0)
+    worst = tuple(Finding(layer, 0.0, 1.0, "", "") for layer in ("conv2", "dense1"))
+    repair(trial, converter, Plan("int8"), verification=verification, trials=Trials(8), findings=worst)
+    assert asked[:3] == ["conv2", "conv2", "dense1"] and len(asked) <= 4
+
+
 def test_no_layer_is_left_in_float_where_all_must_be_int8_and_the_best_attempt_is_described(attempted, monkeypatch):
     trial, converter, verification = attempted
     monkeypatch.setattr(search, "equalize", lambda network: None)
@@ -224,7 +244,7 @@ def test_what_is_enough_on_validation_images_and_not_on_the_test_split_is_not_ca
     as_it_was = Step("as it was", 685, 90, 0, 4.0, kept=True, passed=False)
     enough = Step("percentile ranges", 685, 0, 0, 0.1, kept=True, passed=True)
 
-    def promising(trial, converter, plan, *, verification):
+    def promising(trial, converter, plan, **how):
         return Repair(converter, plan, trial.calibration, (), (as_it_was, enough), True)
 
     monkeypatch.setattr(search, "repair", promising)
