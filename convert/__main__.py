@@ -178,7 +178,9 @@ def calibrate(network: "Network", dataset: Dataset, training: Split, settings: N
         if not set(settings.precisions) & set(QUANTIZED):  # nothing to calibrate, diagnose or repair
             n = least = 0
         return draw_calibration_set(training, n=n, seed=settings.seed, apart_from=judging, least=least)
-    return read_calibration_set(settings.calibration, network.contract, training=training, apart_from=judging)
+    return read_calibration_set(
+        settings.calibration, network.contract, training=training, apart_from=judging, skip_bad=settings.skip_bad
+    )
 
 
 def check_pixels(network: "Network", calibration: CalibrationSet, settings: Namespace, drawing: Path) -> Agreement | None:

@@ -140,13 +140,14 @@ class Gate:
 
     def decide(self, grounds: Grounds) -> str:
         """The decision in a word."""
-        judged = grounds.verification
+        judged, limit = grounds.verification, self.max_drop_points
         if grounds.rule == ANSWERS:
-            enough = 100 * grounds.most <= self.max_drop_points
+            # The drop is known of too few images to fail it for what it is there.
+            enough, too_much = 100 * grounds.most <= limit, judged.interval_points[0] >= limit
         else:
-            enough = judged.interval_points[1] <= self.max_drop_points and judged.n_images >= self.least_images
-        known_drop = judged.drop_points - 100 * grounds.unknown / judged.n_images
-        return "passed" if enough else "failed" if known_drop >= self.max_drop_points else "undecided"
+            enough = judged.interval_points[1] <= limit and judged.n_images >= self.least_images
+            too_much = judged.drop_points - 100 * grounds.unknown / judged.n_images >= limit
+        return "passed" if enough else "failed" if too_much else "undecided"
 
     def _account(self, grounds: Grounds) -> str:
         judged = grounds.verification

@@ -12,10 +12,11 @@ import numpy as np
 
 from convert.calibration.checks import MIN_IMAGES, N_IMAGES, check, check_scale, contents
 from edge.contract import InputContract
-from edge.errors import InputError, missing, one_line
+from edge.errors import InputError, InputMissing, missing, one_line
 from edge.pictures import read_pixels
 from train.datasets import Split, listing
 from train.datasets.folder import content
+from train.datasets.listing import UNREADABLE, Faults
 
 MAX_MIB = 256  # of the user's own pixels: 85,000 images of CIFAR-10's size, 5,000 of 128x128x3
 
@@ -73,10 +74,13 @@ def draw_validation_images(
 
 
 def read_calibration_set(
-    path: Path, contract: InputContract, *, training: Split, apart_from: Iterable[Split]
+    path: Path, contract: InputContract, *, training: Split, apart_from: Iterable[Split], skip_bad: bool = False
 ) -> CalibrationSet:
-    """The user's own pictures in a folder, or a .npy uint8 [n, H, W, C]. Raises InputMissing, or InputError as `check` does."""
-    images, names = _in_folder(path, contract) if path.is_dir() else (_array(path), [])
+    """The user's own pictures in a folder, or a .npy uint8 [n, H, W, C]. Raises InputMissing, or InputError as `check` does.
+
+    `skip_bad` leaves out pictures that cannot be read.
+    """
+    images, names = _in_folder(path, contract, skip_bad=skip_bad) if path.is_dir() else (_array(path), [])
     check(images, contract, training=training, apart_from=apart_from, source=one_line(str(path)), names=names)
     return CalibrationSet(np.ascontiguousarray(images), (), 0, one_line(path.resolve().name))
 
@@ -97,13 +101,19 @@ def _draw(training: Split, *, n: int, seed: int, but_not: set[bytes]) -> Calibra
     return CalibrationSet(training.images[chosen], tuple(chosen), seed)
 
 
-def _in_folder(folder: Path, contract: InputContract) -> tuple[np.ndarray, list[str]]:
+def _in_folder(folder: Path, contract: InputContract, *, skip_bad: bool) -> tuple[np.ndarray, list[str]]:
     """The pictures in `folder`, uint8 [n, H, W, C], sorted by their path in it, and those paths."""
     paths = listing.below(folder)
     _check_size(len(paths) * contract.n_values, str(folder))
-    pixels = b"".join(read_pixels(str(path), contract) for path in paths)
-    images = np.frombuffer(pixels, np.uint8).reshape(-1, contract.height, contract.width, contract.channels)
-    return images, [str(path.relative_to(folder)) for path in paths]
+    pixels, faults = {}, Faults(folder)
+    for path in paths:
+        try:
+            pixels[str(path.relative_to(folder))] = read_pixels(str(path), contract)
+        except (InputError, InputMissing) as error:
+            faults.add(UNREADABLE, str(error))
+    faults.settle(skip=skip_bad)
+    images = np.frombuffer(b"".join(pixels.values()), np.uint8)
+    return images.reshape(-1, contract.height, contract.width, contract.channels), list(pixels)
 
 
 def _array(path: Path) -> np.ndarray:

@@ -72,11 +72,17 @@ def _answers(owned: Owned, split: Split) -> np.ndarray:
 
 
 def check_chance(name: str, answers: np.ndarray, labels: np.ndarray) -> None:
-    """Raises Refused where `answers`, int [N], are no better than guessing: balanced, so that one common class is no skill."""
+    """Raises Refused where `answers`, int [N], are no better than guessing: balanced, so that one common class is no skill.
+
+    InputError where the pictures are too few to tell, even if all answers were right.
+    """
     labels = labels.astype(np.int64)
     if len(np.unique(labels)) < 2:
         return  # one class shows nothing
     if (p := chance(answers, labels)) >= MAX_CHANCE:
+        if chance(labels, labels) >= MAX_CHANCE:
+            few = f"{len(labels):,} test pictures of {len(np.unique(labels))} classes"
+            raise InputError(f"{name}: {few} cannot tell a network from guessing, were every answer right: add test pictures")
         top1, balanced = np.mean(answers == labels), balanced_accuracy(answers, labels)
         raise Refused(
             f"{name}: the float model is no better than guessing on {len(labels):,} test pictures: top-1 {100 * top1:.1f} %, "

@@ -50,6 +50,9 @@ def repairable(trial: Trial, result: ConversionResult) -> bool:
         or result.plan.precision not in QUANTIZED
         or result.verdict.decision not in ("failed", "undecided")
         or result.evaluation.judged
+        or (
+            result.verdict.decision == "undecided" and result.evaluation.grounds.unknown
+        )  # labels may show that nothing is lost
     ):
         return False
     return trial.gate.judge(replace(result.evaluation.grounds.verification, lost=0, gained=0)).passed

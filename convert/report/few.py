@@ -29,9 +29,12 @@ def ways_on(result: NetworkOutcomes, folder: Path) -> list[str]:
     passed = [final.file_name for final in finals if final.verdict.passed]
     # Where the answers are worth too little (`judged`), the gate had passed it.
     judged = [final for final in finals if (e := final.evaluation) and not e.judged and _no(final.verdict)]
-    undecided = [final for final in judged if final.verdict.decision == "undecided"]
-    lines = [f"what did pass: {', '.join(passed)}"] if undecided and passed else []
-    if any(final.evaluation and final.evaluation.grounds.rule == TEST for final in undecided):
+    least = result.trial.gate.least_images
+    grounds = [final.evaluation.grounds for final in judged if final.evaluation]
+    few = [each for each, final in zip(grounds, judged, strict=True)
+           if final.verdict.decision == "undecided" or each.n_images < least]  # fmt: skip
+    lines = [f"what did pass: {', '.join(passed)}"] if few and passed else []
+    if any(each.rule == TEST for each in few):
         lines.append("pictures without labels count too, and may be enough: --unlabelled FOLDER")
     if result.trial.unlabelled is None:
         return lines

@@ -156,3 +156,12 @@ def test_no_label_makes_pass_later_what_did_not_pass_without():
     assert most > 0
     for lost in range(most + 1):
         assert Gate(1.0).judge(test, beyond(1500, most, lost=lost, gained=most - lost)).passed
+
+
+def test_a_few_test_images_that_lose_by_chance_fail_nothing_where_answers_decide():
+    one_of_eighty = verification(n_images=80, lost=1, gained=0)
+    assert Gate(1.0).judge(one_of_eighty).decision == "failed"
+    assert Gate(1.0).judge(one_of_eighty, beyond(400, 3)).decision == "undecided"
+    assert Gate(1.0).judge(one_of_eighty, beyond(2000, 3)).decision == "passed"
+    # The interval of 20 lost of 80 begins at 17 points.
+    assert Gate(1.0).judge(verification(n_images=80, lost=20, gained=0), beyond(400, 100)).decision == "failed"

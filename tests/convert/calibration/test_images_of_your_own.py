@@ -63,6 +63,8 @@ def test_a_damaged_picture_among_them_is_named(digits, tmp_path):
     (folder / "007.png").write_bytes(b"\x89PNG\r\n\x1a\n cut off")
     with pytest.raises(InputError, match=r"own/007\.png: "):
         read(folder, DIGIT, digits.train)
+    left = read_calibration_set(folder, DIGIT, training=digits.train, apart_from=[], skip_bad=True)
+    assert len(left.images) == 119
 
 
 class Payload:

@@ -122,6 +122,8 @@ def test_a_network_that_knows_nothing_gets_no_advice(pictures):
     blind.layers[-1].set_weights([np.zeros((3, 3)), np.array([0, 1.0, 0])])
     network = owned(blind, pictures)
     trials.check("my.keras", network)
+    with pytest.raises(InputError, match="8 test pictures of 2 classes cannot tell a network from guessing"):
+        trials.check_chance("x", np.arange(8) % 2, np.arange(8) % 2)
     with pytest.raises(Refused, match=r"no better than guessing on 120 test pictures: top-1 33\.3 %, balanced over 3"):
         trials.check_chance("my", np.ones(120, int), network.dataset.test.labels)
 
