@@ -9,26 +9,9 @@ from convert.pictures.evidence import interval
 from convert.results import ConversionResult
 from train import markdown
 
-HEADER = ("file", "temperature", "calibration error before, points", "after", "genuine rejected (95 % interval)",
+_HEADER = ("file", "temperature", "calibration error before, points", "after", "genuine rejected (95 % interval)",
           "right answers withheld", "top-1 of all", "of those answered")  # fmt: skip
 _SETS = ("file", "coverage promised", "measured (95 % interval)", "classes in a set, mean")
-
-
-def cells(result: ConversionResult, judged: Judged) -> tuple[str, ...]:
-    """A candidate as a row under HEADER."""
-    row = (
-        result.file_name,
-        f"{judged.confidence.temperature:g}",
-        f"{judged.before.excess_points:.2f}",
-        f"{judged.after.excess_points:.2f}",
-    )
-    found, top1 = judged.rejection, f"{100 * judged.top1:.2f} %"
-    if found is None:
-        return (*row, "none", "-", top1, "-")
-    low, high = found.interval
-    answered = "-" if found.top1_answered is None else f"{100 * found.top1_answered:.2f} %"
-    share = f"{100 * found.n_rejected / found.n_images:.2f} % ({100 * low:.2f} to {100 * high:.2f})"
-    return (*row, share, f"{found.n_withheld:,} of {found.n_images:,}", top1, answered)
 
 
 def summary(results: Sequence[ConversionResult], *, drawn: str = "") -> str:
@@ -43,13 +26,30 @@ def summary(results: Sequence[ConversionResult], *, drawn: str = "") -> str:
     ]  # fmt: skip
     parts = [
         "## What an answer is worth",
-        markdown.table(HEADER, [cells(result, judged) for result, judged in known], align="lr"),
+        markdown.table(_HEADER, [_cells(result, judged) for result, judged in known], align="lr"),
         "\n".join(f"- `{result.file_name}`: {_account(judged)}" for result, judged in known),
     ]
     if sets:
         parts.append(markdown.table(_SETS, sets, align="lr"))
     parts += [f"![reliability]({drawn}/{result.file_name}.png)" for result, _ in known if drawn]
     return "\n\n".join(parts) + "\n"
+
+
+def _cells(result: ConversionResult, judged: Judged) -> tuple[str, ...]:
+    """A candidate as a row under _HEADER."""
+    row = (
+        result.file_name,
+        f"{judged.confidence.temperature:g}",
+        f"{judged.before.excess_points:.2f}",
+        f"{judged.after.excess_points:.2f}",
+    )
+    found, top1 = judged.rejection, f"{100 * judged.top1:.2f} %"
+    if found is None:
+        return (*row, "none", "-", top1, "-")
+    low, high = found.interval
+    answered = "-" if found.top1_answered is None else f"{100 * found.top1_answered:.2f} %"
+    share = f"{100 * found.n_rejected / found.n_images:.2f} % ({100 * low:.2f} to {100 * high:.2f})"
+    return (*row, share, f"{found.n_withheld:,} of {found.n_images:,}", top1, answered)
 
 
 def _account(judged: Judged) -> str:

@@ -120,11 +120,8 @@ def _figures(result: ConversionResult, findings: list[dict[str, object]]) -> dic
 
 
 def table(outcomes: list[Outcome]) -> str:
-    """The outcomes under their header, in columns; then what the answers of those that passed the gate are worth."""
-    finals = [outcome.final for outcome in outcomes]
-    judged = [confidence.cells(each, each.evaluation.judged) for each in finals if each.evaluation and each.evaluation.judged]
-    worth = f"\n\n{_columns([confidence.HEADER, *judged])}" if judged else ""
-    return _columns([_HEADER, *map(cells, outcomes)]) + worth
+    """The outcomes under their header, in columns."""
+    return _columns([_HEADER, *map(cells, outcomes)])
 
 
 def layers(results: list[NetworkOutcomes]) -> str:

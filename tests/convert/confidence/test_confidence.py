@@ -7,7 +7,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from conftest import call
 from convert.confidence import coverage, halves, judge, rejection, temperature
+from convert.gate import Verdict
+from convert.plan import Plan
+from convert.repair.search import repairable
 from convert.report import confidence as report
 from edge.contract import DIGIT, ModelContract
 from edge.predictor import Prediction
@@ -126,6 +130,18 @@ def test_extra_values_are_counted_and_a_score_may_use_them(ten_thousand):
     found = judge(logits, labels, np.zeros((len(labels), 3), np.float32))
     assert found.confidence.extra == 3
     assert not found.reasons
+
+
+@pytest.mark.parametrize("rate", ["0", "0.6", "1 %", "nan"])
+def test_a_rate_that_is_none_is_refused(rate, tmp_path):
+    done = call("convert", "--int8", "--reject-rate", rate, cwd=tmp_path)
+    assert done.returncode == 2 and "wanted a share above 0 and up to 0.5, such as 0.01" in done.stderr
+
+
+def test_what_fails_for_a_broken_promise_is_not_repaired(ten_thousand):
+    evaluation = SimpleNamespace(judged=judge(*ten_thousand))
+    result = SimpleNamespace(evaluation=evaluation, plan=Plan("int8"), verdict=Verdict("failed", ("rejects too many",)))
+    assert not repairable(SimpleNamespace(can_explain=True), result)
 
 
 def test_the_report_tells_the_figures_and_draws_them(ten_thousand):
