@@ -10,7 +10,7 @@ import pytest
 from convert.calibration.images import draw_calibration_set
 from convert.effort import Trials
 from convert.evaluation import logits_of, prepare
-from convert.gate import Gate, Verdict
+from convert.gate import Gate, UnlabelledCounts, Verdict
 from convert.interfaces import make_converter
 from convert.plan import Plan
 from convert.repair import search
@@ -207,8 +207,9 @@ def test_the_share_of_harm_is_of_lost_pictures_or_of_the_error_where_those_canno
 def test_nothing_is_tried_where_not_even_a_perfect_candidate_could_pass(attempted):
     trial, _, verification = attempted
 
-    def result(decision, precision="int8", verification=verification):
-        evaluation = Evaluation(None, None, verification, None, None, 0.0, None, Gate(2.0).grounds(verification), np.empty(0))
+    def result(decision, precision="int8", verification=verification, more=None):
+        grounds = Gate(2.0).grounds(verification, more)
+        evaluation = Evaluation(None, None, verification, None, None, 0.0, None, grounds, np.empty(0))
         return ConversionResult("n", "tflite", Plan(precision), Verdict(decision, ()), evaluation)
 
     assert repairable(trial, result("failed"))
@@ -216,6 +217,9 @@ def test_nothing_is_tried_where_not_even_a_perfect_candidate_could_pass(attempte
     assert not repairable(trial, result("failed", "float16"))
     few = Verification(n_images=100, lost=9, gained=0, agreeing=91, float_top1=1.0, top1=0.91)
     assert not repairable(trial, result("failed", verification=few))
+    # Labels may show that nothing is lost.
+    assert not repairable(trial, result("undecided", more=UnlabelledCounts(90, 30, unknown=30)))
+    assert repairable(trial, result("undecided", more=UnlabelledCounts(90, 30, labelled=True, lost=30)))
 
 
 def convert_planted(planted, tmp_path, *flags: str):
