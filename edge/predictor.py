@@ -129,7 +129,7 @@ def level(contract: ModelContract, coverage: float) -> tuple[float, float]:
     found = promises.level(coverage) if promises and 0 < coverage < 1 else None
     if found is None:
         promised = promises.promised if promises else "none"
-        more = "converted on more test pictures it can promise more"
+        more = "convert it again, on more test pictures for more"
         raise UsageError(f"{contract.name}: coverage {coverage:g}; its file promises {promised}: {more}")
     return found
 

@@ -112,7 +112,7 @@ def test_a_set_holds_the_classes_within_the_quantile_and_the_nearest():
     assert [found.set(level) for level in (0.9, 0.95, 0.99)] == [("b",), ("b", "a"), ("b", "a", "c")]
     assert found.set(0.5) == ("b",) and found.set(0.91) == ("b", "a")
     for coverage in (0.995, 1.0, 0.0, -1.0, math.nan):
-        with pytest.raises(UsageError, match=r"its file promises 0\.9, 0\.95, 0\.99: converted on more test"):
+        with pytest.raises(UsageError, match=r"its file promises 0\.9, 0\.95, 0\.99: convert it again"):
             found.set(coverage)
     with pytest.raises(UsageError, match="its file promises none"):
         answer([1.0, 2.0, 0.0]).set(0.9)
