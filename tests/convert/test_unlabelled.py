@@ -3,6 +3,7 @@
 import hashlib
 import json
 import shutil
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,9 +11,11 @@ from PIL import Image
 
 from conftest import call
 from convert import labelling, unlabelled
-from convert.gate import Gate, UnlabelledCounts
+from convert.gate import Gate, UnlabelledCounts, Verdict
 from convert.labelling import NONE
+from convert.report import few
 from convert.unlabelled import UNKNOWN, UnlabelledPictures
+from convert.verify import Verification
 from edge import artifact
 from edge.contract import InputContract
 from edge.errors import InputError, InputMissing
@@ -160,3 +163,41 @@ def test_with_few_test_pictures_the_owner_labels_what_differs_and_the_model_pass
 def test_labels_without_their_pictures_are_a_usage_error(tmp_path):
     done = call("convert", "--int8", "--label", "x", cwd=tmp_path)
     assert done.returncode == 2 and "--label goes with --unlabelled" in done.stderr
+
+
+def outcome(name, decision, *, n_images, more=None, differing=()):
+    test = Verification(n_images, 0, 0, agreeing=n_images, float_top1=1.0, top1=1.0)
+    evaluation = SimpleNamespace(judged=None, grounds=Gate(1.0).grounds(test, more), differing=np.array(differing, np.int64))
+    final = SimpleNamespace(file_name=name, verdict=Verdict(decision, ()), evaluation=evaluation)
+    return SimpleNamespace(final=final)
+
+
+def ways_on(folder, outcomes, pictures=None):
+    network = SimpleNamespace(name="net", class_names=("dark", "light"))
+    trial = SimpleNamespace(unlabelled=pictures, gate=Gate(1.0), network=network)
+    return few.ways_on(SimpleNamespace(trial=trial, outcomes=outcomes), folder)
+
+
+def test_where_test_images_are_too_few_it_says_what_passed_and_what_else_counts(tmp_path):
+    passed = outcome("net-float16.tflite", "passed", n_images=400)
+    hint = "pictures without labels count too, and may be enough: --unlabelled FOLDER"
+    assert ways_on(tmp_path, [passed, outcome("net-int8.tflite", "undecided", n_images=400)]) == [
+        "what did pass: net-float16.tflite", hint
+    ]  # fmt: skip
+    assert ways_on(tmp_path, [outcome("net-int8.tflite", "failed", n_images=80)]) == [hint]  # of 80 one lost is a failure
+    assert ways_on(tmp_path, [passed, outcome("net-int8.tflite", "failed", n_images=400)]) == []
+
+
+def test_more_than_anyone_labels_are_not_put_out(tmp_path):
+    many = pictures(answers=(0,) * 501)
+    said = outcome("net-int8.tflite", "undecided", n_images=80, more=UnlabelledCounts(501, 501), differing=range(501))
+    assert ways_on(tmp_path, [said], many) == [
+        "net: 501 pictures without a label are answered otherwise than by the float model: too many to label (at most 500)"
+    ]
+    assert not list(tmp_path.iterdir())
+
+
+def test_labels_of_other_pictures_are_counted_apart(more, capsys):
+    labels = {key(more / "monday" / "000.png"): 0, b"another": 1}
+    assert unlabelled.read(more, GREY, seen={}, labels=labels).labels.tolist() == [0] + [UNKNOWN] * 7
+    assert capsys.readouterr().err == f"{more}: 1 labelled pictures are not among these, and do not count\n"
