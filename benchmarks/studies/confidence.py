@@ -1,6 +1,6 @@
 """What the answers of published models are worth: fitted on one half of their test split, judged on the other.
 
-    python -m benchmarks.studies.confidence FILE... [--data-dir DIR] [--write docs/unknown.md]
+    python -m benchmarks.studies.confidence FILE... [--data-dir DIR] [--write docs/unknown.md] [--draw FILE.png]
 
 FILE is a published model of MNIST or CIFAR-10, of any format: what it states of itself already is not used.
 """
@@ -11,8 +11,10 @@ from pathlib import Path
 
 from benchmarks import pages
 from convert.confidence import Judged, judge
+from convert.report import confidence
 from convert.verify import predict_all
 from edge import errors, predictor
+from edge.files import write_atomic
 from train import datasets, markdown
 
 HEAD = ("model", "format", "temperature", "calibration error before, points (raw)", "after (raw)", "genuine rejected (95 %)",
@@ -60,11 +62,14 @@ def main() -> int:
     parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="a published model of MNIST or CIFAR-10")
     parser.add_argument("--data-dir", metavar="DIR", help="folder with its data (default: $EDGEPROOF_DATA)")
     parser.add_argument("--write", type=Path, metavar="PAGE", help="write the table between the marks of this page too")
+    parser.add_argument("--draw", type=Path, metavar="FILE.png", help="draw the first model's reliability diagram")
     flags = parser.parse_args()
     rows = []
     for file in flags.files:
         print(f"{file.name}: answering its test split", file=sys.stderr)
         rows.append((row(file, found := judged(file, flags.data_dir)), found.n_judged))
+        if flags.draw and len(rows) == 1:
+            write_atomic(str(flags.draw), confidence.diagram(found, title=file.name))
     halves = " or ".join(f"{n:,}" for n in sorted({n for _, n in rows}))
     table = markdown.table(HEAD, [cells for cells, _ in rows], align="ll" + "r" * (len(HEAD) - 2))
     return pages.show(f"{table}\n\nJudged on {halves} test pictures each, fitted on the other half.", flags.write)
