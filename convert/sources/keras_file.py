@@ -102,10 +102,9 @@ def _archive(path: Path, content: bytes) -> _Read:
 
 def _hdf5(path: Path, content: bytes) -> _Read:
     def parts(file: h5py.File) -> tuple[list[str], list[str], dict[str, np.ndarray], dict[str, list[str]]]:
-        config, version = (
-            keras_weights.texts(file, name, max_bytes=len(content)) for name in ("model_config", "keras_version")
-        )
-        if "model_weights" not in file or len(config) != 1:
+        most = min(len(content), MEMBERS["config.json"])
+        config, version = (keras_weights.texts(file, name, max_bytes=most) for name in ("model_config", "keras_version"))
+        if "model_weights" not in file or len(config) != 1 or len(config[0]) > most:
             return [], [], {}, {}
         group = file["model_weights"]
         arrays = keras_weights.numbers(group, max_bytes=len(content))

@@ -4,6 +4,7 @@ import io
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import count
 from typing import Any
 
 import h5py
@@ -12,7 +13,8 @@ import numpy as np
 
 # A group that training leaves, and its numbers are not needed.
 _OPTIMIZER = ("optimizer", "optimizer_weights")
-_MAX_DEPTH = 32  # a group may contain itself
+# A group may contain itself, or others by several names each.
+_MAX_DEPTH, _MAX_ITEMS = 32, 1 << 14
 
 
 def numbers(file: h5py.Group, *, max_bytes: int) -> dict[str, np.ndarray]:
@@ -20,7 +22,7 @@ def numbers(file: h5py.Group, *, max_bytes: int) -> dict[str, np.ndarray]:
     than `max_bytes` together: a file may say that an array is large and hold none of it."""
     found: dict[str, np.ndarray] = {}
     left = max_bytes
-    for path, item in _datasets(file, "", 0):
+    for path, item in _datasets(file, "", 0, count()):
         properties = item.id.get_create_plist()
         if properties.get_layout() not in (h5py.h5d.CONTIGUOUS, h5py.h5d.COMPACT) or properties.get_external_count():
             raise ValueError(f"{path!r} is kept outside the file, virtual or in chunks; wanted plain numbers")
@@ -31,10 +33,12 @@ def numbers(file: h5py.Group, *, max_bytes: int) -> dict[str, np.ndarray]:
     return found
 
 
-def _datasets(group: h5py.Group, path: str, depth: int) -> Iterator[tuple[str, h5py.Dataset]]:
+def _datasets(group: h5py.Group, path: str, depth: int, number: Iterator[int]) -> Iterator[tuple[str, h5py.Dataset]]:
     if depth > _MAX_DEPTH:
         raise ValueError(f"groups nested more than {_MAX_DEPTH} deep")
     for name in group:
+        if next(number) >= _MAX_ITEMS:
+            raise ValueError(f"more than {_MAX_ITEMS:,} groups and arrays")
         # External links, external datasets and virtual datasets would read other files.
         if not isinstance(group.get(name, getlink=True), h5py.HardLink):
             raise ValueError(f"{name!r} is a link; wanted the numbers themselves")
@@ -42,7 +46,7 @@ def _datasets(group: h5py.Group, path: str, depth: int) -> Iterator[tuple[str, h
         if not isinstance(item, h5py.Group):
             yield full, item
         elif depth or name not in _OPTIMIZER:
-            yield from _datasets(item, full, depth + 1)
+            yield from _datasets(item, full, depth + 1, number)
 
 
 def as_hdf5(arrays: dict[str, np.ndarray]) -> bytes:

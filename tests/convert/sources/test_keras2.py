@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import pytest
 
-from convert.sources import keras_file
+from convert.sources import keras_file, keras_weights
 from edge.errors import ModelError
 from tests.convert.sources.keras_files import edited, saved, tone_layers
 
@@ -170,6 +170,18 @@ def test_an_array_larger_than_the_file_is_not_read(tmp_path, settings, problem):
     with h5py.File(path, "a") as file:
         file["model_weights"].create_dataset("claimed", dtype=np.float32, **settings)
     with pytest.raises(ModelError, match=problem):
+        keras_file.read(path)
+
+
+def test_groups_that_lead_to_each_other_by_many_names_are_not_followed_without_end(tmp_path, monkeypatch):
+    monkeypatch.setattr(keras_weights, "_MAX_ITEMS", 500)
+    path = hdf5(tmp_path / "old.h5", WHOLE, inner=CONV | NORM, answer=ANSWER)
+    with h5py.File(path, "a") as file:
+        for k in range(30):  # 2 to the 30th ways
+            group = file.require_group(f"deep/{k}")
+            group["left"] = group["right"] = file.require_group(f"deep/{k + 1}")
+        file["model_weights/first"] = file["deep/0"]
+    with pytest.raises(ModelError, match=r"more than 500 groups and arrays"):
         keras_file.read(path)
 
 
