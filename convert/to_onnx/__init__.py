@@ -178,12 +178,12 @@ def float_graph(model: keras.Model) -> onnx.ModelProto:
     except Exception as error:  # it raises whatever it meets, a KeyError of StatefulPartitionedCall among them
         reason = " ".join(str(error).split())[:120] or type(error).__name__
         raise Refused(f"tf2onnx cannot write this network ({reason}); --formats tflite leaves ONNX out") from None
-    layers = [layer.name for layer in model.layers]
+    layers = {layer.name: type(layer).__name__ for layer in model.layers}
     for node in graph.graph.node:
         if not onnx.defs.has(node.op_type, node.domain):
             layer = layer_in([node.name, *node.output], layers)
-            where = f"layer {layer!r}" if layer else "this network"
-            raise Refused(f"{where}: ONNX has no operator {node.op_type}, which it needs; --formats tflite leaves ONNX out")
+            where = f"layer {layer!r} ({layers[layer]})" if layer else "this network"
+            raise Refused(f"{where}: tf2onnx writes no ONNX for it ({node.op_type}); --formats tflite leaves ONNX out")
     return graph
 
 
