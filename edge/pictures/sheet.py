@@ -17,7 +17,7 @@ from edge.pictures.geometry import in_two_calls
 
 # Of one digit, and of a page. Parts of digits and what is none count as marks: each is compared with each. Runs are pieces of
 # rows that are ink: a digit has hundreds, noise tens of thousands.
-MAX_MARKS, MAX_RUNS = (100, 1_000), (30_000, 100_000)
+MAX_MARKS, MAX_RUNS = (100, 1_000), (30_000, 50_000)
 SMALLEST_PART = 1 / 20, 1 / 100  # of the largest shape's ink: less is a speck
 SMALLEST_SHARE = 1 / 2_000, 1 / 20_000  # of the picture's area
 
@@ -86,6 +86,8 @@ def read(grey: Image.Image, *, is_page: bool = False) -> "Sheet":
         if sheet.digits and (is_page or not sheet.crossed) and not sheet.is_ground:
             return sheet
         tried.append(sheet)
+        if is_page and sheet.is_crowded:
+            break
     if any(sheet.is_crowded for sheet in tried):
         wanted = "digits" if is_page else "one digit"
         raise InputError(f"over {MAX_MARKS[is_page]:,} shapes: give {wanted} in clear ink on plain paper")
@@ -106,10 +108,10 @@ def _in_turn(grey: Image.Image, first: "Sheet", *, is_usual: bool, is_page: bool
 
 def _is_dark(grey: Image.Image) -> bool:
     """Whether the ink must be darker than its ground, as it is on paper: most of a picture is ground, and paper no darker
-    in a shadow than two thirds from ink to light."""
+    in a shadow than three quarters from ink to light."""
     histogram = grey.histogram()
     low, middle, high = (ink.percentile(histogram, percent) for percent in (0.1, 50, 99.9))
-    return 2 * (middle - low) >= high - middle
+    return 3 * (middle - low) >= high - middle
 
 
 class Sheet:
@@ -125,16 +127,25 @@ class Sheet:
         self.digits: list[Mark] = []
         self.others: list[Mark] = []
         self.crossed = self.is_ground = self.is_crowded = False
+        self.erased = Image.new("L", self.size)
+        only_strong = False
         while True:
             try:
                 self.strong, weak = ink.threshold(contrast, noise)
             except InputError:
                 return
+            weak = self.strong if only_strong else weak
             self.pixels = contrast.tobytes()
             found = ink.shapes(self.pixels, self.width, weak, most_runs=MAX_RUNS[is_page])
             marks = self._marks(found)
+            if len(marks) > MAX_MARKS[is_page]:
+                self.is_crowded = True
+                return
             at_edge = [mark for mark in marks if self._touches_edge(mark)]
             odd = [mark for mark in at_edge if not self._is_plain(mark)]
+            if odd and weak < self.strong and self._is_joined(odd):
+                only_strong = True
+                continue
             if len(odd) == 1 and self._may_touch(odd[0]):
                 at_edge.remove(odd.pop())
             if not at_edge:
@@ -143,9 +154,6 @@ class Sheet:
             self.crossed |= bool(odd)
             self.is_ground |= sum(mark.n_pixels for mark in at_edge) > 0.3 * self.width * self.height
             contrast = self._without(contrast, at_edge)
-        if len(marks) > MAX_MARKS[is_page]:
-            self.is_crowded = True
-            return
         self.ground = ink.blanked(self.pixels, found, self.size)
         self.digits = self._digits(marks)
 
@@ -154,18 +162,23 @@ class Sheet:
         return place(ink.cut_out(self.pixels, self.ground, mark.runs, self.strong))
 
     def _marks(self, found: list[ink.Shape]) -> list[Mark]:
-        """The shapes with a pixel as strong as ink, without specks."""
+        """The shapes with a pixel as strong as ink, without specks; one too many where there are more."""
         strong = [shape for shape in found if shape.peak >= self.strong]
         least = SMALLEST_PART[self.is_page] * max(shape.brightness for shape in strong)
-        return [
-            Mark(shape.runs, ink.box(shape.runs, self.width), shape.brightness, shape.peak)
-            for shape in strong
-            if shape.brightness >= least
-        ]
+        kept = [shape for shape in strong if shape.brightness >= least][: MAX_MARKS[self.is_page] + 1]
+        return [Mark(shape.runs, ink.box(shape.runs, self.width), shape.brightness, shape.peak) for shape in kept]
 
     def _touches_edge(self, mark: Mark) -> bool:
         left, top, right, bottom = mark.box
         return left <= 1 or top <= 1 or right >= self.width - 1 or bottom >= self.height - 1
+
+    def _is_joined(self, odd: list[Mark]) -> bool:
+        """Whether marks that touch the edge fall apart, or shrink, without pixels weaker than ink, such as a grid's."""
+        alone = self._marks(ink.shapes(self.pixels, self.width, self.strong))
+        near = 0.04 * max(self.size)  # the smooth edge of an enlarged stroke
+        return not all(
+            any(max(abs(a - b) for a, b in zip(mark.box, other.box, strict=True)) < near for other in alone) for mark in odd
+        )
 
     def _contacts(self, mark: Mark) -> list[int]:
         """How many pixels of `mark` are at the left, top, right and bottom edge."""
@@ -193,22 +206,27 @@ class Sheet:
         return sum(self._contacts(mark)) >= 0.25 * (mark.width + mark.height)
 
     def _without(self, contrast: Image.Image, marks: list[Mark]) -> Image.Image:
-        """`contrast` with black for `marks` and a pixel around."""
+        """`contrast` with black for `marks` and two pixels around; and `erased` with white."""
         mask = bytearray(self.width * self.height)
         for mark in marks:
             for start, end in mark.runs:
                 mask[start:end] = b"\xff" * (end - start)
-        erased = contrast.copy()
-        erased.paste(0, mask=Image.frombytes("L", self.size, bytes(mask)).filter(MaxFilter(5)))
-        return erased
+        white = Image.frombytes("L", self.size, bytes(mask)).filter(MaxFilter(5))
+        self.erased.paste(255, mask=white)
+        left = contrast.copy()
+        left.paste(0, mask=white)
+        return left
 
     def _digits(self, marks: list[Mark]) -> list[Mark]:
         """The marks that are digits, their parts joined; those that are not join `others`."""
-        lines = [mark for mark in marks if self._is_line(mark)]
+        near = self.erased.filter(MaxFilter(9)).tobytes()
+        lines = [mark for mark in marks if self._is_line(mark) or 2 * _n_within(mark, near) > mark.n_pixels]
         marks = _joined([mark for mark in marks if mark not in lines], self.width)
         kept = [mark for mark in marks if not self._is_other(mark)]
         usual = self._usual(kept)
         digits = [mark for mark in kept if mark is usual or (usual and not _is_minor(mark, usual))]
+        if len(digits) == 1 and max(digits[0].width, digits[0].height) * 4 < min(self.size) and _is_dot(digits[0], least=0.75):
+            digits = []  # a speck alone
         self.others += lines + [mark for mark in marks if mark not in digits]
         return digits
 
@@ -232,11 +250,11 @@ class Sheet:
         if mark.width * mark.height < SMALLEST_SHARE[self.is_page] * self.width * self.height:
             return True
         is_small = max(mark.width, mark.height) * 12 < min(self.size) and not self.is_page
-        return _straight(mark, self.width) > 45 or _is_dot(mark, least=0.6 if is_small else 0.75)
+        return _straight(mark, self.width) > 45 or (is_small and _is_dot(mark, least=0.6))
 
 
-def _straight(mark: Mark, width: int) -> float:
-    """How many degrees from upright `mark` lies, at least 1, if it is a straight line eight times as long as thick; else 0."""
+def _straight(mark: Mark, width: int, *, times: int = 8) -> float:
+    """How many degrees from upright `mark` lies, at least 1, if it is a straight line `times` as long as thick; else 0."""
     n = x = y = xx = yy = xy = 0
     for start, end in mark.runs:
         row, left = divmod(start, width)
@@ -248,10 +266,15 @@ def _straight(mark: Mark, width: int) -> float:
     a, b, c = xx / n - (x / n) ** 2, yy / n - (y / n) ** 2, xy / n - x * y / n**2
     spread = sqrt((a - b) ** 2 + 4 * c * c)
     along, thick = (a + b + spread) / 2, max(1 / 12, (a + b - spread) / 2)
-    if along < 64 * thick:
+    if along < times**2 * thick:
         return 0
     tilt = degrees(atan2(2 * c, b - a) / 2)  # of the long axis from upright, -90 to 90
     return max(1, abs(tilt))
+
+
+def _n_within(mark: Mark, mask: bytes) -> int:
+    """How many pixels of `mark` are white in `mask`."""
+    return sum(mask.count(255, start, end) for start, end in mark.runs)
 
 
 def _is_dot(mark: Mark, *, least: float) -> bool:
@@ -306,7 +329,7 @@ def _are_one(mark: Mark, part: Mark, *, reach: float, width: int) -> bool:
     if across > -0.1 * size and lower > 0.65 * high and wide > 0.4 * high:
         return False  # side by side, and as high as each other: two digits
     is_below = down > -0.05 * size and lower > 0.6 * max(mark.height, part.height) and wide < 0.6 * high
-    if is_below and not _straight(mark.with_part(part), width):
+    if is_below and not (down < 0.05 * size and _straight(mark.with_part(part), width, times=5)):
         return False  # the one below the other, and no broken 1
     return _are_near(mark, part, reach=reach * size, width=width)
 

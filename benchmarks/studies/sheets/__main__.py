@@ -1,6 +1,6 @@
 """Have the model in the wheel read sheets with one digit, with one beside something, and with none or several, by both fits.
 
-    EDGEPROOF_DATA=DIR python -m benchmarks.studies.sheets [--pictures N] [--seed S] [--write docs/sheets.md]
+    EDGEPROOF_DATA=DIR python -m benchmarks.studies.sheets [--pictures N] [--seed S] [--processes N] [--write docs/sheets.md]
 
 MNIST test digits, drawn by `made.py`. Refused is also what the model itself rejects as none of its classes. Ten minutes.
 """
@@ -9,51 +9,25 @@ import argparse
 import sys
 from collections import Counter
 from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 
-import numpy as np
 import PIL
 
 from benchmarks import pages
-from benchmarks.studies.sheets import made
+from benchmarks.studies.sheets import counted, made
+from benchmarks.studies.sheets.counted import FITS
 from edge import errors, predictor
-from edge.contract import DIGIT, DIGIT2, InputContract
-from edge.errors import InputError
 from edge.locate import shipped_model
-from edge.pictures.decode import fit
-from edge.predictor import Predictor
 from train import markdown
-from train.datasets import mnist
 
-FITS = {"digit": DIGIT, "digit2": DIGIT2}
 WANTED = {
     "clean": "One digit and nothing else: right",
     "beside": "One digit beside something: right or refused at least 97 %, right at least 80 %",
     "none": "Not one digit, or crossed by a line: refused (or right, where there is a digit) at least 97 %",
 }
-
-
-def outcome(ready: Predictor, picture: made.Image.Image, label: int | None, contract: InputContract) -> str:
-    """`right`, `wrong` or `refused`; an answer where there is no digit is wrong."""
-    try:
-        answer = ready.answer(fit(picture, contract))
-    except InputError:
-        return "refused"
-    if answer.rejected:
-        return "refused"
-    return "right" if answer.label == str(label) else "wrong"
-
-
-def measure(
-    ready: Predictor, kind: made.Kind, digits: tuple[np.ndarray, np.ndarray], *, n: int, seed: int
-) -> dict[str, Counter[str]]:
-    """By fit, how many of `n` sheets of `kind` end how."""
-    counts: dict[str, Counter[str]] = {name: Counter() for name in FITS}
-    for number in range(n):
-        picture, label = made.draw(kind, number, digits, seed=seed)
-        for name, contract in FITS.items():
-            counts[name][outcome(ready, picture, label, contract)] += 1
-    return counts
 
 
 def row(kind: made.Kind, counts: dict[str, Counter[str]]) -> tuple[str, ...]:
@@ -70,15 +44,19 @@ def main() -> int:
     parser.add_argument("--pictures", type=int, default=150, metavar="N", help="of each kind (default: 150)")
     parser.add_argument("--seed", type=int, default=0, metavar="S", help="of the pictures (default: 0)")
     parser.add_argument("--write", type=Path, metavar="PAGE", help="write the tables into this page")
+    parser.add_argument("--processes", type=int, default=1, metavar="N", help="that share the work (default: 1)")
     given = parser.parse_args()
-    if given.pictures < 1:
-        raise errors.UsageError("--pictures wants 1 or more")
-    ready, test = predictor.load(shipped_model(), trusted=True), mnist.load().test
-    digits = (test.images[..., 0], test.labels)
+    if min(given.pictures, given.processes) < 1:
+        raise errors.UsageError("--pictures and --processes want 1 or more")
     rows: dict[str, list[tuple[str, ...]]] = {group: [] for group in WANTED}
-    for kind in made.KINDS:
-        rows[kind.group].append(row(kind, measure(ready, kind, digits, n=given.pictures, seed=given.seed)))
-        print("  ".join(rows[kind.group][-1]), file=sys.stderr)
+    ready = predictor.load(shipped_model(), trusted=True)
+    with ProcessPoolExecutor(given.processes, mp_context=get_context("spawn")) as processes:
+        names = [kind.name for kind in made.KINDS]
+        for kind, counts in zip(
+            made.KINDS, processes.map(partial(counted.measure, n=given.pictures, seed=given.seed), names), strict=True
+        ):
+            rows[kind.group].append(row(kind, counts))
+            print("  ".join(rows[kind.group][-1]), file=sys.stderr)
     said = f"{given.pictures} sheets of each kind, every second one a photograph; seed {given.seed}; MNIST test digits; "
     said += f"{ready.contract.name}, {ready.engine.name}; Pillow {PIL.__version__}."
     return pages.show("\n".join([said + "\n", *(table(group, rows[group]) for group in WANTED)]), given.write)
