@@ -11,6 +11,7 @@ from train.distributed.training import ALONE, Rank
 from train.recipes import Recipe
 
 _AHEAD = 8  # batches
+_PER_OUTLIER = 4  # images to one made outlier
 
 
 class Batches(keras.utils.PyDataset):
@@ -18,12 +19,17 @@ class Batches(keras.utils.PyDataset):
 
     A thread augments the next few batches, in numpy, while the backend trains. Keras's own queue would not do: on JAX it
     loses the batch that the model is built with, so that the order varies from run to run.
-    One of several processes gets the rows of its `rank`.
+    One of several processes gets the rows of its `rank`. To every four images one of `outliers`, uint8 [n, H, W, C], is added,
+    with the label `n_classes`; None: none.
     """
 
-    def __init__(self, split: Split, recipe: Recipe, *, first: int = 0, rank: Rank = ALONE) -> None:
+    def __init__(
+        self, split: Split, recipe: Recipe, *, first: int = 0, rank: Rank = ALONE, outliers: np.ndarray | None = None,
+        n_classes: int = 0,
+    ) -> None:  # fmt: skip
         super().__init__()
         self.split, self.recipe, self.first, self.rank = split, recipe, first, rank
+        self.outliers = outliers if outliers is None else Split(outliers, np.full(len(outliers), n_classes, np.uint8))
         self._maker = ThreadPoolExecutor(max_workers=1)
         self._coming: dict[int, Future[tuple[np.ndarray, np.ndarray]]] = {}
 
@@ -40,8 +46,18 @@ class Batches(keras.utils.PyDataset):
         which = self._drawn(step) if self.recipe.sampling == "replacement" else self._next(step)
         rng = np.random.default_rng([self.recipe.seed, 1, step])
         # The whole batch is augmented before it is shared out: together the processes see just what one alone would see.
-        mine = self.rank.rows(len(which))
-        return augment(self.split.images[which], self.recipe, rng)[mine], self.split.labels[which][mine]
+        chosen = self.split[which]
+        images, labels = self._my_part(chosen, rng)
+        if self.outliers is not None:
+            added = np.random.default_rng([self.recipe.seed, 3, step])
+            drawn = self.outliers[added.integers(0, len(self.outliers), max(1, self.recipe.batch // _PER_OUTLIER))]
+            more = self._my_part(drawn, added)
+            images, labels = np.concatenate([images, more[0]]), np.concatenate([labels, more[1]])
+        return images, labels
+
+    def _my_part(self, chosen: Split, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        mine = self.rank.rows(len(chosen))
+        return augment(chosen.images, self.recipe, rng)[mine], chosen.labels[mine]
 
     def _drawn(self, step: int) -> np.ndarray:
         return np.random.default_rng([self.recipe.seed, 2, step]).integers(0, len(self.split), self.recipe.batch)

@@ -19,21 +19,24 @@ _WARM_UP = 0.2  # fraction of the steps
 
 
 def fit(
-    model: keras.Model, split: Split, recipe: Recipe, autosave: Autosave | None = None, *, rank: Rank = ALONE
-) -> TrainingState:
+    model: keras.Model, split: Split, recipe: Recipe, autosave: Autosave | None = None, *, rank: Rank = ALONE,
+    outliers: np.ndarray | None = None,
+) -> TrainingState:  # fmt: skip
     """Train `model` in place on `split` less what the recipe holds out, and return the final state.
 
     `autosave` saves the state periodically; the training resumes from a saved one. Raises Interrupted, and Diverged at the
     first row of the history after the loss or a weight stopped being finite.
     One of several processes trains on the rows of its `rank` in every batch, as the others do at the same time on theirs.
-    With `recipe.averaging`, the final weights are their moving average.
+    With `recipe.averaging`, the final weights are their moving average. With `recipe.background`, the last output is trained
+    on `outliers`, uint8 [n, H, W, C].
     """
     n_train = recipe.n_training(len(split))
     training, held_out = split[:n_train], split[n_train:]
+    n_classes = model.output_shape[-1] - recipe.background
 
     def validation_accuracy() -> float:
         with _averaged(model, recipe):
-            return evaluate.top1(evaluate.logits(model, held_out.images), held_out.labels)
+            return evaluate.top1(evaluate.logits(model, held_out.images)[:, :n_classes], held_out.labels)
 
     n_steps = recipe.n_steps(n_train)
     model.compile(optimizer=optimizer(recipe, n_steps=n_steps), loss=loss(recipe), metrics=["accuracy"])
@@ -46,7 +49,7 @@ def fit(
         if autosave:
             autosave.progress = progress
             callbacks.append(autosave)
-        batches = Batches(training, recipe, first=state.step, rank=rank)
+        batches = Batches(training, recipe, first=state.step, rank=rank, outliers=outliers, n_classes=n_classes)
         with autosave.handle_interrupts() if autosave else nullcontext():
             # The whole run is one Keras epoch: batches are numbered by step, and a recipe's epochs may be fractional.
             model.fit(batches, epochs=1, shuffle=False, verbose=0, callbacks=callbacks)

@@ -53,6 +53,7 @@ class Recipe:
     contrast: float = _setting(0.0, "fraction by which an image's contrast is raised or lowered at most")
     label_smoothing: float = _setting(0.0, "fraction of the target that is spread over all classes")
     averaging: float = _setting(0.0, "fraction of the run that a moving average of the weights covers; 0: none")
+    background: bool = _setting(False, "one output more, trained on made pictures of no class, so that these are told apart")
     held_out: float = _setting(0.0, "fraction of the training images, the last ones, held out for validation")
     log_every: int = _setting(100, "steps between two rows of history.csv")
     seed: int = _setting(0, "of weights, order and augmentation")
@@ -76,6 +77,9 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("recipe", "each flag replaces one setting of the recipe")
     for setting in dataclasses.fields(Recipe):
         if setting.name == "name":
+            continue
+        if setting.type is bool:
+            group.add_argument(f"--{setting.name}", action="store_true", default=None, help=setting.metadata["help"])
             continue
         group.add_argument(
             f"--{setting.name.replace('_', '-')}",

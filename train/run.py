@@ -26,8 +26,10 @@ from train.recipes import Recipe
 
 if TYPE_CHECKING:
     import keras
+    import numpy as np
 
 RESULT = "result.json"
+N_OUTLIERS = 20_000  # made once, a minute's work, and augmented like the images
 
 
 def train(
@@ -92,7 +94,7 @@ def _train_network(
         from train.fit import fit
 
         autosave = Autosave(out, identity, every_s=save_every_s, rank=rank)
-        state = fit(model, dataset.train, recipe, autosave, rank=rank)
+        state = fit(model, dataset.train, recipe, autosave, rank=rank, outliers=_outliers(dataset, recipe))
         training.check_same(rank, model)
         weights = model.get_weights()
     if not rank.alone:
@@ -100,6 +102,16 @@ def _train_network(
         model = network.build(recipe)
         model.set_weights(weights)
     return model, state
+
+
+def _outliers(dataset: Dataset, recipe: Recipe) -> "np.ndarray | None":
+    """The made pictures that train a background class, uint8 [n, H, W, C]; None without one."""
+    if not recipe.background:
+        return None
+    from train import outliers
+
+    genuine = dataset.train[: recipe.n_training(len(dataset.train))]
+    return outliers.made(genuine, dataset.contract, n=N_OUTLIERS, seed=recipe.seed)
 
 
 def _write_results(
@@ -114,7 +126,7 @@ def _write_results(
     backend = keras.backend.backend()
     accelerators = [device for device in keras.distribution.list_devices() if not device.startswith("cpu")]
     network = identity["network"]
-    answers = evaluate.logits(model, dataset.test.images)
+    answers = evaluate.logits(model, dataset.test.images)[:, : len(dataset.class_names)]
     machine = host.read()
     figures = {
         "network": network,

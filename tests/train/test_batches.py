@@ -154,3 +154,13 @@ def test_a_quarter_turn_is_a_quarter_turn_clockwise():
 
     turned = augment(images, Recipe(shift=0, turn=90.0), AlwaysTheMost())
     np.testing.assert_allclose(turned[0, ..., 0], np.rot90(images[0, ..., 0], -1), atol=1e-3)
+
+
+def test_to_every_four_images_one_outlier_comes_with_a_label_of_its_own():
+    split = Split(np.zeros((40, 32, 32, 3), np.uint8), np.zeros(40, np.uint8))
+    outliers = np.full((5, 32, 32, 3), 255, np.uint8)
+    images, labels = Batches(split, Recipe(batch=8, shift=0), outliers=outliers, n_classes=3)[0]
+    assert labels.tolist() == [0] * 8 + [3] * 2
+    assert (images[8:] == 255).all() and (images[:8] == 0).all()
+    without = Batches(split, Recipe(batch=8, shift=0))[0][0]
+    assert np.array_equal(images[:8], without)  # the genuine ones do not depend on it

@@ -37,7 +37,10 @@ class Architecture:
 
             build = getattr(importlib.import_module(f"{__name__}.{module}"), function)
             keras.utils.set_random_seed(recipe.seed)
-            return build(batch_size=batch_size, **chosen)
+            model = build(batch_size=batch_size, **chosen)
+            if recipe.background:
+                model = importlib.import_module(f"{__name__}.widen").with_background(model)
+            return model
 
     def check(self, recipe: Recipe) -> None:
         """Raises UsageError if `recipe` sets what this network does not let it choose."""
