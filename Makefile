@@ -25,7 +25,7 @@ help:
 # Train a network, quantize it, prove it, and ask it about a picture: the whole job, from nothing.
 demo: $(VENV)/installed
 	rm -rf demo
-	$(RUN) -m train.mnist --arch $(ARCH) --out demo/run $(DEMO_FLAGS)
+	$(RUN) -m train.mnist --arch $(ARCH) --background --out demo/run $(DEMO_FLAGS)
 	$(RUN) -m convert --int8 --checkpoint demo/run --out demo
 	for model in demo/*-int8.*; do \
 	  $(RUN) -m edge verify $$model && $(BIN)/edge-predict --model $$model examples/seven.png || exit; done
@@ -100,7 +100,7 @@ lint: $(VENV)/installed
 
 # Remake the model in the wheel from MNIST in EDGEPROOF_DATA (two minutes).
 shipped-model: $(VENV)/installed examples
-	$(RUN) -m train.mnist --arch lenet5-relu --out runs/shipped
+	$(RUN) -m train.mnist --arch lenet5-relu --background --out runs/shipped
 	$(RUN) -m convert --int8 --formats tflite --checkpoint runs/shipped --goldens examples --out artifacts/shipped
 	cp artifacts/shipped/lenet5-relu-mnist-int8.tflite edge/models/
 

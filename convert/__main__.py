@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from convert import effort, flags, labelling, unlabelled
 from convert.calibration.checks import LEAST_IMAGES, MIN_IMAGES, N_IMAGES, contents
 from convert.calibration.images import CalibrationSet, draw_calibration_set, read_calibration_set
+from convert.confidence.rejection import MIN_PICTURES
 from convert.effort import Trials
 from convert.evaluation import LEAST_SCREENING, convert_and_judge, logits_of, prepare
 from convert.gate import Verdict, gate_for
@@ -25,6 +26,7 @@ from convert.publish import publish, seal
 from convert.report import few, tables
 from convert.results import ConversionResult, Finding, NetworkOutcomes, Outcome, Trial
 from convert.signing import check_key
+from convert.unknown import with_units
 from convert.unlabelled import UnlabelledPictures
 from edge import errors
 from edge.errors import Refused, ToolchainError
@@ -62,8 +64,10 @@ def main() -> int:
                 drawing.unlink()  # of an earlier conversion
             agreement = check_pixels(network, calibration, settings, drawing)
             gate = gate_for(network.data, settings.max_drop_points)
+            rejecting = settings.reject_rate is not None and len(dataset.test) >= 2 * MIN_PICTURES
+            wider = with_units(network, training, seed=settings.seed, wanted=rejecting)
             trial = prepare(
-                network, dataset, training, calibration=calibration, gate=gate, require_int8=settings.require_int8,
+                wider, dataset, training, calibration=calibration, gate=gate, require_int8=settings.require_int8,
                 agreement=agreement, drawing=drawing, reject_rate=settings.reject_rate,
                 unlabelled=read_unlabelled(network, dataset, calibration, agreement, settings),
             )  # fmt: skip

@@ -43,6 +43,10 @@ def prepare(
     if agreement and len(agreement.judging) >= gate.least_images:
         dataset, owners = agreement.as_test_split(dataset), agreement.owners
     model = network.build()
+
+    def floating(images: np.ndarray) -> np.ndarray:
+        return evaluate.logits(model, images)[:, : len(network.class_names)]
+
     name = f"{network.network} on {network.data}"
 
     def tell(seconds_each: float) -> None:
@@ -52,10 +56,10 @@ def prepare(
             spent = f"{1000 * seconds_each:.0f} ms each in the float network"
             say("convert", f"{name}: about {effort.in_words(seconds)} for each model ({each}, {spent}); a repair comes on top")
 
-    reference = evaluate.logits(model, dataset.test.images, paced=tell)
+    reference = evaluate.logits(model, dataset.test.images, paced=tell)[:, : len(network.class_names)]
     if not np.isfinite(reference).all():
         raise Refused(f"{name}: the float model's own answers are not numbers; train it again")
-    files = as_files(dataset, lambda images: evaluate.logits(model, images).argmax(axis=1), drawing=drawing)
+    files = as_files(dataset, lambda images: floating(images).argmax(axis=1), drawing=drawing)
     held_out, n = dataset.train[len(training) :], effort.n_images(N_VALIDATION, dataset.contract, least=LEAST_VALIDATION)
     judging = (held_out, dataset.test)
     second = second_set(training, calibration, apart_from=judging)
@@ -63,7 +67,7 @@ def prepare(
     held_out = held_out[:n] if dataset.contract.height * dataset.contract.width > effort.LARGE else held_out
     validation = Split(*(np.concatenate(both) for both in ((held_out.images, more.images), (held_out.labels, more.labels))))
     if unlabelled:
-        unlabelled = unlabelled.answered(lambda images: evaluate.logits(model, images).argmax(axis=1))
+        unlabelled = unlabelled.answered(lambda images: floating(images).argmax(axis=1))
     return Trial(
         network, dataset, calibration, second, validation, gate, reference, files, require_int8, agreement, owners, reject_rate,
         unlabelled,

@@ -101,7 +101,9 @@ def make_converter(kind: str, network: Network, calibration: CalibrationSet) -> 
     """The converter to `kind`, tflite or onnx, batch size 1."""
     with quietly():
         module = importlib.import_module(CONVERTERS[kind])
-        converter: Converter = module.Converter(network.build(batch_size=1), calibration)
+        # Outputs beside the logits must not widen the logits' range, and with it their step.
+        n_extra = getattr(network, "n_extra", 0)
+        converter: Converter = module.Converter(network.build(batch_size=1), calibration, n_extra=n_extra)
     return converter
 
 

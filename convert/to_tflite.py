@@ -23,7 +23,7 @@ from litert_quantizer.quantizer import Quantizer
 
 from convert import tflite_pieces
 from convert.calibration.images import CalibrationSet
-from convert.calibration.ranges import Range, TensorRanges
+from convert.calibration.ranges import Range, TensorRanges, without_extra
 from convert.layers import fused_into, layer_in
 from convert.plan import Plan
 from edge.engines.interpreter import as_input
@@ -45,14 +45,18 @@ class LayerOperator:
 
 
 class Converter:
-    """One network, batch size 1, with the images that set its activation ranges; `layers` are those that compute, in order."""
+    """One network, batch size 1, with the images that set its activation ranges; `layers` are those that compute, in order.
+
+    The last `n_extra` outputs do not set the output's range.
+    """
 
     kind = "tflite"
 
-    def __init__(self, model: keras.Model, calibration: CalibrationSet) -> None:
+    def __init__(self, model: keras.Model, calibration: CalibrationSet, *, n_extra: int = 0) -> None:
         self._floating = bytes(tf.lite.TFLiteConverter.from_keras_model(model).convert())
         self._operators = _operators(self._floating, fused_into(model))
         self.layers = tuple(dict.fromkeys(operator.layer for operator in self._operators if operator.layer))
+        self._n_extra = n_extra
         self._calibrate(calibration)
 
     def calibrated(self, calibration: CalibrationSet) -> "Converter":
@@ -62,7 +66,9 @@ class Converter:
         return other
 
     def _calibrate(self, calibration: CalibrationSet) -> None:
-        self._measured = TensorRanges(lambda: _values(self._floating, calibration.images))
+        first = max((i for i, operator in enumerate(self._operators) if operator.kind in PRODUCTS), default=0)
+        last = {operator.output for operator in self._operators[first:]}
+        self._measured = TensorRanges(lambda: without_extra(_values(self._floating, calibration.images), last, self._n_extra))
         self._ranges = cache(self._find_ranges)
 
     def convert(self, plan: Plan) -> bytes:

@@ -24,8 +24,20 @@ def margin(logits: "Sequence[float]", extra: "Sequence[float]") -> float:
     return second - first
 
 
+def units(logits: "Sequence[float]", extra: "Sequence[float]") -> float:
+    """The sum of the positive values of the first half of `extra`, less that of the second half: a small layer fitted on the
+    network's last features to tell made pictures of no class from training pictures (docs/decisions/0016).
+    """
+    half = len(extra) // 2
+    return sum([value for value in extra[:half] if value > 0]) - sum([value for value in extra[half:] if value > 0])
+
+
 # From finite logits and extra values, how unlike the pictures that the network was trained for: the greater, the less like.
-KINDS: "dict[str, Callable[[Sequence[float], Sequence[float]], float]]" = {"energy": energy, "margin": margin}
+KINDS: "dict[str, Callable[[Sequence[float], Sequence[float]], float]]" = {
+    "energy": energy,
+    "margin": margin,
+    "units": units,
+}
 
 
 class Confidence:

@@ -28,7 +28,7 @@ FLOORS = {
         ("pictures",),
         ("confidence", "plan", "sources", "verify"),
         ("flags", "gate", "interfaces", "to_onnx", "to_tflite"),
-        ("unlabelled",),
+        ("unknown", "unlabelled"),
         ("results",),
         ("evaluation", "publish"),
         ("programs",),

@@ -14,7 +14,7 @@ from convert.confidence.temperature import Reliability
 from edge.confidence import KINDS, Confidence
 
 SEED = 0
-KIND = "energy"  # the score of networks that have no extra outputs
+KIND, WITH_UNITS = "energy", "units"  # the score of networks without and with extra outputs (convert/unknown.py)
 REJECT_RATE = 0.01  # of genuine pictures, at most
 
 
@@ -55,14 +55,14 @@ class Judged:
 
 
 def judge(
-    logits: np.ndarray, labels: np.ndarray, extra: np.ndarray | None = None, *, kind: str = KIND,
-    reject_rate: float | None = REJECT_RATE,
-) -> Judged:  # fmt: skip
+    logits: np.ndarray, labels: np.ndarray, extra: np.ndarray | None = None, *, reject_rate: float | None = REJECT_RATE
+) -> Judged:
     """What a candidate's answers to the test split are worth: float32 [N, K] logits, int [N] labels, float32 [N, E] extra.
 
-    Of the genuine pictures at most `reject_rate` are to be rejected by the score `kind`; None: none is.
+    Of the genuine pictures at most `reject_rate` are to be rejected; None: none is.
     """
     extra = np.empty((len(logits), 0), np.float32) if extra is None else extra
+    kind = WITH_UNITS if extra.shape[1] else KIND
     fitting, judging = halves(len(labels))
     degree = temperature.fit(logits[fitting], labels[fitting])
     # float32 numbers are off by less from those of the device.

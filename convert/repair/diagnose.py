@@ -40,7 +40,8 @@ def diagnose(
     model = trial.network.build()
     groups = fusion_groups(model, converter.layers)
     images = trial.validation.images[: effort.n_images(N_IMAGES, trial.dataset.contract, least=LEAST_IMAGES)]
-    reference, trials = evaluate.logits(model, images), trials or Trials()
+    reference = evaluate.logits(model, images)[:, : len(trial.network.class_names)]
+    trials = trials or Trials()
     with quietly():
         sqnr_db = _sqnr_db(converter, plan, images)
     ranked = groups if trials.left is None else _noisiest(groups, sqnr_db)

@@ -26,6 +26,11 @@ class Reweighted:
     network: Network
     weights: dict[str, np.ndarray]
 
+    @property
+    def n_extra(self) -> int:
+        """Outputs beside the logits."""
+        return getattr(self.network, "n_extra", 0)
+
     def build(self, *, batch_size: int | None = None) -> keras.Model:
         """The float network with these weights."""
         model = self.network.build(batch_size=batch_size)

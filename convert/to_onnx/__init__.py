@@ -23,7 +23,7 @@ from onnxruntime.quantization.registry import QDQRegistry, QLinearOpsRegistry
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from convert.calibration.images import CalibrationSet
-from convert.calibration.ranges import Range, TensorRanges
+from convert.calibration.ranges import Range, TensorRanges, without_extra
 from convert.layers import fused_into, layer_in
 from convert.plan import Plan
 from convert.to_onnx.canonical import canonical
@@ -43,15 +43,19 @@ ROOTS = {"Sqrt", "Reciprocal", "Pow", "Log", "Exp", "Div"}
 
 
 class Converter:
-    """One network, batch size 1, with the images that set its activation ranges; `layers` are those that compute, in order."""
+    """One network, batch size 1, with the images that set its activation ranges; `layers` are those that compute, in order.
+
+    The last `n_extra` outputs do not set the output's range.
+    """
 
     kind = "onnx"
 
-    def __init__(self, model: keras.Model, calibration: CalibrationSet) -> None:
+    def __init__(self, model: keras.Model, calibration: CalibrationSet, *, n_extra: int = 0) -> None:
         self._model = model
         self._fused_into = fused_into(model)
         self._floating = fold_scaling(fold_batchnorm(_prepared(float_graph(model))))
         self.layers = tuple(dict.fromkeys(filter(None, map(self._layer, self._floating.graph.node))))
+        self._n_extra = n_extra
         self._calibrate(calibration)
 
     def calibrated(self, calibration: CalibrationSet) -> "Converter":
@@ -62,7 +66,12 @@ class Converter:
 
     def _calibrate(self, calibration: CalibrationSet) -> None:
         tensors = [output for node in self._floating.graph.node for output in node.output]
-        self._measured = TensorRanges(lambda: _values(self._floating, calibration.images, tensors))
+        nodes = list(self._floating.graph.node)
+        first = max((i for i, node in enumerate(nodes) if node.op_type in PRODUCTS), default=0)
+        last = {output for node in nodes[first:] for output in node.output}
+        self._measured = TensorRanges(
+            lambda: without_extra(_values(self._floating, calibration.images, tensors), last, self._n_extra)
+        )
         self._ranges = cache(self._find_ranges)
 
     def convert(self, plan: Plan) -> bytes:
