@@ -25,7 +25,7 @@ help:
 # Train a network, quantize it, prove it, and ask it about a picture: the whole job, from nothing.
 demo: $(VENV)/installed
 	rm -rf demo
-	$(RUN) -m train.mnist --arch $(ARCH) --background --out demo/run $(DEMO_FLAGS)
+	$(RUN) -m train.mnist --arch $(ARCH) --out demo/run $(DEMO_FLAGS)
 	$(RUN) -m convert --int8 --checkpoint demo/run --out demo
 	for model in demo/*-int8.*; do \
 	  $(RUN) -m edge verify $$model && $(BIN)/edge-predict --model $$model examples/seven.png || exit; done

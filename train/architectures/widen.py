@@ -24,7 +24,7 @@ def last_product(model: keras.Model) -> keras.layers.Layer | None:
 def features_of(model: keras.Model) -> keras.Model | None:
     """What the last product takes, as a model: pixels → float32 [N, …, D]; None where there is no last product."""
     last = last_product(model)
-    return None if last is None else keras.Model(model.input, last.input)
+    return None if last is None else keras.Model(model.inputs[0], last.input)
 
 
 def widened(model: keras.Model, kernel: np.ndarray, bias: np.ndarray, *, n_kept: int | None = None) -> keras.Model:
@@ -46,7 +46,7 @@ def widened(model: keras.Model, kernel: np.ndarray, bias: np.ndarray, *, n_kept:
     new.set_weights([wider, np.concatenate([biases[:n_kept], bias])])
     for layer in model.layers[model.layers.index(last) + 1 :]:
         outputs = type(layer).from_config(layer.get_config())(outputs)
-    return keras.Model(model.input, outputs, name=model.name)
+    return keras.Model(model.inputs[0], outputs, name=model.name)
 
 
 def with_background(model: keras.Model) -> keras.Model:
