@@ -18,7 +18,7 @@ from train.datasets import Split
 if TYPE_CHECKING:
     import keras
 
-MAX_UNITS, MIN_UNITS = 64, 8
+MAX_UNITS, MIN_UNITS = 48, 6
 MAX_WEIGHTS = 16_384  # bytes at int8, unless MIN_UNITS need more
 N_GENUINE, N_OUTLIERS, LEAST = 8_000, 8_000, 500
 MAX_VALUES = 100_000_000  # bytes of pixels, unless LEAST images are more: 664 of 224x224x3
@@ -102,7 +102,7 @@ def with_units(network: TrainedNetwork, training: Split, *, seed: int = 0, wante
 
 
 def n_units(n_features: int) -> int:
-    """How many units are fitted on `n_features` values: as many as MAX_WEIGHTS allow, in powers of two."""
+    """How many units are fitted on `n_features` values: MAX_UNITS, halved until MAX_WEIGHTS hold them."""
     n = MAX_UNITS
     while n > MIN_UNITS and n * n_features > MAX_WEIGHTS:
         n //= 2

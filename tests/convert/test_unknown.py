@@ -37,8 +37,8 @@ def test_equal_seeds_fit_equal_units():
     assert not np.array_equal(first[0], other[0])
 
 
-@pytest.mark.parametrize(("n_features", "n"), [(40, 64), (256, 64), (257, 32), (1024, 16), (3168, 8)])
-def test_there_are_as_many_units_as_16_kb_hold_but_at_least_eight(n_features, n):
+@pytest.mark.parametrize(("n_features", "n"), [(40, 48), (341, 48), (342, 24), (1024, 12), (3168, 6)])
+def test_there_are_as_many_units_as_16_kb_hold_but_at_least_six(n_features, n):
     assert n_units(n_features) == n
 
 
@@ -113,7 +113,7 @@ def test_units_change_no_bit_of_the_logits_at_any_precision(kind, precision, tra
 def test_units_are_fitted_on_the_training_images(trained, digits, monkeypatch):
     monkeypatch.setattr(unknown, "N_OUTLIERS", 600)
     wide = with_units(trained, digits.train)
-    assert wide.n_extra == 64 and wide.name == trained.name and wide.build().output_shape == (None, 74)
+    assert wide.n_extra == 48 and wide.name == trained.name and wide.build().output_shape == (None, 58)
     outputs = np.asarray(wide.build()(np.concatenate([digits.test.images[:100].astype(np.float32), noise()])))
     scores = [KINDS["units"](row[:10], row[10:]) for row in outputs.tolist()]
     assert np.mean(np.array(scores[100:]) > np.quantile(scores[:100], 0.95)) > 0.9
