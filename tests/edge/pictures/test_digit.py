@@ -1,5 +1,6 @@
 """Making other pictures MNIST digits: what passes untouched, what comes back in place, what is no digit."""
 
+import hashlib
 import random
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ from edge.contract import DIGIT
 from edge.errors import InputError
 from edge.pictures import read_pixels
 from edge.pictures.decode import fit
+from tests.edge.pictures import fitted
 
 EXAMPLES = Path(__file__).resolve().parents[3] / "examples"
 NAMES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
@@ -128,6 +130,12 @@ def test_the_line_about_no_digit_names_the_file(tmp_path):
     Image.new("L", (40, 40)).save(tmp_path / "blank.png")
     with pytest.raises(InputError, match=r"blank\.png: no digit found: "):
         read_pixels(str(tmp_path / "blank.png"), DIGIT)
+
+
+def test_artifacts_with_digit_get_the_pixels_that_they_always_got():
+    """The digest was made by `tests/edge/pictures/fitted.py` at revision 42df23f, before `digit2` shared its parts."""
+    digests = "".join(fitted.digests()["digit"])
+    assert hashlib.sha256(digests.encode()).hexdigest() == "8cbd00e7f55fff3909c428f79cbfbc1d85d1030ebf7c5e7e66510054007af4bc"
 
 
 def test_the_examples_are_what_the_script_draws(tmp_path):
