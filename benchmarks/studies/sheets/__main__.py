@@ -59,7 +59,7 @@ def main() -> int:
             print("  ".join(rows[kind.group][-1]), file=sys.stderr)
     said = f"{given.pictures} sheets of each kind, every second one a photograph; seed {given.seed}; MNIST test digits; "
     said += f"{ready.contract.name}, {ready.engine.name}; Pillow {PIL.__version__}."
-    return pages.show("\n".join([said + "\n", *(table(group, rows[group]) for group in WANTED)]), given.write)
+    return pages.show("\n".join([said + "\n", *(table(group, rows[group]) + "\n" for group in WANTED)]), given.write)
 
 
 if __name__ == "__main__":
