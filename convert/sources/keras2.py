@@ -30,9 +30,28 @@ _UNARY = {
 
 def modern(model: Any) -> Any:
     """The config of a model as Keras 3 writes it in a .keras file; `model` itself where it is no config of one."""
-    return (
-        _model(model) if isinstance(model, dict) and model.get("class_name") in ("Functional", "Model", "Sequential") else model
-    )
+    if not isinstance(model, dict) or model.get("class_name") not in ("Functional", "Model", "Sequential"):
+        return model
+    return _model(_without_slashes(model))
+
+
+def plain_name(name: str) -> str:
+    """The name of a layer as Keras 3 takes it: without slashes, which MobileNetV3 of Keras 2 has."""
+    return name.replace("/", "_")
+
+
+def _without_slashes(node: Any) -> Any:
+    """`node` with every layer under its plain name: where it has it, and in calls, which begin [name, node, output]."""
+    if isinstance(node, dict):
+        return {
+            key: plain_name(value) if key == "name" and isinstance(value, str) else _without_slashes(value)
+            for key, value in node.items()
+        }
+    if not isinstance(node, list):
+        return node
+    if len(node) in (3, 4) and isinstance(node[0], str) and isinstance(node[1], int):
+        return [plain_name(node[0]), *map(_without_slashes, node[1:])]
+    return [_without_slashes(each) for each in node]
 
 
 def _model(node: dict[str, Any]) -> dict[str, Any]:

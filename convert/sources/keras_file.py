@@ -20,7 +20,7 @@ import keras
 import numpy as np
 
 from convert.sources import keras_weights
-from convert.sources.keras2 import modern
+from convert.sources.keras2 import modern, plain_name
 from convert.sources.keras_allowlist import ConfigCheck
 from edge.errors import InputMissing, ModelError, missing
 from edge.silence import silence_native_output
@@ -110,7 +110,7 @@ def _hdf5(path: Path, content: bytes) -> _Read:
         arrays = keras_weights.numbers(group, max_bytes=len(content))
         layers = keras_weights.texts(group, "layer_names", max_bytes=len(content))
         names = {
-            layer: keras_weights.texts(group[layer], "weight_names", max_bytes=len(content))
+            plain_name(layer): [f"{layer}/{name}" for name in keras_weights.texts(group[layer], "weight_names", max_bytes=most)]
             for layer in layers
             if layer in group
         }

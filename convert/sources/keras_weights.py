@@ -2,7 +2,7 @@
 
 import io
 import math
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from itertools import count
 from typing import Any
@@ -83,10 +83,10 @@ def assign(model: keras.Model, arrays: dict[str, np.ndarray], names: dict[str, l
         if not layer.weights:
             continue
         stored = names.get(layer.name, [])
-        if lacking := [name for name in stored if f"{layer.name}/{name}" not in arrays]:
+        if lacking := [name for name in stored if name not in arrays]:
             raise ValueError(f"layer {layer.name!r}: no {lacking[0]!r} in the file")
         variables = _in_order(layer, stored)
-        values = [arrays[f"{layer.name}/{name}"] for name in stored]
+        values = [arrays[name] for name in stored]
         if [tuple(variable.shape) for variable in variables] != [value.shape for value in values]:
             wanted, given = [tuple(each.shape) for each in variables], [each.shape for each in values]
             raise ValueError(f"layer {layer.name!r} takes weights {wanted}, and the file holds {given}")
@@ -97,10 +97,16 @@ def assign(model: keras.Model, arrays: dict[str, np.ndarray], names: dict[str, l
 def _in_order(layer: Any, stored: list[str]) -> list[Any]:
     parts = [part for part in layer._flatten_layers() if not isinstance(part, keras.Model)]
     by_name: dict[tuple[str, ...], Any] = {(part.name, variable.name): variable for part in parts for variable in part.weights}
-    keys = [tuple(name.removesuffix(":0").split("/")[-2:]) for name in stored]
+    keys = [_key(name, by_name) for name in stored]
     if len(by_name) == len(layer.weights) and set(keys) == set(by_name) and len(set(keys)) == len(keys):
         return [by_name[key] for key in keys]
     return [*layer.trainable_weights, *layer.non_trainable_weights]
+
+
+def _key(stored: str, known: Collection[tuple[str, ...]]) -> tuple[str, ...]:
+    """Of `block/conv/kernel:0`, which of (block_conv, kernel) and (conv, kernel) is `known`; () if none is."""
+    *above, last = stored.removesuffix(":0").split("/")
+    return next((key for k in range(len(above)) if (key := ("_".join(above[k:]), last)) in known), ())
 
 
 @contextmanager

@@ -39,10 +39,10 @@ INNER = model(
     "inner",
     [
         pixels("input_2"),
-        layer("Conv2D", "conv", [["input_2", 0, 0, {}]], filters=4, kernel_size=[3, 3], strides=[1, 1], padding="valid",
+        layer("Conv2D", "block/conv", [["input_2", 0, 0, {}]], filters=4, kernel_size=[3, 3], strides=[1, 1], padding="valid",
               data_format="channels_last", dilation_rate=[1, 1], groups=1, activation="linear", use_bias=True,
               kernel_initializer=SEED, kernel_regularizer={"class_name": "L2", "config": {"l2": 1e-4}}),
-        layer("BatchNormalization", "norm", [["conv", 0, 0, {}]], axis=[3], momentum=0.9, epsilon=1e-3, center=True,
+        layer("BatchNormalization", "norm", [["block/conv", 0, 0, {}]], axis=[3], momentum=0.9, epsilon=1e-3, center=True,
               scale=True),
         layer("TFOpLambda", "tf.nn.relu", ["norm", 0, 0, {"name": None}], function="nn.relu"),
     ],
@@ -104,7 +104,7 @@ def hdf5(path, config, **groups):
 
 
 NORM = {"norm/gamma:0": GAMMA, "norm/beta:0": BETA, "norm/moving_mean:0": MEAN, "norm/moving_variance:0": VARIANCE}
-CONV = {"conv/kernel:0": KERNEL, "conv/bias:0": BIAS}
+CONV = {"block/conv/kernel:0": KERNEL, "block/conv/bias:0": BIAS}
 ANSWER = {"answer/kernel:0": DENSE[0], "answer/bias:0": DENSE[1]}
 
 
