@@ -145,7 +145,8 @@ def main() -> int:
     if flags.prepare:
         network(flags.prepare / "pictures", flags.prepare / "mobilenetv2.keras", side=flags.side)
         return 0
-    with tempfile.TemporaryDirectory(dir=".") as name:
+    Path("reports").mkdir(exist_ok=True)  # on this disk: a system's /tmp may be memory
+    with tempfile.TemporaryDirectory(dir="reports") as name:
         folder = Path(name)
         crops(flags.photographs, folder / "pictures", n_train=flags.train, n_test=flags.test)
         # In a process of its own: what a child's peak memory counts begins with its parent's.
