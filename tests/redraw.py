@@ -13,7 +13,6 @@ import numpy as np
 from PIL import Image, ImageFilter
 
 from edge import predictor
-from edge.contract import DIGIT
 from edge.errors import InputError
 from edge.locate import shipped_model
 from edge.pictures.decode import fit
@@ -81,7 +80,7 @@ def drop_points(ready: Predictor, split: Split, redrawn) -> float:
     lost = 0
     for number, (image, label) in enumerate(zip(split.images, split.labels, strict=True)):
         try:
-            answered = right(ready, fit(redrawn(number, image[..., 0]), DIGIT), label)
+            answered = right(ready, fit(redrawn(number, image[..., 0]), ready.contract.input), label)
         except InputError:
             answered = False
         lost += right(ready, image.tobytes(), label) - answered
