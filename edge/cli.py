@@ -239,7 +239,8 @@ def _page(path: str, digits: "list[Digit]", options: Options) -> list[str]:
         space = " " if digit.line == before.line and digit.word != before.word else ""
         texts[digit.line] = texts.get(digit.line, "") + space + (digit.prediction.label if known else "?")
         least[digit.line] = min(least.get(digit.line, 1.0), digit.prediction.probability)
-    return [f"{one_line(path)}: {text} (each {100 * least[line]:.1f} % or more)" for line, text in texts.items()]
+    # Rounded down: that much each digit has.
+    return [f"{one_line(path)}: {text} (each {int(1000 * least[line]) / 10} % or more)" for line, text in texts.items()]
 
 
 def _answer(path: str, prediction: "Prediction", options: Options, place: "dict[str, Any] | None" = None) -> str:
