@@ -8,7 +8,7 @@ RUN := $(BIN)/python
 
 # Settings of the demo; its test makes them small.
 ARCH ?= deep-mnist
-DEMO_FLAGS ?=
+DEMO_FLAGS ?= --background
 
 # Trainings side by side.
 LANES ?= 1
