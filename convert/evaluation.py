@@ -8,7 +8,7 @@ import numpy as np
 
 from convert import effort
 from convert.calibration.images import CalibrationSet, draw_validation_images, second_set
-from convert.confidence import REJECT_RATE, judge
+from convert.confidence import N_REDRAWN, REJECT_RATE, Outputs, halves, judge
 from convert.gate import Gate, UnlabelledCounts, Verdict
 from convert.interfaces import Converter, TrainedNetwork, as_predictor, convert
 from convert.operators import inventory
@@ -22,6 +22,7 @@ from edge.errors import Refused, say
 from edge.predictor import Predictor
 from train import evaluate
 from train.datasets import Dataset, Split, mapped
+from train.redrawn import redrawn
 
 N_VALIDATION, N_COMPARED = 5_000, 1_000
 LEAST_VALIDATION = 400  # of images of any size, where there are as many
@@ -70,8 +71,18 @@ def prepare(
         unlabelled = unlabelled.answered(lambda images: floating(images).argmax(axis=1))
     return Trial(
         network, dataset, calibration, second, validation, gate, reference, files, require_int8, agreement, owners, reject_rate,
-        unlabelled,
+        unlabelled, redrawn=_redrawn(dataset, wanted=reject_rate is not None),
     )  # fmt: skip
+
+
+def _redrawn(dataset: Dataset, *, wanted: bool) -> tuple[np.ndarray, np.ndarray] | None:
+    """The first test images of the half to fit on and of the half to judge on, redrawn; None but for digits."""
+    if not (wanted and dataset.contract.is_digit):
+        return None
+    fitting, judging = (
+        redrawn(dataset.test.images[half[:N_REDRAWN]], dataset.contract, seed=0) for half in halves(len(dataset.test))
+    )
+    return fitting, judging
 
 
 def convert_and_judge(trial: Trial, converter: Converter, plan: Plan, *, repaired: bool = False) -> ConversionResult:
@@ -96,7 +107,10 @@ def convert_and_judge(trial: Trial, converter: Converter, plan: Plan, *, repaire
     sensitivity = _sensitivity(trial, converter, plan, predictor) if sensitive else None
     judged = None
     if verdict.passed:
-        judged = judge(answers.logits, trial.dataset.test.labels, answers.extra, reject_rate=trial.reject_rate)
+        again = None
+        if trial.redrawn:
+            again = _outputs(predictor, trial.redrawn[0]), _outputs(predictor, trial.redrawn[1])
+        judged = judge(answers.logits, trial.dataset.test.labels, answers.extra, reject_rate=trial.reject_rate, redrawn=again)
         predictor.contract.confidence = judged.confidence
         verdict = Verdict("failed", judged.reasons) if judged.reasons else verdict
     evaluation = Evaluation(
@@ -104,6 +118,11 @@ def convert_and_judge(trial: Trial, converter: Converter, plan: Plan, *, repaire
         trial.gate.grounds(verification, more), differing, judged, answers.extra,
     )  # fmt: skip
     return ConversionResult(name, converter.kind, plan, verdict, evaluation)
+
+
+def _outputs(predictor: Predictor, images: np.ndarray) -> Outputs:
+    answers = predict_all(predictor, images)
+    return answers.logits, answers.extra
 
 
 def _on_unlabelled(trial: Trial, predictor: Predictor) -> tuple[UnlabelledCounts | None, np.ndarray]:

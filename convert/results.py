@@ -43,6 +43,7 @@ class Trial:
     reject_rate: float | None = REJECT_RATE  # of genuine pictures, at most; None: no picture is rejected
     unlabelled: UnlabelledPictures | None = None  # which count in the gate beside the test split
     max_trials: int | None = None  # conversions that may be tried to diagnose and repair a model; None: all there are
+    redrawn: tuple[np.ndarray, np.ndarray] | None = None  # digits of either half as a device redraws them: uint8 [n, 28, 28, 1]
 
     @property
     def float_answers(self) -> np.ndarray:

@@ -14,6 +14,7 @@ from convert.interfaces import TrainedNetwork
 from edge.contract import InputContract
 from train import evaluate, outliers
 from train.datasets import Split
+from train.redrawn import redrawn
 
 if TYPE_CHECKING:
     import keras
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 MAX_UNITS, MIN_UNITS = 48, 6
 MAX_WEIGHTS = 16_384  # bytes at int8, unless MIN_UNITS need more
 N_GENUINE, N_OUTLIERS, LEAST = 8_000, 8_000, 500
+N_REDRAWN = 1_500  # of genuine digits, each counted twice
 MAX_VALUES = 100_000_000  # bytes of pixels, unless LEAST images are more: 664 of 224x224x3
 _EPOCHS, _LEAST_STEPS, _BATCH, _RATE, _DECAY = 20, 1_000, 256, 3e-3, 1e-4
 _MIN_DEVIATION = 0.1  # of the mean one: what hardly varies in training may still say much, but is not blown up
@@ -93,8 +95,11 @@ def with_units(network: TrainedNetwork, training: Split, *, seed: int = 0, wante
     genuine = training.images[np.sort(np.random.default_rng(seed).permutation(len(training))[:n_genuine])]
     n_outliers = min(N_OUTLIERS, max(LEAST, 2 * n_genuine), max(LEAST, MAX_VALUES // genuine[0].size))
     made = outliers.made(training, network.contract, n=n_outliers, seed=seed)
+    if network.contract.is_digit:  # else the traces of redrawing, which the made glyphs have, would tell them
+        again = redrawn(genuine[:N_REDRAWN], network.contract, seed=seed)
+        genuine = np.concatenate([genuine, again, again])
     both = _pooled(evaluate.logits(features, np.concatenate([genuine, made])))
-    inside, outside = both[:n_genuine], both[n_genuine:]
+    inside, outside = both[: len(genuine)], both[len(genuine) :]
     weights = [each.reshape(-1, each.shape[-1])[:, :n_classes] for each in last.get_weights()]
     greatest = (inside @ weights[0] + sum(weights[1:])).max(axis=1)
     # Units share the logits' int8 scale: with the usual greatest logit as their greatest value, most of them stay in its range.

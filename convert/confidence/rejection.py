@@ -5,7 +5,7 @@ most the upper end of Clopper and Pearson's one-sided 95 % interval for k of n, 
 """
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 from scipy import special
@@ -30,6 +30,11 @@ class Threshold:
     n_rejected: int
     n_images: int
     bound: float
+
+    def raised(self, least: float, scores: np.ndarray) -> "Threshold":
+        """The same with a threshold of `least` or more; `scores` are those it was taken from."""
+        at = max(least, self.threshold)
+        return replace(self, threshold=at, n_rejected=int(np.sum(scores > at)))
 
 
 @dataclass(frozen=True)

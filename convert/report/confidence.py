@@ -59,8 +59,11 @@ def _account(judged: Judged) -> str:
         return f"{said}. Rejection: {judged.why_not}"
     limit = judged.rejection.fitted
     allowed = f"{limit.n_allowed:,} of {limit.n_images:,} pictures allow at most {100 * limit.bound:.2f} % (one-sided, 95 %)"
-    return (
+    by = (
         f"{said}. Rejected by `{judged.rejection.kind}` above {limit.threshold:g}: {allowed}, {100 * limit.rate:.3g} % promised"
+    )
+    return (
+        by if judged.redrawn is None else f"{by}. Redrawn as a device redraws photographed digits, it {judged.redrawn.in_words}"
     )
 
 

@@ -18,6 +18,7 @@ def few_outliers(monkeypatch):
     """Conversions whose units are fitted on a few hundred images: seconds less each."""
     monkeypatch.setattr(unknown, "N_GENUINE", 300)
     monkeypatch.setattr(unknown, "N_OUTLIERS", 300)
+    monkeypatch.setattr(unknown, "N_REDRAWN", 30)
 
 
 @pytest.fixture(scope="session")
