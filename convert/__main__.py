@@ -64,7 +64,7 @@ def main() -> int:
                 drawing.unlink()  # of an earlier conversion
             agreement = check_pixels(network, calibration, settings, drawing)
             gate = gate_for(network.data, settings.max_drop_points)
-            rejecting = settings.reject_rate is not None and len(dataset.test) >= 2 * MIN_PICTURES
+            rejecting = settings.units and settings.reject_rate is not None and len(dataset.test) >= 2 * MIN_PICTURES
             wider = with_units(network, training, seed=settings.seed, wanted=rejecting)
             trial = prepare(
                 wider, dataset, training, calibration=calibration, gate=gate, require_int8=settings.require_int8,

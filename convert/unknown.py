@@ -100,6 +100,8 @@ def with_units(network: TrainedNetwork, training: Split, *, seed: int = 0, wante
         genuine = np.concatenate([genuine, again, again])
     both = _pooled(evaluate.logits(features, np.concatenate([genuine, made])))
     inside, outside = both[: len(genuine)], both[len(genuine) :]
+    if not np.isfinite(both).all():
+        return network  # whose answers are no numbers either: it is refused
     weights = [each.reshape(-1, each.shape[-1])[:, :n_classes] for each in last.get_weights()]
     greatest = (inside @ weights[0] + sum(weights[1:])).max(axis=1)
     # Units share the logits' int8 scale: with the usual greatest logit as their greatest value, most of them stay in its range.
