@@ -99,9 +99,11 @@ def test_where_no_network_is_converted_every_trouble_is_said_and_an_older_report
 
 
 def test_a_model_that_answers_no_numbers_is_a_failure_even_with_all(monkeypatch, workshop, tmp_path):
-    def predict_all(predictor, images, files):
+    def predict_all(predictor, images, files=()):
         answers = verify.predict_all(predictor, images, files)
-        return dataclasses.replace(answers, logits=answers.logits * np.nan) if precisions.pop(0) == "float16" else answers
+        is_test_split = len(images) == 600  # not a half of it, redrawn
+        spoilt = is_test_split and precisions.pop(0) == "float16"
+        return dataclasses.replace(answers, logits=answers.logits * np.nan) if spoilt else answers
 
     precisions = ["float32", "float16"]
     monkeypatch.setattr(evaluation, "predict_all", predict_all)
