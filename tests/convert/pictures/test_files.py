@@ -32,7 +32,7 @@ def test_digits_as_files_give_the_same_pixels_and_their_folder_goes(digits, tmp_
 
 def test_dark_digits_under_a_digit_contract_stop_the_gate_with_a_drawing(digits, tmp_path):
     dark = dataclasses.replace(digits, name="custom", test=Split(255 - digits.test.images, digits.test.labels))
-    with pytest.raises(Refused, match=r"custom: as files, 600 of 600 test pictures.*\(at most 3 may\).*'digit'"):
+    with pytest.raises(Refused, match=r"custom: as files, 600 of 600 test pictures.*\(at most 3 may\).*'digit2'"):
         files.as_files(dark, class_of, drawing=tmp_path / "pixels" / "drawn.png")
     with Image.open(tmp_path / "pixels" / "drawn.png") as sheet:
         assert sheet.width < sheet.height  # three pairs under each other
