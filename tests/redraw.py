@@ -77,14 +77,21 @@ def right(ready: Predictor, pixels: bytes, label: int) -> bool:
 
 def drop_points(ready: Predictor, split: Split, redrawn) -> float:
     """Points of top-1 lost when each digit of `split` is redrawn; a redrawn one that is refused counts as lost."""
-    lost = 0
+    return costs(ready, split, redrawn)[0]
+
+
+def costs(ready: Predictor, split: Split, redrawn) -> tuple[float, int]:
+    """The same, and how many redrawn digits `ready` rejects as none of its classes."""
+    lost = rejected = 0
     for number, (image, label) in enumerate(zip(split.images, split.labels, strict=True)):
         try:
-            answered = right(ready, fit(redrawn(number, image[..., 0]), ready.contract.input), label)
+            answer = ready.answer(fit(redrawn(number, image[..., 0]), ready.contract.input))
         except InputError:
             answered = False
+        else:
+            answered, rejected = bool(answer.index == label), rejected + answer.rejected
         lost += right(ready, image.tobytes(), label) - answered
-    return 100 * lost / len(split)
+    return 100 * lost / len(split), rejected
 
 
 def pages(seed: int):
@@ -117,15 +124,18 @@ def _smooth_noise(width: int, height: int, *, cells: int, rng: np.random.Generat
 
 
 def main() -> None:
-    """Print what redrawing costs, in points of top-1: the figures of docs/results.md."""
-    argparse.ArgumentParser(prog="python -m tests.redraw", description=main.__doc__).parse_args()
-    shipped, digits = predictor.load(shipped_model(), trusted=True), datasets.digits.load()
-    print("| model | pictures | redrawn | points lost | n |\n|---|---|---|--:|--:|")
-    for data, n in ((datasets.mnist.load(), 1000), (digits, len(digits.test))):
+    """Print what redrawing costs, in points of top-1, and how many are rejected: for docs/results.md and docs/unknown.md."""
+    parser = argparse.ArgumentParser(prog="python -m tests.redraw", description=main.__doc__)
+    parser.add_argument("--model", default=shipped_model(), metavar="FILE", help="default: the one in the wheel")
+    parser.add_argument("--n", type=int, default=1_000, metavar="N", help="MNIST digits (default: 1,000)")
+    flags = parser.parse_args()
+    ready, digits = predictor.load(flags.model, trusted=True), datasets.digits.load()
+    print("| model | pictures | redrawn | points lost | rejected | n |\n|---|---|---|--:|--:|--:|")
+    for data, n in ((datasets.mnist.load(), flags.n), (digits, min(flags.n, len(digits.test)))):
         chosen = data.test[np.random.default_rng(0).permutation(len(data.test))[:n]]
         for kind, draw in (("page of 300x200", pages(1)), ("photo", photos(2))):
-            points = drop_points(shipped, chosen, draw)
-            print(f"| {shipped.contract.name} | {data.name} | {kind} | {points:.2f} | {n:,} |", flush=True)
+            points, rejected = costs(ready, chosen, draw)
+            print(f"| {ready.contract.name} | {data.name} | {kind} | {points:.2f} | {rejected:,} | {n:,} |", flush=True)
 
 
 if __name__ == "__main__":
