@@ -46,7 +46,7 @@ def prepare(
     model = network.build()
 
     def floating(images: np.ndarray) -> np.ndarray:
-        return evaluate.logits(model, images)[:, : len(network.class_names)]
+        return evaluate.logits(model, images)
 
     name = f"{network.network} on {network.data}"
 
@@ -57,7 +57,7 @@ def prepare(
             spent = f"{1000 * seconds_each:.0f} ms each in the float network"
             say("convert", f"{name}: about {effort.in_words(seconds)} for each model ({each}, {spent}); a repair comes on top")
 
-    reference = evaluate.logits(model, dataset.test.images, paced=tell)[:, : len(network.class_names)]
+    reference = evaluate.logits(model, dataset.test.images, paced=tell)
     if not np.isfinite(reference).all():
         raise Refused(f"{name}: the float model's own answers are not numbers; train it again")
     files = as_files(dataset, lambda images: floating(images).argmax(axis=1), drawing=drawing)
@@ -110,7 +110,10 @@ def convert_and_judge(trial: Trial, converter: Converter, plan: Plan, *, repaire
         again = None
         if trial.redrawn:
             again = _outputs(predictor, trial.redrawn[0]), _outputs(predictor, trial.redrawn[1])
-        judged = judge(answers.logits, trial.dataset.test.labels, answers.extra, reject_rate=trial.reject_rate, redrawn=again)
+        judged = judge(
+            answers.logits, trial.dataset.test.labels, answers.extra, told=predictor.contract.confidence,
+            reject_rate=trial.reject_rate, redrawn=again,
+        )  # fmt: skip
         predictor.contract.confidence = judged.confidence
         verdict = Verdict("failed", judged.reasons) if judged.reasons else verdict
     evaluation = Evaluation(

@@ -14,7 +14,6 @@ from convert.calibration.ranges import Range
 from convert.plan import Plan
 from edge import artifact, engines
 from edge.artifact import Artifact
-from edge.confidence import Confidence
 from edge.contract import InputContract, ModelContract
 from edge.predictor import Predictor
 from edge.silence import silence_native_output
@@ -101,9 +100,8 @@ def make_converter(kind: str, network: Network, calibration: CalibrationSet) -> 
     """The converter to `kind`, tflite or onnx, batch size 1."""
     with quietly():
         module = importlib.import_module(CONVERTERS[kind])
-        # Outputs beside the logits must not widen the logits' range, and with it their step.
-        n_extra = getattr(network, "n_extra", 0)
-        converter: Converter = module.Converter(network.build(batch_size=1), calibration, n_extra=n_extra)
+        units = getattr(network, "units", None)  # convert/unknown.py
+        converter: Converter = module.Converter(network.build(batch_size=1), calibration, units=units)
     return converter
 
 
@@ -127,6 +125,8 @@ def as_predictor(candidate: Candidate, network: TrainedNetwork) -> Predictor:
     loaded = engines.load(model)
     # The model's own account says how its numbers are coded; the trained network says what images it takes.
     own = loaded.engine.describe()
+    # The first output is the logits, whatever a converter did: any other tool reads that one. A second has another length.
+    assert own.n_classes == len(network.class_names), f"{own.n_classes} values in the first output"
     model.labels, model.contract = (
         network.class_names,
         ModelContract(
@@ -138,8 +138,8 @@ def as_predictor(candidate: Candidate, network: TrainedNetwork) -> Predictor:
             output_dtype=own.output_dtype,
             output_scale=own.output_scale,
             output_zero_point=own.output_zero_point,
-            n_classes=len(network.class_names),
-            confidence=Confidence(extra=more) if (more := own.n_classes - len(network.class_names)) else None,
+            n_classes=own.n_classes,
+            confidence=own.confidence,
         ),
     )
     return Predictor(model, loaded)

@@ -49,8 +49,7 @@ def program(model: Artifact) -> Program:
         raise UsageError(f"{model.path}: not a sealed int8 .tflite, of which C programs are made")
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", contract.name):
         raise Refused(f"{model.path}: its name, {contract.name}, is not one that C can include")
-    n_extra = contract.n_outputs - contract.n_classes
-    generated = to_c.generate(model.data[: contract.model_bytes], name=contract.name, n_extra=n_extra)
+    generated = to_c.generate(model.data[: contract.model_bytes], name=contract.name)
     steps = int(generated.has_floats)  # float islands may round otherwise on another machine
     header = generated.header.replace(
         "/* For tests:",

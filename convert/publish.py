@@ -103,20 +103,21 @@ def publish(path: Path, sealed: bytes, *, key: Path | None) -> None:
 def _tolerance(candidate: Candidate, predictor: Predictor, goldens: list[bytes]) -> float:
     """How far an output may differ from a golden on another processor, in the unit of the output tensor.
 
-    One step of an int8 output, also where the file decodes it to float; FLOAT_TOLERANCE times the goldens' largest logit by
-    magnitude for float models; ROUNDED_STEPS of 255 steps over the range of their logits where activations are rounded.
+    One step of an int8 output, also where the file decodes it to float; FLOAT_TOLERANCE times the goldens' largest value by
+    magnitude for float models; ROUNDED_STEPS of 255 steps over the range of their values where activations are rounded.
     """
     if predictor.contract.output_dtype == "int8":
         return 1.0  # one step
-    logits = [value for pixels in goldens for value in predictor.answer(pixels).logits]
+    answers = [predictor.answer(pixels) for pixels in goldens]
+    values = [value for answer in answers for value in answer.logits + answer.extra]
     if candidate.plan.precision in ("float32", "float16"):
-        return FLOAT_TOLERANCE * max(map(abs, logits))
+        return FLOAT_TOLERANCE * max(map(abs, values))
     if candidate.kind == "onnx" and candidate.plan.precision == "int8":
         from convert.to_onnx import output_step
 
         if step := output_step(candidate.model):
             return 1.01 * step  # a hundredth for rounding to float32
-    return ROUNDED_STEPS * (max(logits) - min(logits)) / 255
+    return ROUNDED_STEPS * (max(values) - min(values)) / 255
 
 
 def _account(calibration: CalibrationSet) -> dict[str, object]:

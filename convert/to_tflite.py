@@ -23,11 +23,12 @@ from litert_quantizer.quantizer import Quantizer
 
 from convert import tflite_pieces
 from convert.calibration.images import CalibrationSet
-from convert.calibration.ranges import Range, TensorRanges, without_extra
+from convert.calibration.ranges import Range, TensorRanges
 from convert.layers import fused_into, layer_in
 from convert.plan import Plan
 from edge.engines.interpreter import as_input
 from edge.errors import Refused
+from train.architectures.widen import Units, with_units
 
 # Operators without a fast integer kernel in LiteRT. The operators of a layer that has one stay in float with it, but for its
 # convolutions: converting at every step of a normalization costs more than it saves (docs/lrn.md).
@@ -47,16 +48,19 @@ class LayerOperator:
 class Converter:
     """One network, batch size 1, with the images that set its activation ranges; `layers` are those that compute, in order.
 
-    The last `n_extra` outputs do not set the output's range.
+    `units`, which are none of them, are a second output.
     """
 
     kind = "tflite"
 
-    def __init__(self, model: keras.Model, calibration: CalibrationSet, *, n_extra: int = 0) -> None:
-        self._floating = bytes(tf.lite.TFLiteConverter.from_keras_model(model).convert())
+    def __init__(self, model: keras.Model, calibration: CalibrationSet, *, units: Units | None = None) -> None:
+        whole = with_units(model, units) if units else model
+        self._n_classes, self._units = model.output_shape[-1], units
+        converted = bytes(tf.lite.TFLiteConverter.from_keras_model(whole).convert())
+        self._floating = _in_one_piece(converted, self._n_classes) if units else converted
+        self._outputs = [detail["name"] for detail in Interpreter(model_content=self._floating).get_output_details()]
         self._operators = _operators(self._floating, fused_into(model))
         self.layers = tuple(dict.fromkeys(operator.layer for operator in self._operators if operator.layer))
-        self._n_extra = n_extra
         self._calibrate(calibration)
 
     def calibrated(self, calibration: CalibrationSet) -> "Converter":
@@ -66,9 +70,7 @@ class Converter:
         return other
 
     def _calibrate(self, calibration: CalibrationSet) -> None:
-        first = max((i for i, operator in enumerate(self._operators) if operator.kind in PRODUCTS), default=0)
-        last = {operator.output for operator in self._operators[first:]}
-        self._measured = TensorRanges(lambda: without_extra(_values(self._floating, calibration.images), last, self._n_extra))
+        self._measured = TensorRanges(lambda: _values(self._floating, calibration.images))
         self._ranges = cache(self._find_ranges)
 
     def convert(self, plan: Plan) -> bytes:
@@ -84,17 +86,22 @@ class Converter:
         """The .tflite of `plan`, with the operators that make the tensors `in_float` left in float."""
         quantizer = Quantizer(bytearray(self._floating))
         _PRECISIONS[plan.precision](quantizer, Granularity.CHANNELWISE if plan.per_channel else Granularity.TENSORWISE)
-        for operator in self._operators:
-            if operator.layer in plan.in_float or operator.output in in_float or self._stays_in_float(operator):
-                quantizer.update_quantization_recipe(
-                    re.escape(operator.output), Kind.ALL_SUPPORTED, None, Algorithm.NO_QUANTIZE
-                )
+        floats = {
+            operator.output
+            for operator in self._operators
+            if operator.layer in plan.in_float or operator.output in in_float or self._stays_in_float(operator)
+        }
+        if floats.intersection(self._outputs):
+            floats.update(self._outputs)  # both outputs have one type
+        for name in sorted(floats):
+            quantizer.update_quantization_recipe(re.escape(name), Kind.ALL_SUPPORTED, None, Algorithm.NO_QUANTIZE)
         ranges = {
             name: {"min": np.array([low], np.float32), "max": np.array([high], np.float32)}
             for name, (low, high) in (self._ranges(plan.method) if plan.calibrated else {}).items()
         }
         quantized = _in_one_piece(
-            quantizer.quantize(ranges, enable_progress_bar=False, enable_progress_report=False).quantized_model
+            quantizer.quantize(ranges, enable_progress_bar=False, enable_progress_report=False).quantized_model,
+            self._n_classes,
         )
         _check(quantized, plan)
         return quantized
@@ -116,7 +123,9 @@ class Converter:
         ranges = self._measured.by(method)
         # Pixels lie from 0 to 255 whatever the calibration images hold.
         entry = Interpreter(model_content=self._floating).get_input_details()[0]["name"]
-        return ranges | {entry: (0.0, 255.0)}
+        # Units are greatest for images that no calibration set holds.
+        more = {self._outputs[1]: (0.0, self._units.highest)} if self._units else {}
+        return ranges | {entry: (0.0, 255.0)} | more
 
     def _stays_in_float(self, operator: LayerOperator) -> bool:
         if operator.kind in PRODUCTS:
@@ -197,11 +206,17 @@ def _overflowing(quantized: bytes) -> set[str]:
     return overflowing
 
 
-def _in_one_piece(model: bytes) -> bytes:
-    """`model` with every weight inside its flatbuffer. The quantizer puts those of larger models behind it, at absolute
-    offsets that would be wrong in an artifact.
+def _in_one_piece(model: bytes, n_classes: int) -> bytes:
+    """`model` with every weight inside its flatbuffer, and the output of `n_classes` values first.
+
+    The quantizer puts the weights of larger models behind it, at absolute offsets that would be wrong in an artifact.
     """
     tables = schema.ModelT.InitFromPackedBuf(model)
+    (graph,) = tables.subgraphs
+    outputs = sorted((int(at) for at in graph.outputs), key=lambda at: graph.tensors[at].shape[-1] != n_classes)
+    graph.outputs = outputs
+    for signature in tables.signatureDefs or ():  # LiteRT's C interface counts outputs by these
+        signature.outputs.sort(key=lambda output: outputs.index(output.tensorIndex))
     for buffer in tables.buffers:
         if buffer.offset:
             buffer.data = np.frombuffer(model, np.uint8, buffer.size, buffer.offset)

@@ -1,8 +1,8 @@
-"""Units beside the logits that tell a picture of the kind a network was trained for from any other (docs/decisions/0016).
+"""Units that tell a picture of the kind a network was trained for from any other (docs/decisions/0016).
 
 A hidden layer of a few units is fitted on what the network's last layer takes: training images against made outliers
-(train/outliers). The network itself is not changed. The units become further outputs of that last layer, so that every format,
-precision, engine and the C program run them as they are; the device adds them up (edge/confidence.py, kind `units`).
+(train/outliers). The network itself is not changed. The units become its second output, in every format and precision, and the
+device adds them up (edge/confidence.py, kind `units`).
 """
 
 from dataclasses import dataclass
@@ -19,6 +19,8 @@ from train.redrawn import redrawn
 if TYPE_CHECKING:
     import keras
 
+    from train.architectures.widen import Units
+
 MAX_UNITS, MIN_UNITS = 48, 6
 MAX_WEIGHTS = 16_384  # bytes at int8, unless MIN_UNITS need more
 N_GENUINE, N_OUTLIERS, LEAST = 8_000, 8_000, 500
@@ -30,24 +32,17 @@ _MIN_DEVIATION = 0.1  # of the mean one: what hardly varies in training may stil
 
 @dataclass(frozen=True, eq=False)
 class WithUnits:
-    """`network` with units for outputs behind its logits, and without a background class's output: kernel float32 [D, E], bias
-    float32 [E]; E may be 0."""
+    """`trained` with `units` for a second output, None: without, and without a background class's output."""
 
     trained: TrainedNetwork
-    kernel: np.ndarray
-    bias: np.ndarray
+    units: "Units | None"
 
     def build(self, *, batch_size: int | None = None) -> "keras.Model":
-        """pixels → float32 [N, K + E]."""
-        from train.architectures.widen import widened
+        """pixels → logits, float32 [N, K]."""
+        from train.architectures.widen import first_outputs
 
-        model = self.trained.build(batch_size=batch_size)
-        return widened(model, self.kernel, self.bias, n_kept=len(self.class_names))
-
-    @property
-    def n_extra(self) -> int:
-        """E."""
-        return len(self.bias)
+        model, n = self.trained.build(batch_size=batch_size), len(self.class_names)
+        return model if model.output_shape[-1] == n else first_outputs(model, n)
 
     @property
     def network(self) -> str:
@@ -82,15 +77,14 @@ def with_units(network: TrainedNetwork, training: Split, *, seed: int = 0, wante
     """`network` with units fitted on its `training` images; `network` itself where it does not end in a dense layer or a 1x1
     convolution, and where units are not `wanted` and it has no background class to leave out.
     """
-    from train.architectures.widen import features_of, last_product
+    from train.architectures.widen import features_of
 
     model = network.build()
-    features, last = features_of(model), last_product(model)
-    n_classes = len(network.class_names)
-    if features is None or last is None or not (wanted or model.output_shape[-1] > n_classes):
+    features, n_classes = features_of(model), len(network.class_names)
+    if features is None or not (wanted or model.output_shape[-1] > n_classes):
         return network
     if not wanted:
-        return WithUnits(network, np.empty((features.output_shape[-1], 0), np.float32), np.empty(0, np.float32))
+        return WithUnits(network, None)
     n_genuine = min(len(training), N_GENUINE, max(LEAST, MAX_VALUES // training.images[0].size))
     genuine = training.images[np.sort(np.random.default_rng(seed).permutation(len(training))[:n_genuine])]
     n_outliers = min(N_OUTLIERS, max(LEAST, 2 * n_genuine), max(LEAST, MAX_VALUES // genuine[0].size))
@@ -98,42 +92,43 @@ def with_units(network: TrainedNetwork, training: Split, *, seed: int = 0, wante
     if network.contract.is_digit:  # else the traces of redrawing, which the made glyphs have, would tell them
         again = redrawn(genuine[:N_REDRAWN], network.contract, seed=seed)
         genuine = np.concatenate([genuine, again, again])
-    both = _pooled(evaluate.logits(features, np.concatenate([genuine, made])))
+    both = evaluate.logits(features, np.concatenate([genuine, made]))
     inside, outside = both[: len(genuine)], both[len(genuine) :]
     if not np.isfinite(both).all():
         return network  # whose answers are no numbers either: it is refused
-    weights = [each.reshape(-1, each.shape[-1])[:, :n_classes] for each in last.get_weights()]
-    greatest = (inside @ weights[0] + sum(weights[1:])).max(axis=1)
-    # Units share the logits' int8 scale: with the usual greatest logit as their greatest value, most of them stay in its range.
-    return WithUnits(network, *fit(inside, outside, highest=float(np.median(np.abs(greatest))), seed=seed))
+    return WithUnits(network, fit(inside, outside, n_units(inside.shape[1], n_classes), seed=seed))
 
 
-def n_units(n_features: int) -> int:
-    """How many units are fitted on `n_features` values: MAX_UNITS, halved until MAX_WEIGHTS hold them."""
+def n_units(n_features: int, n_classes: int) -> int:
+    """How many units are fitted on `n_features` values: MAX_UNITS, halved until MAX_WEIGHTS hold them; never as many as there
+    are classes, so that neither output can be taken for the other.
+    """
     n = MAX_UNITS
     while n > MIN_UNITS and n * n_features > MAX_WEIGHTS:
         n //= 2
-    return n
+    return n - 2 if n == n_classes else n
 
 
-def fit(inside: np.ndarray, outside: np.ndarray, *, highest: float, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """The kernel, float32 [D, E], and bias, float32 [E], of units fitted on features float32 [n, D] of either kind.
+def fit(inside: np.ndarray, outside: np.ndarray, n: int, *, seed: int = 0) -> "Units":
+    """`n` units fitted on features, float32 [N, D], of either kind.
 
-    The sum of the first half's positive values less the sum of the second half's is a logit: above 0 for what lies `outside`.
-    Cross-entropy, both kinds weighing the same, by Adam (Kingma, Ba 2015). The outputs are scaled so that one in two hundred
-    positive ones is above `highest`.
+    The sum of the first half's values less the sum of the second half's is a logit, but for a constant: the greater, the more
+    like what lies `outside`. Cross-entropy, both kinds weighing the same, by Adam (Kingma, Ba 2015). One in a thousand positive
+    values is above `highest`.
     """
+    from train.architectures.widen import Units
+
     x = np.concatenate([inside, outside]).astype(np.float32)
     mean, deviation = inside.mean(axis=0), inside.std(axis=0)
     deviation += max(_MIN_DEVIATION * float(deviation.mean()), 1e-12)
     x = (x - mean) / deviation
     is_outside = np.concatenate([np.zeros(len(inside), np.float32), np.ones(len(outside), np.float32)])
     weight = np.where(is_outside, len(x) / (2 * len(outside)), len(x) / (2 * len(inside))).astype(np.float32)
-    kernel, bias = _adam(x, is_outside, weight, n_units(x.shape[1]), np.random.default_rng(seed))
+    kernel, bias = _adam(x, is_outside, weight, n, np.random.default_rng(seed))
     positive = np.maximum(x @ kernel + bias, 0)
-    scale = highest / max(float(np.quantile(positive[positive > 0], 0.995)) if positive.any() else 1.0, 1e-12)
-    kernel *= scale / deviation[:, None]
-    return kernel.astype(np.float32), (scale * bias - mean @ kernel).astype(np.float32)
+    highest = float(np.quantile(positive[positive > 0], 0.999)) if positive.any() else 1.0
+    kernel /= deviation[:, None]
+    return Units(kernel.astype(np.float32), (bias - mean @ kernel).astype(np.float32), highest)
 
 
 def _adam(x: np.ndarray, y: np.ndarray, weight: np.ndarray, n: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
@@ -162,9 +157,3 @@ def _adam(x: np.ndarray, y: np.ndarray, weight: np.ndarray, n: int, rng: np.rand
                 v += 0.001 * (gradient**2 - v)
                 p -= rate * (m / (1 - 0.9**step) / (np.sqrt(v / (1 - 0.999**step)) + 1e-8) + _DECAY * p * (p.ndim > 1))
     return parameters[0], parameters[1]
-
-
-def _pooled(features: np.ndarray) -> np.ndarray:
-    """The mean over every place of a map: [N, …, D] → [N, D]."""
-    pooled: np.ndarray = features.mean(axis=tuple(range(1, features.ndim - 1)))
-    return pooled

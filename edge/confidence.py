@@ -43,19 +43,20 @@ KINDS: "dict[str, Callable[[Sequence[float], Sequence[float]], float]]" = {
 class Confidence:
     """How the outputs of a model are judged, beside which class is greatest.
 
-    Probabilities are softmax(logits / `temperature`). `extra` values follow the logits in the output tensor. `reject` is a
-    kind of score and its threshold: a picture with a greater score is none of the classes; None: no picture is rejected.
+    Probabilities are softmax(logits / `temperature`). `extra` values are a second output of the model; int8 ones mean
+    `extra_scale * (value - extra_zero_point)`. `reject` is a kind of score and its threshold: a picture with a greater score
+    is none of the classes; None: no picture is rejected.
     `sets` are coverages, rising, each with its quantile: the set of classes whose minus log softmax(logits) is at most the
     quantile, and of the most probable class, holds the true one in that share of pictures.
 
     Raises ValueError for values out of their bounds.
     """
 
-    __slots__ = ("extra", "reject", "sets", "temperature")
+    __slots__ = ("extra", "extra_scale", "extra_zero_point", "reject", "sets", "temperature")
 
     def __init__(
-        self, *, temperature: float = 1.0, extra: int = 0, reject: "tuple[str, float] | None" = None,
-        sets: "tuple[tuple[float, float], ...]" = (),
+        self, *, temperature: float = 1.0, extra: int = 0, extra_scale: float = 1.0, extra_zero_point: int = 0,
+        reject: "tuple[str, float] | None" = None, sets: "tuple[tuple[float, float], ...]" = (),
     ) -> None:  # fmt: skip
         if not TEMPERATURES[0] <= temperature <= TEMPERATURES[1]:
             raise ValueError(f"temperature {temperature}; wanted {TEMPERATURES[0]} to {TEMPERATURES[1]}")
@@ -71,7 +72,8 @@ class Confidence:
                 wanted = "coverages between 0 and 1 that rise, with quantiles from 0 that do not fall"
                 raise ValueError(f"sets: {level}:{quantile}; wanted {wanted}")
             before = level, quantile
-        self.temperature, self.extra, self.reject, self.sets = temperature, extra, reject, sets
+        self.temperature, self.reject, self.sets = temperature, reject, sets
+        self.extra, self.extra_scale, self.extra_zero_point = extra, float(extra_scale), extra_zero_point
 
     def items(self) -> dict[str, str | int | float]:
         """What differs from the usual, by the keys of contract.txt."""
@@ -79,7 +81,7 @@ class Confidence:
         if self.temperature != 1:
             stated["temperature"] = self.temperature
         if self.extra:
-            stated["extra"] = self.extra
+            stated["extra"] = f"{self.extra} {self.extra_scale!r} {self.extra_zero_point}"
         if self.reject:
             stated["reject"] = f"{self.reject[0]} {self.reject[1]!r}"
         if self.sets:
@@ -90,10 +92,13 @@ class Confidence:
     def from_items(cls, texts: dict[str, str]) -> "Confidence":
         """The inverse of `items`, each value as text. Raises ValueError for one that `items` would not write so."""
         kind, _, threshold = texts.get("reject", "").partition(" ")
+        extra, scale, zero_point = f"{texts.get('extra', '0 1.0 0')}  ".split(" ")[:3]
         try:
             found = cls(
                 temperature=float(texts.get("temperature", "1.0")),
-                extra=int(texts.get("extra", "0")),
+                extra=int(extra),
+                extra_scale=float(scale),
+                extra_zero_point=int(zero_point),
                 reject=(kind, float(threshold)) if "reject" in texts else None,
                 sets=tuple(_pair(text) for text in texts["sets"].split(" ")) if "sets" in texts else (),
             )

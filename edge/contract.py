@@ -109,8 +109,8 @@ class ModelContract:
     `name` is `<network>-<data>-<precision>`; `kind` is `tflite` or `onnx`; `model_bytes` is the length of the model part of
     the file. `input_dtype` says how an image enters: `uint8` unchanged, `int8` minus 128 (scale 1, zero point -128),
     `float32` as numbers from 0 to 255. `output_dtype` is the type of the logits; int8 logits mean `output_scale * (value -
-    output_zero_point)`, float32 logits have scale 1 and zero point 0. `confidence` says what an answer is worth; None: logits
-    alone, as in formats 1 and 2.
+    output_zero_point)`, float32 logits have scale 1 and zero point 0; extra values have the same type. `confidence` says what
+    an answer is worth; None: logits alone, as in formats 1 and 2.
     """
 
     __slots__ = (
@@ -138,10 +138,11 @@ class ModelContract:
             raise ValueError(f"name {shortened(name)!r}; wanted 1 to {MAX_NAME} printable characters")
         if not 2 <= n_classes <= MAX_CLASSES or model_bytes < 1:
             raise ValueError(f"{n_classes} classes, {model_bytes} model bytes")
-        if not SCALES[0] <= output_scale <= SCALES[1] or not -128 <= output_zero_point <= 127:
-            raise ValueError(f"output scale {output_scale} and zero point {output_zero_point} are not those of an int8 tensor")
-        if output_dtype == "float32" and (output_scale, output_zero_point) != (1, 0):
-            raise ValueError(f"float32 logits with scale {output_scale} and zero point {output_zero_point}; wanted 1.0 and 0")
+        _check_coding("output", output_dtype, output_scale, output_zero_point)
+        if confidence and confidence.extra:
+            _check_coding("extra", output_dtype, confidence.extra_scale, confidence.extra_zero_point)
+            if confidence.extra == n_classes:  # else one output could be taken for the other
+                raise ValueError(f"{n_classes} classes and as many extra values; wanted another number")
         self.name, self.kind, self.model_bytes = name, kind, model_bytes
         self.input, self.input_dtype = input, input_dtype
         self.output_dtype, self.output_scale, self.output_zero_point = output_dtype, float(output_scale), output_zero_point
@@ -149,12 +150,12 @@ class ModelContract:
 
     @property
     def n_outputs(self) -> int:
-        """Values in one output tensor: a logit for each class, then the extra ones."""
+        """Values in all outputs of one image: a logit for each class, then the extra ones, which are a second output."""
         return self.n_classes + (self.confidence.extra if self.confidence else 0)
 
     @property
     def n_output_bytes(self) -> int:
-        """Bytes in one output tensor."""
+        """Bytes in all outputs of one image."""
         return self.n_outputs * (1 if self.output_dtype == "int8" else 4)
 
     def items(self) -> dict[str, str | int | float]:
@@ -230,6 +231,13 @@ class ModelContract:
         if str(contract.items()["edgeproof"]) != version or not stated <= contract.input.geometry().keys():
             raise ValueError(f"not as format {version} is written: what is usual is not stated")
         return contract
+
+
+def _check_coding(what: str, dtype: str, scale: float, zero_point: int) -> None:
+    if not SCALES[0] <= scale <= SCALES[1] or not -128 <= zero_point <= 127:
+        raise ValueError(f"{what} scale {scale} and zero point {zero_point} are not those of an int8 tensor")
+    if dtype == "float32" and (scale, zero_point) != (1, 0):
+        raise ValueError(f"float32 {what} with scale {scale} and zero point {zero_point}; wanted 1.0 and 0")
 
 
 def whole(key: str, text: str) -> int:

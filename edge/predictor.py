@@ -55,25 +55,27 @@ class Prediction:
     @property
     def logits(self) -> list[float]:
         """The score of each class, before softmax."""
-        return self._values()[: self._contract.n_classes]
+        contract = self._contract
+        return self._values(0, contract.n_classes, contract.output_scale, contract.output_zero_point)
 
     @property
     def extra(self) -> list[float]:
-        """What the output tensor holds beside the logits; empty for most models."""
-        return self._values()[self._contract.n_classes :]
+        """What the model's second output holds; empty where it has none."""
+        told = self._contract.confidence
+        if not told or not told.extra:
+            return []
+        return self._values(self._contract.n_classes, told.extra, told.extra_scale, told.extra_zero_point)
 
-    def _values(self) -> list[float]:
-        contract = self._contract
-        if contract.output_dtype == "float32":
-            return list(struct.unpack(f"<{contract.n_outputs}f", self._raw))
-        scale, zero_point = contract.output_scale, contract.output_zero_point
-        return [scale * (value - zero_point) for value in struct.unpack(f"<{contract.n_outputs}b", self._raw)]
+    def _values(self, start: int, n: int, scale: float, zero_point: int) -> list[float]:
+        if self._contract.output_dtype == "float32":
+            return list(struct.unpack_from(f"<{n}f", self._raw, 4 * start))
+        return [scale * (value - zero_point) for value in struct.unpack_from(f"<{n}b", self._raw, start)]
 
     def _finite(self) -> list[float]:
-        values = self._values()
-        if sum(values) * 0 != 0:  # inf and nan make it nan; float32 values cannot sum to inf
+        logits = self.logits
+        if sum(logits + self.extra) * 0 != 0:  # inf and nan make it nan; float32 values cannot sum to inf
             raise ModelError(f"{self._contract.name}: answers with what is not a finite number")
-        return values[: self._contract.n_classes]
+        return logits
 
     @property
     def ranking(self) -> tuple[tuple[str, int, float], ...]:

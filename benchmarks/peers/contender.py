@@ -42,7 +42,7 @@ def interpreter(model, images, library, threads=1, batch=1):
         (enters,) = ready.get_input_details()
         ready.resize_tensor_input(enters["index"], [batch, *enters["shape"][1:]])
     ready.allocate_tensors()
-    (enters,), (leaves,) = ready.get_input_details(), ready.get_output_details()
+    enters, leaves = ready.get_input_details()[0], ready.get_output_details()[0]
     shift = 128 if enters["dtype"] is np.int8 else 0
 
     def call(tensor):

@@ -31,7 +31,7 @@ from PIL import Image
 {imports}
 interpreter = {make}
 interpreter.allocate_tensors()
-(picture,), (answer,) = interpreter.get_input_details(), interpreter.get_output_details()
+picture, answer = interpreter.get_input_details()[0], interpreter.get_output_details()[0]
 pixels = np.asarray(Image.open(sys.argv[2]).convert("L"), np.int16)[None, ..., None] - 128
 interpreter.set_tensor(picture["index"], pixels.astype(np.int8))
 interpreter.invoke()

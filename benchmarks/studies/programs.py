@@ -111,8 +111,8 @@ def contenders(built: Built, emx: ctypes.CDLL | None) -> list[Contender]:
     at = ctypes.addressof
     engine = litert_c.load(built.model, threads=1)
     engine.run(pixels.raw[: contract.input.n_values])
-    compiled, first, one, inputs, _, outputs = engine._arguments
-    handles = [compiled.value, first.value, one.value, at(inputs._obj), one.value, at(outputs._obj)]
+    compiled, first, one, inputs, n, outputs = engine._arguments
+    handles = [compiled.value, first.value, one.value, at(inputs._obj), n.value, at(outputs)]
     litert = Contender("LiteRT", ctypes.c_void_p(at(engine._invoke)), handles, engine)
     litert.function = ctypes.c_void_p(ctypes.c_void_p.from_address(at(engine._invoke)).value)
     predict = ctypes.cast(getattr(built.library, f"{built.program.symbol}_predict_on"), ctypes.c_void_p)

@@ -6,7 +6,7 @@
   (Sung, Shin, Hwang 2015, arXiv 1511.06488, 3.2: L2-optimal uniform quantization, here searched on a histogram).
 """
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Iterable
 from functools import cached_property
 
 import numpy as np
@@ -80,17 +80,6 @@ def counted(values: np.ndarray, bounds: Range) -> np.ndarray:
     counts[min(_BINS, int(np.searchsorted(edges, 0, side="right")) - 1)] += n_zeros
     counts[_BINS - 1] += counts[_BINS]
     return counts[:_BINS]
-
-
-def without_extra(values: Values, last: Collection[str], n_extra: int) -> Values:
-    """`values` without the last `n_extra` channels of the tensors named in `last`, which have one place and a channel for each
-    output: [1, …, C] or [1, C, 1, 1]."""
-    for tensors in values:
-        yield (
-            tensors
-            if not n_extra
-            else {name: array.ravel()[:-n_extra] if name in last else array for name, array in tensors.items()}
-        )
 
 
 def narrowed(counts: np.ndarray, bounds: Range, method: str) -> Range:

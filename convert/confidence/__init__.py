@@ -60,10 +60,11 @@ class Judged:
 
 
 def judge(
-    logits: np.ndarray, labels: np.ndarray, extra: np.ndarray | None = None, *, reject_rate: float | None = REJECT_RATE,
-    redrawn: tuple[Outputs, Outputs] | None = None,
+    logits: np.ndarray, labels: np.ndarray, extra: np.ndarray | None = None, *, told: Confidence | None = None,
+    reject_rate: float | None = REJECT_RATE, redrawn: tuple[Outputs, Outputs] | None = None,
 ) -> Judged:  # fmt: skip
-    """What a candidate's answers to the test split are worth: float32 [N, K] logits, int [N] labels, float32 [N, E] extra.
+    """What a candidate's answers to the test split are worth: float32 [N, K] logits, int [N] labels, float32 [N, E] extra,
+    which are coded as `told`.
 
     Of the genuine pictures at most `reject_rate` are to be rejected; None: none is. `redrawn`: logits and extra values of the
     first pictures of the half to fit on and of the half to judge on, redrawn; the promise is about these too, so the higher
@@ -89,6 +90,8 @@ def judge(
     confidence = Confidence(
         temperature=degree,
         extra=extra.shape[1],
+        extra_scale=told.extra_scale if told else 1.0,
+        extra_zero_point=told.extra_zero_point if told else 0,
         reject=(kind, limit.threshold) if limit else None,
         sets=coverage.quantiles(logits[fitting], labels[fitting], slack=slack),
     )

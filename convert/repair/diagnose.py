@@ -40,7 +40,7 @@ def diagnose(
     model = trial.network.build()
     groups = fusion_groups(model, converter.layers)
     images = trial.validation.images[: effort.n_images(N_IMAGES, trial.dataset.contract, least=LEAST_IMAGES)]
-    reference = evaluate.logits(model, images)[:, : len(trial.network.class_names)]
+    reference = evaluate.logits(model, images)
     trials = trials or Trials()
     with quietly():
         sqnr_db = _sqnr_db(converter, plan, images)

@@ -11,6 +11,7 @@ from keras import layers
 from convert.interfaces import Network
 from convert.layers import folded_kernel, folded_norms, input_peaks, output_peaks
 from convert.repair.fusion_groups import PASSTHROUGH, FusionGroup, fusion_groups
+from train.architectures.widen import Units, last_product
 from train.checkpoint import weights_of
 
 _SWEEPS = 20
@@ -21,15 +22,11 @@ _MIXING = (layers.Reshape, layers.Permute)  # channels may change places
 
 @dataclass(frozen=True, eq=False)
 class Reweighted:
-    """`network` with other `weights`, by their variables' paths."""
+    """`network` with other `weights`, by their variables' paths, and the `units` that fit its features."""
 
     network: Network
     weights: dict[str, np.ndarray]
-
-    @property
-    def n_extra(self) -> int:
-        """Outputs beside the logits."""
-        return getattr(self.network, "n_extra", 0)
+    units: Units | None = None
 
     def build(self, *, batch_size: int | None = None) -> keras.Model:
         """The float network with these weights."""
@@ -42,7 +39,7 @@ class Reweighted:
 def equalize(network: Network) -> Reweighted | None:
     """Cross-layer equalization (4.1): each channel between two layers gets equal peaks in both; None without such layers."""
     model = network.build()
-    pairs = list(_pairs(model))
+    pairs, units = list(_pairs(model)), getattr(network, "units", None)
     for _ in range(_SWEEPS if pairs else 0):
         for first, second in pairs:
             out = output_peaks(model, first)
@@ -52,7 +49,9 @@ def equalize(network: Network) -> Reweighted | None:
             scale = np.where(alive, np.sqrt(out / np.where(alive, into, 1)), 1.0).astype(np.float32)
             _divide_output(model, first, scale)
             _multiply_input(second, scale)
-    return Reweighted(network, weights_of(model)) if pairs else None
+            if units and second is last_product(model):
+                units = units.for_features(scale)
+    return Reweighted(network, weights_of(model), units) if pairs else None
 
 
 def correct_biases(network: Network, images: np.ndarray, *, bits: int, per_channel: bool) -> Reweighted:
@@ -65,7 +64,7 @@ def correct_biases(network: Network, images: np.ndarray, *, bits: int, per_chann
         shift = rounding.sum(axis=(0, 1)) if rounding.ndim == 4 else rounding  # [inputs, outputs]
         added = (shift * means[:, None]).reshape(-1) if isinstance(layer, layers.DepthwiseConv2D) else means @ shift
         bias.assign(np.asarray(bias) - added)
-    return Reweighted(network, weights_of(model))
+    return Reweighted(network, weights_of(model), getattr(network, "units", None))
 
 
 def _input_means(model: keras.Model, consumers: list[keras.Layer], images: np.ndarray) -> list[np.ndarray]:

@@ -87,7 +87,7 @@ class _Search:
         worst = [finding.layer for finding in findings]
         self._worst_first = sorted(self._groups, key=lambda g: worst.index(g.layer) if g.layer in worst else len(worst))
         self._weighted = {layer.name for layer in model.layers if layer.weights}
-        self._reference = evaluate.logits(model, trial.validation.images)[:, : len(trial.network.class_names)]
+        self._reference = evaluate.logits(model, trial.validation.images)
         self._best = Variant(converter, trial.network, trial.calibration, plan)
         self._steps = [replace(self._measured("as it was", self._best), kept=True)]
 

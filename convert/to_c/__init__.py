@@ -36,10 +36,10 @@ class Program:
     has_floats: bool  # float islands
 
 
-def generate(model: bytes, *, name: str, n_extra: int = 0) -> Program:
+def generate(model: bytes, *, name: str) -> Program:
     """The C program of `model`, an int8 .tflite, to be written as `name`.c and `name`.h.
 
-    Its last `n_extra` outputs are no classes. Raises Refused where an operator, a data type or the size is not one that C is
+    A second output stands behind the logits. Raises Refused where an operator, a data type or the size is not one that C is
     generated for.
     """
     graph = read(model)
@@ -53,7 +53,5 @@ def generate(model: bytes, *, name: str, n_extra: int = 0) -> Program:
     written = layers(steps)
     symbol = re.sub(r"\W", "_", name)
     symbol = symbol if not symbol[0].isdigit() else f"network_{symbol}"
-    source, header, paths = program.text(
-        written, graph, name=name, symbol=symbol, n_bytes=n_bytes, n_floats=n_floats, n_extra=n_extra
-    )
+    source, header, paths = program.text(written, graph, name=name, symbol=symbol, n_bytes=n_bytes, n_floats=n_floats)
     return Program(source, header, symbol, written.names, paths, weight_bytes, n_bytes + 4 * n_floats, has_floats)

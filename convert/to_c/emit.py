@@ -245,7 +245,11 @@ class _Writer:
 
     def _leave(self, step: steps.Leave, _: str) -> None:
         kernel = "leave_floats" if step.out.is_float else "leave"
-        self.call(kernel, step.out.height * step.out.width * step.out.channels, step.out.at, "logits")
+        self.call(kernel, step.out.height * step.out.width * step.out.channels, step.out.at, _from("logits", step.start))
+
+
+def _from(array: str, start: int) -> str:
+    return f"{array} + {start}" if start else array
 
 
 def _shape(shape: Iterable[int]) -> str:

@@ -128,13 +128,16 @@ def _type(contract: ModelContract) -> type:
 
 
 def _dequantized(raw: np.ndarray, contract: ModelContract) -> np.ndarray:
-    """Numbers, float32, as the predictor gives them."""
-    values = raw.astype(np.float64)
-    return np.asarray(contract.output_scale * (values - contract.output_zero_point), np.float32)
+    """Logits, float32, as the predictor gives them."""
+    return np.asarray(contract.output_scale * (raw.astype(np.float64) - contract.output_zero_point), np.float32)
 
 
 def _quantized(outputs: np.ndarray, contract: ModelContract) -> np.ndarray:
-    """The output tensors, int8 or float32 [N, K + E], that the predictor's `outputs` came from."""
+    """The outputs, int8 or float32 [N, K + E], that the predictor's `outputs` came from."""
     if contract.output_dtype != "int8":
         return outputs
-    return np.rint(outputs.astype(np.float64) / contract.output_scale + contract.output_zero_point).astype(np.int8)
+    logits, extra = np.split(outputs.astype(np.float64), [contract.n_classes], axis=1)
+    numbers = [logits / contract.output_scale + contract.output_zero_point]
+    if told := contract.confidence:
+        numbers.append(extra / told.extra_scale + told.extra_zero_point)
+    return np.rint(np.concatenate(numbers, axis=1)).astype(np.int8)

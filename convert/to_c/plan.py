@@ -28,8 +28,12 @@ def plan(graph: Graph) -> list[Step]:
         sources = tuple(planes[t.index] for t in node.inputs if t is not None and t.data is None)
         out = planes[node.output.index] = _plane(node.output)
         program += _PLANNERS[node.kind](node, sources, out)
-    leaves = planes[graph.exit.index]
-    return [*program, steps.Leave("logits", (leaves,), leaves)]
+    start = 0
+    for what, tensor in zip(("logits", "extra"), graph.exits, strict=False):
+        leaves = planes[tensor.index]
+        program.append(steps.Leave(what, (leaves,), leaves, start))
+        start += leaves.height * leaves.width * leaves.channels
+    return program
 
 
 def name(node: Node) -> str:

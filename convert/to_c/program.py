@@ -59,7 +59,7 @@ _NEEDS_REQUANTIZE = {"convolve", "depthwise", "multiply", "mean"}
 
 
 def text(
-    layers: Layers, graph: Graph, *, name: str, symbol: str, n_bytes: int, n_floats: int, n_extra: int = 0
+    layers: Layers, graph: Graph, *, name: str, symbol: str, n_bytes: int, n_floats: int
 ) -> tuple[str, str, tuple[str, ...]]:
     """The C source, the header, and the names of the paths."""
     used = list(dict.fromkeys(call.kernel for call in layers.calls))
@@ -76,11 +76,11 @@ def text(
         *(kernel(f"plain/{each}.c") for each in plain),
         *_bytewise(used),
         *(_path(path, layers, used, symbol) for path in PATHS),
-        _choice(symbol, "float" if graph.exit.dtype == "float32" else "int8_t"),
+        _choice(symbol, "float" if graph.exits[0].dtype == "float32" else "int8_t"),
     ]
     return (
         "\n".join(part.rstrip("\n") + "\n" for part in parts),
-        _header(graph, name, symbol, n_bytes, n_floats, n_extra),
+        _header(graph, name, symbol, n_bytes, n_floats),
         tuple(path.name for path in PATHS),
     )
 
@@ -172,13 +172,17 @@ def _guarded(path: Path, text: str, otherwise: str = "") -> str:
     return f"#if FAST_PATHS && {path.compiles}\n{text}{f'#else{chr(10)}{otherwise}' if otherwise else ''}#endif\n"
 
 
-def _header(graph: Graph, name: str, symbol: str, n_bytes: int, n_floats: int, n_extra: int) -> str:
-    upper, entry, leaves = symbol.upper(), graph.entry.shape, graph.exit
+def _header(graph: Graph, name: str, symbol: str, n_bytes: int, n_floats: int) -> str:
+    upper, entry, (leaves, *more) = symbol.upper(), graph.entry.shape, graph.exits
     height, width, channels = (1, 1, *entry[1:])[-3:]
     floats = f"    float floats[{n_floats}];\n" if n_floats else ""
     logits = "float" if leaves.dtype == "float32" else "int8_t"
     scale, zero_point = (f"{float(leaves.scale)!r}", leaves.zero_point) if logits == "int8_t" else ("1.0", 0)
-    n_outputs = leaves.shape[-1]
+    n_classes, n_outputs = leaves.shape[-1], sum(each.shape[-1] for each in graph.exits)
+    extra = ""
+    if more:
+        coding = (f"{float(more[0].scale)!r}", more[0].zero_point) if logits == "int8_t" else ("1.0", 0)
+        extra = f"#define {upper}_EXTRA_SCALE {coding[0]}\n#define {upper}_EXTRA_ZERO_POINT {coding[1]}\n"
     return f"""\
 /* {name}: a network of edgeproof in C99. Generated, not to be edited.
 
@@ -196,19 +200,19 @@ extern "C" {{
 #define {upper}_HEIGHT {height}
 #define {upper}_WIDTH {width}
 #define {upper}_CHANNELS {channels}
-#define {upper}_CLASSES {n_outputs - n_extra}
+#define {upper}_CLASSES {n_classes}
 #define {upper}_OUTPUTS {n_outputs}
 #define {upper}_OUTPUT_SCALE {scale}
 #define {upper}_OUTPUT_ZERO_POINT {zero_point}
-
+{extra}
 /* Memory for one prediction at a time; what it holds before a call does not matter. */
 typedef struct {{
     uint8_t bytes[{n_bytes}];
 {floats}}} {symbol}_context;
 
 /* pixels: {height}x{width}x{channels} bytes, rows from the top, channels together.
-   logits: OUTPUTS of them, one a class and then any that are no class; the greatest of the CLASSES first is the answer.
-   A logit's value is (logit - OUTPUT_ZERO_POINT) * OUTPUT_SCALE. */
+   logits: OUTPUTS of them, one a class and then extra values, if there are any, that are no class; the greatest of the
+   CLASSES first is the answer. A logit's value is (logit - OUTPUT_ZERO_POINT) * OUTPUT_SCALE. */
 void {symbol}_predict({symbol}_context *context, const uint8_t *pixels, {logits} *logits);
 
 /* For tests: the name of a path, 0 behind the last; a prediction on it, 0 where this machine lacks its instructions. */

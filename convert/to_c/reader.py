@@ -42,22 +42,25 @@ class Node:
 
 @dataclass(frozen=True, eq=False)
 class Graph:
-    """The operators in the order in which they run; one image enters and one vector of logits leaves."""
+    """The operators in the order in which they run; one image enters, and a vector of logits leaves.
+
+    `exits` are the logits and, where there are any, extra values: one type and, in the program, one array.
+    """
 
     entry: Tensor
-    exit: Tensor
+    exits: tuple[Tensor, ...]
     nodes: tuple[Node, ...]
 
 
 def read(model: bytes) -> Graph:
-    """The graph of `model`. Raises Refused if it is not one image in, one output out, batch 1."""
+    """The graph of `model`. Raises Refused if it is not one image in, one output or two out, batch 1."""
     tables = schema.ModelT.InitFromPackedBuf(model)
     if len(tables.subgraphs) != 1:
         raise Refused(f"C takes a model of one graph; this one has {len(tables.subgraphs)}")
     (graph,) = tables.subgraphs
     tensors = [_tensor(index, table, tables.buffers) for index, table in enumerate(graph.tensors)]
-    if len(graph.inputs) != 1 or len(graph.outputs) != 1:
-        raise Refused(f"C takes one input and one output; the model has {len(graph.inputs)} and {len(graph.outputs)}")
+    if len(graph.inputs) != 1 or len(graph.outputs) not in (1, 2):
+        raise Refused(f"C takes one input and one or two outputs; the model has {len(graph.inputs)} and {len(graph.outputs)}")
     nodes = []
     for node in graph.operators:
         code = tables.operatorCodes[node.opcodeIndex]
@@ -66,10 +69,11 @@ def read(model: bytes) -> Graph:
             raise Refused(f"operator {kind} has {len(node.outputs)} outputs; C takes one")
         inputs = tuple(tensors[index] if index >= 0 else None for index in node.inputs)
         nodes.append(Node(kind, vars(node.builtinOptions or schema.ReshapeOptionsT()), inputs, tensors[node.outputs[0]]))
-    entry, exit = tensors[graph.inputs[0]], tensors[graph.outputs[0]]
-    if entry.dtype != "int8" or exit.dtype not in ("int8", "float32"):
-        raise Refused(f"C takes int8 models; this one takes {entry.dtype} and gives {exit.dtype}: convert it with --int8")
-    return Graph(entry, exit, tuple(nodes))
+    entry, exits = tensors[graph.inputs[0]], tuple(tensors[at] for at in graph.outputs)
+    if entry.dtype != "int8" or {each.dtype for each in exits} not in ({"int8"}, {"float32"}):
+        gives = " and ".join(each.dtype for each in exits)
+        raise Refused(f"C takes int8 models; this one takes {entry.dtype} and gives {gives}: convert it with --int8")
+    return Graph(entry, exits, tuple(nodes))
 
 
 def _tensor(index: int, table: Any, buffers: Any) -> Tensor:

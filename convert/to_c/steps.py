@@ -186,4 +186,6 @@ class LookUpFloat(Step):
 
 @dataclass(eq=False)
 class Leave(Step):
-    """The logits, int8 or float, to the caller."""
+    """The logits or extra values, int8 or float, to the caller's array from `start` on."""
+
+    start: int

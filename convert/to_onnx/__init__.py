@@ -23,7 +23,7 @@ from onnxruntime.quantization.registry import QDQRegistry, QLinearOpsRegistry
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from convert.calibration.images import CalibrationSet
-from convert.calibration.ranges import Range, TensorRanges, without_extra
+from convert.calibration.ranges import Range, TensorRanges
 from convert.layers import fused_into, layer_in
 from convert.plan import Plan
 from convert.to_onnx.canonical import canonical
@@ -34,10 +34,11 @@ from convert.to_onnx.tanh_as_sigmoid import tanh_as_sigmoid
 from convert.to_onnx.weight_only import PRODUCTS, as_float16, as_int4, store_weights
 from edge.engines.onnx_runtime import exact_session
 from edge.errors import Refused
+from train.architectures.widen import Units, with_units
 
 OPSET = 17  # ONNX Runtime 1.13 and later run it, old enough for any Pi
 OPSET_INT4 = 21  # the first with 4-bit integers: ONNX Runtime 1.18
-INPUT, OUTPUT = "pixels", "logits"
+INPUT, OUTPUT, UNITS = "pixels", "logits", "units"
 # As in to_tflite: the operators of a layer that has one of these stay in float with it, but for its convolutions.
 ROOTS = {"Sqrt", "Reciprocal", "Pow", "Log", "Exp", "Div"}
 
@@ -45,17 +46,17 @@ ROOTS = {"Sqrt", "Reciprocal", "Pow", "Log", "Exp", "Div"}
 class Converter:
     """One network, batch size 1, with the images that set its activation ranges; `layers` are those that compute, in order.
 
-    The last `n_extra` outputs do not set the output's range.
+    `units`, which are none of them, are a second output.
     """
 
     kind = "onnx"
 
-    def __init__(self, model: keras.Model, calibration: CalibrationSet, *, n_extra: int = 0) -> None:
-        self._model = model
+    def __init__(self, model: keras.Model, calibration: CalibrationSet, *, units: Units | None = None) -> None:
+        self._model, self._units = model, units
         self._fused_into = fused_into(model)
-        self._floating = fold_scaling(fold_batchnorm(_prepared(float_graph(model))))
+        whole = with_units(model, units) if units else model
+        self._floating = fold_scaling(fold_batchnorm(_prepared(float_graph(whole))))
         self.layers = tuple(dict.fromkeys(filter(None, map(self._layer, self._floating.graph.node))))
-        self._n_extra = n_extra
         self._calibrate(calibration)
 
     def calibrated(self, calibration: CalibrationSet) -> "Converter":
@@ -66,19 +67,14 @@ class Converter:
 
     def _calibrate(self, calibration: CalibrationSet) -> None:
         tensors = [output for node in self._floating.graph.node for output in node.output]
-        nodes = list(self._floating.graph.node)
-        first = max((i for i, node in enumerate(nodes) if node.op_type in PRODUCTS), default=0)
-        last = {output for node in nodes[first:] for output in node.output}
-        self._measured = TensorRanges(
-            lambda: without_extra(_values(self._floating, calibration.images, tensors), last, self._n_extra)
-        )
+        self._measured = TensorRanges(lambda: _values(self._floating, calibration.images, tensors))
         self._ranges = cache(self._find_ranges)
 
     def convert(self, plan: Plan) -> bytes:
         """The serialized model of `plan`. Raises Refused where ONNX Runtime cannot run it."""
         quantized = with_uint8_input(self._quantized(plan))
         quantized.producer_name = "edgeproof"  # embed_magic looks for it
-        final = canonical(quantized, name=self._model.name, layers=list(self._fused_into))
+        final = canonical(quantized, name=self._model.name, layers=[*self._fused_into, UNITS])
         return bytes(final.SerializeToString(deterministic=True))
 
     def layer_outputs(self, plan: Plan, images: np.ndarray) -> Iterator[dict[str, np.ndarray]]:
@@ -164,24 +160,30 @@ class Converter:
                 ranges[node.output[0]] = ranges[node.input[0]]
             elif node.op_type == "Tanh":
                 ranges[node.output[0]] = TANH_RANGE
+            elif self._units and UNITS in node.output:  # greatest for images that no calibration set holds
+                ranges[node.input[0]] = ranges[UNITS] = (0.0, self._units.highest)
         return ranges
 
 
 def output_step(model: bytes) -> float:
-    """The logits' quantization step: the scale of the last DequantizeLinear, 0.0 without one."""
+    """The greatest quantization step of an output: the scale of its DequantizeLinear, 0.0 without one."""
     graph = onnx.load_from_string(model).graph
-    scales = [node.input[1] for node in graph.node if node.op_type == "DequantizeLinear" and OUTPUT in node.output]
-    values = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer if tensor.name in scales}
-    return float(values[scales[0]]) if scales else 0.0
+    outputs = {output.name for output in graph.output}
+    scales = {node.input[1] for node in graph.node if node.op_type == "DequantizeLinear" and outputs & {*node.output}}
+    values = [numpy_helper.to_array(tensor) for tensor in graph.initializer if tensor.name in scales]
+    return float(max(values, default=0.0))
 
 
 def float_graph(model: keras.Model) -> onnx.ModelProto:
-    """The graph that tf2onnx writes. Raises Refused where ONNX has no operators for a layer that TFLite may well have."""
+    """The graph that tf2onnx writes, the logits first. Raises Refused where ONNX has no operators for a layer that TFLite may
+    well have."""
     logging.getLogger("tf2onnx").setLevel(logging.CRITICAL)
     pixels = (tf.TensorSpec(model.input_shape, tf.float32, name=INPUT),)
-    logits = tf.function(lambda pixels: {OUTPUT: model(pixels, training=False)})
+    names = (OUTPUT, UNITS)[: len(model.outputs)]
+    answers = tf.function(lambda pixels: dict(zip(names, tf.nest.flatten(model(pixels, training=False)), strict=True)))
     try:
-        graph: onnx.ModelProto = tf2onnx.convert.from_function(logits, input_signature=pixels, opset=OPSET)[0]
+        graph: onnx.ModelProto = tf2onnx.convert.from_function(answers, input_signature=pixels, opset=OPSET)[0]
+        graph.graph.output.sort(key=lambda output: names.index(output.name))
     except MemoryError:
         raise
     except Exception as error:  # it raises whatever it meets, a KeyError of StatefulPartitionedCall among them

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
         kernels: str
 
         def run(self, pixels: bytes) -> bytes:
-            """The raw output tensor for one image, uint8 [H, W, C] as bytes."""
+            """The raw outputs for one image, uint8 [H, W, C] as bytes: the logits, then the extra values if there are any."""
 
         def describe(self) -> ModelContract:
             """The contract that the model itself describes: what a foreign model takes and gives."""
@@ -151,12 +151,10 @@ def _absent(choice: EngineChoice, error: Exception) -> None:
 def _compare(path: str, claimed: ModelContract, actual: ModelContract) -> None:
     """Raises ModelError if a model is not what its contract says."""
     own, model = claimed.items(), actual.items()
-    for key in ("height", "width", "channels", "input-dtype", "output-dtype", "output-scale", "output-zero-point"):
-        if own[key] != model[key]:
-            raise ModelError(f"{path}: the contract says {key} {own[key]}, the model {model[key]}")
-    if claimed.n_outputs != actual.n_outputs:
-        extra = f" and {claimed.n_outputs - claimed.n_classes} extra values" if claimed.n_outputs > claimed.n_classes else ""
-        raise ModelError(f"{path}: the contract says classes {claimed.n_classes}{extra}, the model {actual.n_outputs}")
+    outputs = "output-dtype", "output-scale", "output-zero-point", "classes", "extra"
+    for key in ("height", "width", "channels", "input-dtype", *outputs):
+        if own.get(key) != model.get(key):
+            raise ModelError(f"{path}: the contract says {key} {own.get(key, 'none')}, the model {model.get(key, 'none')}")
 
 
 def _obstacle(artifact: Artifact, *, threads: int, trusted: bool) -> str:

@@ -1,12 +1,24 @@
 """What a model without a contract says of itself by its tensors: the pictures it takes, the scores it gives.
 
 The common forms run: channels last or first, a batch of one or by a name, grey without an axis for it; uint8, int8 or float
-numbers; a score a class, or its probability. The rest is refused in the words of those who exported it.
+numbers; a score a class, or its probability. The rest is refused in the words of those who exported it. A candidate of ours
+has no contract yet either, and may have a second output.
 """
 
 from collections.abc import Sequence
 
+from edge.artifact import MAGIC, Artifact
+from edge.confidence import Confidence
 from edge.contract import FOREIGN, InputContract, ModelContract
+from edge.errors import ModelError
+
+
+def check_ends(artifact: Artifact, n_inputs: int, n_outputs: int) -> None:
+    """Raises ModelError unless a model has one input and one output; one of ours may have a second output."""
+    most = 2 if artifact.contract or MAGIC in artifact.data[:64] else 1
+    if n_inputs != 1 or not 1 <= n_outputs <= most:
+        n = f"{n_inputs} inputs and {n_outputs} outputs"
+        raise ModelError(f"{artifact.path}: has {n}; a classifier of pictures has one of each")
 
 
 def image_form(shape: Sequence[object]) -> tuple[tuple[int, int, int], bool]:
@@ -47,7 +59,7 @@ def n_classes(shape: Sequence[object]) -> int:
 
 def contract(
     *, kind: str, n_bytes: int, input_shape: Sequence[object], input_dtype: str, output_shape: Sequence[object],
-    output_dtype: str, output_scale: float, output_zero_point: int,
+    output_dtype: str, output_scale: float, output_zero_point: int, confidence: Confidence | None = None,
 ) -> ModelContract:  # fmt: skip
     """The contract of a model that has none; ValueError unless it takes one picture and gives a score a class."""
     (height, width, channels), _ = image_form(input_shape)
@@ -61,6 +73,7 @@ def contract(
         output_scale=output_scale,
         output_zero_point=output_zero_point,
         n_classes=n_classes(output_shape),
+        confidence=confidence,
     )
 
 

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from edge.artifact import Artifact
+from edge.confidence import Confidence
 from edge.contract import ModelContract
 from edge.engines import foreign
 from edge.errors import ModelError, first_line
@@ -34,10 +35,8 @@ class InterpreterEngine:
         except (RuntimeError, ValueError) as error:
             raise ModelError(f"{artifact.path}: {name} refuses the model ({first_line(error)})") from None
         inputs, outputs = self._interpreter.get_input_details(), self._interpreter.get_output_details()
-        if len(inputs) != 1 or len(outputs) != 1:
-            n = f"{len(inputs)} inputs and {len(outputs)} outputs"
-            raise ModelError(f"{artifact.path}: has {n}; a classifier of pictures has one of each")
-        self._input, self._output = inputs[0], outputs[0]
+        foreign.check_ends(artifact, len(inputs), len(outputs))
+        self._input, self._outputs = inputs[0], outputs
         self._n_values = int(np.prod(self._input["shape"]))
         self._channels_first = False
         if artifact.contract is None:
@@ -53,7 +52,7 @@ class InterpreterEngine:
         return "XNNPACK" if any(op["op_name"] == "DELEGATE" for op in operators) else "built-in"
 
     def run(self, pixels: bytes) -> bytes:
-        """The raw output tensor for one image, uint8 [H, W, C] as bytes."""
+        """The raw outputs for one image, uint8 [H, W, C] as bytes, one behind the other."""
         image = np.frombuffer(pixels, np.uint8)
         if image.size != self._n_values:
             raise ModelError(f"{self._path}: takes {self._n_values} values and was given {image.size}")
@@ -63,16 +62,13 @@ class InterpreterEngine:
         try:
             self._interpreter.set_tensor(self._input["index"], tensor)
             self._interpreter.invoke()
-            answer = self._interpreter.get_tensor(self._output["index"])
-            # uint8 scores are given as int8 ones: both 128 less, scores and zero point.
-            return bytes(answer ^ _PIXEL_TO_INT8 if answer.dtype == np.uint8 else answer)
+            return b"".join([_as_signed(self._interpreter.get_tensor(output["index"])) for output in self._outputs])
         except (RuntimeError, ValueError) as error:  # a division by zero, an index out of range
             raise ModelError(f"{self._path}: fails in {self.name} ({first_line(error)})") from None
 
     def describe(self) -> ModelContract:
         """The contract that the model itself describes. Raises ModelError if it does not take an image."""
-        enters, leaves = self._input, self._output
-        scale, zero_point = leaves["quantization"]
+        enters, (leaves, *more) = self._input, self._outputs
         is_unsigned = leaves["dtype"] is np.uint8
         try:
             for what, dtype in (("takes", enters["dtype"]), ("gives", leaves["dtype"])):
@@ -92,8 +88,27 @@ class InterpreterEngine:
                 input_dtype=enters["dtype"].__name__,
                 output_shape=output_shape or leaves["shape"].tolist(),
                 output_dtype="int8" if is_unsigned else leaves["dtype"].__name__,
-                output_scale=float(scale) or 1.0,
-                output_zero_point=int(zero_point) - (128 if is_unsigned else 0),
+                output_scale=_coding(leaves)[0],
+                output_zero_point=_coding(leaves)[1],
+                confidence=_extra(more[0], leaves) if more else None,
             )
         except ValueError as error:
             raise ModelError(f"{self._path}: {error}") from None
+
+
+def _as_signed(answer: np.ndarray) -> bytes:
+    """The bytes of an output; uint8 scores are given as int8 ones: both 128 less, scores and zero point."""
+    return bytes(answer ^ _PIXEL_TO_INT8 if answer.dtype == np.uint8 else answer)
+
+
+def _coding(output: dict[str, Any]) -> tuple[float, int]:
+    scale, zero_point = output["quantization"]
+    return float(scale) or 1.0, int(zero_point) - (128 if output["dtype"] is np.uint8 else 0)
+
+
+def _extra(output: dict[str, Any], logits: dict[str, Any]) -> Confidence:
+    """What a second `output` says. Raises ValueError for one of another type than the `logits`."""
+    if output["dtype"] is not logits["dtype"]:
+        raise ValueError(f"gives {logits['dtype'].__name__} and {output['dtype'].__name__} numbers; wanted one type for both")
+    scale, zero_point = _coding(output)
+    return Confidence(extra=foreign.n_classes(output["shape"].tolist()), extra_scale=scale, extra_zero_point=zero_point)

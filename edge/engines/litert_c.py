@@ -65,7 +65,7 @@ class _Function(CFuncPtr):
 
 
 class LiteRtC:
-    """One model with one input and one output on one CPU thread. Not thread-safe."""
+    """One model with one input and one or two outputs on one CPU thread. Not thread-safe."""
 
     name = "litert-c"
 
@@ -83,7 +83,7 @@ class LiteRtC:
             raise
 
     def run(self, pixels: bytes) -> bytes:
-        """The raw output tensor for one image, uint8 [H, W, C] as bytes. Raises ModelError for another size."""
+        """The raw outputs for one image, uint8 [H, W, C] as bytes, one behind the other. Raises ModelError for another size."""
         if not self._owned:
             raise ValueError("the engine is closed")
         encoded = self._encode(pixels)
@@ -94,7 +94,7 @@ class LiteRtC:
         status = self._invoke(*self._arguments)
         if status:
             raise ModelError(f"{self._contract.name}: fails in litert-c (status {status})")
-        return bytes(self._output)
+        return b"".join(self._outputs)
 
     def describe(self) -> ModelContract:
         """The contract it was loaded with: only sealed models come here."""
@@ -123,32 +123,41 @@ class LiteRtC:
         claimed = self._contract
         image = (1, claimed.input.height, claimed.input.width, claimed.input.channels)
         inputs, self._input = self._tensor("Input", environment, compiled, graph, claimed.input_dtype, image)
-        scores = (1, claimed.n_outputs)
-        outputs, self._output = self._tensor("Output", environment, compiled, graph, claimed.output_dtype, scores)
+        shapes = [(1, claimed.n_classes)]
+        if claimed.confidence and claimed.confidence.extra:
+            shapes.append((1, claimed.confidence.extra))
+        outputs = (_Pointer * len(shapes))()
+        self._outputs: list[memoryview] = []
+        for at, shape in enumerate(shapes):
+            outputs[at], memory = self._tensor(
+                "Output", environment, compiled, graph, claimed.output_dtype, shape, at=at, n=len(shapes)
+            )
+            self._outputs.append(memory)
         accelerated = _Char()
         self._call("LiteRtCompiledModelIsFullyAccelerated", compiled, byref(accelerated))
         # LiteRT's own kernels run the operators that XNNPACK did not take.
         self.kernels = "XNNPACK" if accelerated.value != b"\0" else "not all XNNPACK"
         one, first = _Size(1), _Size(0)
         self._invoke = self._function("LiteRtRunCompiledModel")
-        self._arguments = (compiled, first, one, byref(inputs), one, byref(outputs))
+        self._arguments = (compiled, first, one, byref(inputs), _Size(len(shapes)), outputs)
 
     def _tensor(
-        self, side: str, environment: _Pointer, compiled: _Pointer, graph: _Pointer, dtype: str, shape: tuple[int, ...]
-    ) -> tuple[_Pointer, memoryview]:
-        """The buffer of the only input or output, and the memory in it. Raises ModelError unless it is `dtype` of `shape`."""
-        first, number = _Size(0), _Size()
+        self, side: str, environment: _Pointer, compiled: _Pointer, graph: _Pointer, dtype: str, shape: tuple[int, ...], *,
+        at: int = 0, n: int = 1,
+    ) -> tuple[_Pointer, memoryview]:  # fmt: skip
+        """The buffer of input or output `at` of `n`, and the memory in it. ModelError unless it is `dtype` of `shape`."""
+        first, index, number = _Size(0), _Size(at), _Size()
         self._call(f"LiteRtGetNumSubgraph{side}s", graph, byref(number))
-        if number.value != 1:
-            raise EngineUnavailable(f"the model has {number.value} {side.lower()}s; one is run here")
+        if number.value != n:
+            raise EngineUnavailable(f"the model has {number.value} {side.lower()}s, not {n}")
         tensor, needs, address = _Pointer(), _Pointer(), _Pointer()
         size, kind = _Size(), _Int()
         # LiteRtRankedTensorType {int element; LiteRtLayout {unsigned rank:7, has_strides:1; int dimensions[8]; unsigned
         # strides[8]}} is 18 words. The extra room is for releases that add to it.
         tensor_type = (_Int * 64)()
-        self._call(f"LiteRtGetSubgraph{side}", graph, first, byref(tensor))
+        self._call(f"LiteRtGetSubgraph{side}", graph, index, byref(tensor))
         self._call("LiteRtGetRankedTensorType", tensor, tensor_type)
-        self._call(f"LiteRtGetCompiledModel{side}BufferRequirements", compiled, first, first, byref(needs))
+        self._call(f"LiteRtGetCompiledModel{side}BufferRequirements", compiled, first, index, byref(needs))
         self._call("LiteRtGetTensorBufferRequirementsBufferSize", needs, byref(size))
         actual, expected = tuple(tensor_type[2 : 2 + min(tensor_type[1] & 0x7F, 8)]), _ELEMENT_BYTES.get(tensor_type[0], 0)
         if actual != shape or tensor_type[0] != _ELEMENTS[dtype]:

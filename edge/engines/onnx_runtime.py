@@ -6,6 +6,7 @@ import numpy as np
 import onnxruntime
 
 from edge.artifact import Artifact
+from edge.confidence import Confidence
 from edge.contract import ModelContract
 from edge.engines import foreign
 from edge.errors import ModelError, first_line
@@ -29,10 +30,8 @@ class OnnxRuntime:
             raise ModelError(f"{artifact.path}: ONNX Runtime refuses the model ({first_line(error)})") from None
         self._path, self._n_bytes = artifact.path, len(artifact.data)
         inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
-        if len(inputs) != 1 or len(outputs) != 1:
-            n = f"{len(inputs)} inputs and {len(outputs)} outputs"
-            raise ModelError(f"{artifact.path}: has {n}; a classifier of pictures has one of each")
-        self._input, self._output = inputs[0], outputs[0]
+        foreign.check_ends(artifact, len(inputs), len(outputs))
+        self._input, self._outputs, self._names = inputs[0], outputs, [output.name for output in outputs]
         dtype = _DTYPES.get(self._input.type)
         if dtype is None:
             raise ModelError(f"{artifact.path}: takes {_plain(self._input.type)} numbers; uint8 and floats are run")
@@ -46,31 +45,33 @@ class OnnxRuntime:
         self._shape = [size if isinstance(size, int) and size > 0 else 1 for size in self._input.shape]
 
     def run(self, pixels: bytes) -> bytes:
-        """The raw output tensor for one image, uint8 [H, W, C] as bytes."""
+        """The raw outputs for one image, uint8 [H, W, C] as bytes, one behind the other."""
         try:
             image = np.frombuffer(pixels, np.uint8).reshape(self._image_shape)
             if self._channels_first:
                 image = image.transpose(2, 0, 1)
             tensor = np.ascontiguousarray(image).reshape(self._shape).astype(self._dtype, copy=False)
-            (answer,) = self._session.run([self._output.name], {self._input.name: tensor})
-            return bytes(answer.astype(np.float32, copy=False))
+            answers = self._session.run(self._names, {self._input.name: tensor})
+            return b"".join([bytes(answer.astype(np.float32, copy=False)) for answer in answers])
         except Exception as error:  # ONNX Runtime's exceptions have no base class of their own
             raise ModelError(f"{self._path}: fails in {self.name} ({first_line(error)})") from None
 
     def describe(self) -> ModelContract:
         """The contract that the model itself describes. Raises ModelError if it does not take an image."""
         try:
-            if self._output.type not in _FLOATS:
-                raise ValueError(f"gives {_plain(self._output.type)} numbers; export it with float scores")
+            leaves, *more = self._outputs
+            if odd := [output.type for output in self._outputs if output.type not in _FLOATS]:
+                raise ValueError(f"gives {_plain(odd[0])} numbers; export it with float scores")
             return foreign.contract(
                 kind="onnx",
                 n_bytes=self._n_bytes,
                 input_shape=list(self._input.shape),
                 input_dtype="uint8" if self._dtype is np.uint8 else "float32",
-                output_shape=list(self._output.shape),
+                output_shape=list(leaves.shape),
                 output_dtype="float32",
                 output_scale=1.0,
                 output_zero_point=0,
+                confidence=Confidence(extra=foreign.n_classes(list(more[0].shape))) if more else None,
             )
         except ValueError as error:
             raise ModelError(f"{self._path}: {error}") from None

@@ -11,11 +11,11 @@ import pytest
 from conftest import ROOT, run
 from convert import programs
 from edge import artifact, cli, compiler, predictor
-from edge.confidence import KINDS, Confidence
+from edge.confidence import KINDS
 from edge.contract import DIGIT
 from edge.errors import Refused
 from edge.pictures import _unchanged
-from tests.edge.on_device import COMMAND, SEVEN, SHIPPED, resealed
+from tests.edge.on_device import COMMAND, SEVEN, SHIPPED, with_second_output
 from tests.edge.pictures import png_files
 from tests.edge.pictures.png_files import assemble, header, picture
 
@@ -77,10 +77,8 @@ def test_a_folder_of_examples_reads_as_with_edge_predict(command):
 
 
 def sealed(folder: Path, **judged) -> Path:
-    """The shipped model, of whose ten classes the last two pass for extra values."""
-    labels = tuple(map(str, range(8)))
-    told = Confidence(extra=2, **judged)
-    return resealed(folder / "m.tflite", name="m", n_classes=8, labels=labels, confidence=told)
+    """The shipped model, with a second output."""
+    return with_second_output(folder / "m.tflite", **judged)
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -50,6 +50,11 @@ def copied(program: Path, folder: Path) -> Path:
     return folder / program.name
 
 
+def outputs_of(ready: predictor.Predictor, images: np.ndarray) -> np.ndarray:
+    answers = [ready.answer(image.tobytes()) for image in images]
+    return np.array([answer.logits + answer.extra for answer in answers], np.float32)
+
+
 def check(program: Path, source: Path | None = None):
     return call("convert", "--check", program, "--source", source or program.with_suffix(".tflite"), cwd=program.parent)
 
@@ -70,23 +75,22 @@ def test_convert_publishes_the_program_beside_the_model_it_answers_as(workshop, 
 
 def test_a_program_that_answers_otherwise_is_refused(made, ready):
     images = np.stack([np.frombuffer(pixels, np.uint8).reshape(28, 28, 1) for pixels, _ in ready.artifact.goldens()])
-    logits = np.array([ready.answer(image.tobytes()).logits for image in images], np.float32)
+    outputs = outputs_of(ready, images)
     first = made.source.index(b"_biases[")
     digit = made.source.index(b",", first) - 1  # the last digit of the first bias of the first layer
     other = b"1" if made.source[digit : digit + 1] != b"1" else b"9"
     wrong = replace(made, source=made.source[: digit - 2] + other * 3 + made.source[digit + 1 :])
     with pytest.raises(Refused, match="its answers are not the "):
-        programs.compared(wrong, "lenet5-relu-mnist-int8", ready, images, logits)
+        programs.compared(wrong, "lenet5-relu-mnist-int8", ready, images, outputs)
 
 
 def test_a_program_that_reads_beyond_its_pixels_is_refused(made, ready, monkeypatch):
     monkeypatch.setattr(identity, "made_images", lambda contract: np.zeros((1, 28, 28, 1), np.uint8))
     image = np.zeros((1, 28, 28, 1), np.uint8)
-    logits = np.array([ready.answer(image.tobytes()).logits], np.float32)
     at = made.source.index(b"{", made.source.index(CODE)) + 1
     peeking = replace(made, source=made.source[:at] + b"(void)*(volatile const uint8_t *)(pixels + 784);" + made.source[at:])
     with pytest.raises(Refused, match="AddressSanitizer"):
-        programs.compared(peeking, "lenet5-relu-mnist-int8", ready, image, logits)
+        programs.compared(peeking, "lenet5-relu-mnist-int8", ready, image, outputs_of(ready, image))
 
 
 def test_a_step_apart_passes_only_with_float_islands_and_another_class_only_if_tied():
@@ -109,7 +113,7 @@ def test_without_a_compiler_the_program_is_refused_and_says_what_to_install(read
     shutil.copy(SHIPPED, tmp_path)
     final = SimpleNamespace(
         name=SHIPPED.stem, file_name=SHIPPED.name, plan=None, verdict=SimpleNamespace(passed=True),
-        evaluation=SimpleNamespace(predictor=ready, outputs=np.zeros((1, 10), np.float32)),
+        evaluation=SimpleNamespace(predictor=ready, outputs=np.zeros((1, ready.contract.n_outputs), np.float32)),
     )  # fmt: skip
     test = Split(np.zeros((1, 28, 28, 1), np.uint8), np.zeros(1, np.uint8))
     trial = SimpleNamespace(dataset=SimpleNamespace(test=test))

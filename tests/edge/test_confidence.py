@@ -8,17 +8,19 @@ import pytest
 
 import edge
 from conftest import run
-from edge import confidence, engines, predictor
+from edge import artifact, confidence, predictor
 from edge.confidence import Confidence
 from edge.contract import CONFIDENCE, DIGIT, ModelContract
 from edge.device import selftest
-from edge.errors import ModelError, UsageError
+from edge.errors import EngineMissing, ModelError, UsageError
 from edge.predictor import Prediction
-from tests.edge.on_device import COMMAND, SEVEN, SHIPPED, resealed
+from tests.edge.on_device import COMMAND, SEVEN, SHIPPED, resealed, with_second_output
 from tests.edge.test_contract import contract
 
-FULL = Confidence(temperature=1.5, extra=2, reject=("energy", -3.25), sets=((0.9, 0.5), (0.99, 2.0)))
-STATED = "temperature 1.5\nextra 2\nreject energy -3.25\nsets 0.9:0.5 0.99:2.0\n"
+FULL = Confidence(
+    temperature=1.5, extra=2, extra_scale=0.25, extra_zero_point=-128, reject=("energy", -3.25), sets=((0.9, 0.5), (0.99, 2.0))
+)
+STATED = "temperature 1.5\nextra 2 0.25 -128\nreject energy -3.25\nsets 0.9:0.5 0.99:2.0\n"
 
 
 def answer(logits: list[float], *extra: float, n_classes: int = 3, labels="abc", **judged) -> Prediction:
@@ -53,10 +55,15 @@ def test_a_contract_that_states_none_of_it_is_format_1_as_before():
         ("temperature 1.5", "temperature 0.0", "temperature 0.0; wanted"),
         ("temperature 1.5", "temperature nan", "temperature nan; wanted"),
         ("temperature 1.5", "temperature hot", "could not convert string to float"),
-        ("extra 2", "extra 0", "not as format 3 is written"),
+        ("extra 2 0.25 -128", "extra 0 1.0 0", "not as format 3 is written"),
+        ("extra 2 0.25 -128", "extra 2", "could not convert string to float"),
+        ("extra 2 0.25 -128", "extra 2 0.25 -128 1", "not as format 3 is written"),
         ("extra 2", "extra 257", "extra 257; wanted 0 to 256"),
         ("extra 2", "extra -1", "extra -1; wanted"),
+        ("extra 2", "extra 10", "10 classes and as many extra values"),
         ("extra 2", f"extra {'9' * 5000}", "limit"),
+        ("0.25 -128", "0.0 -128", "extra scale 0.0 and zero point -128 are not those of an int8 tensor"),
+        ("0.25 -128", "0.25 128", "zero point 128 are not"),
         ("reject energy -3.25", "reject mood -3.25", "reject 'mood'"),
         ("reject energy -3.25", "reject energy inf", "reject 'energy' inf"),
         ("reject energy -3.25", "reject energy  -3.25", "not as format 3 is written"),
@@ -67,7 +74,7 @@ def test_a_contract_that_states_none_of_it_is_format_1_as_before():
         ("0.9:0.5", "0.9:3.0", "quantiles from 0 that do not fall"),
         ("0.9:0.5", " ".join(f"0.{n}:0.0" for n in range(11, 30)), "at most 16"),
         ("0.9:0.5", "0.9", "could not convert string to float"),
-        ("extra 2", "extra 2\nmood 1", "unknown key 'mood'"),
+        ("extra 2 0.25 -128", "extra 2 0.25 -128\nmood 1", "unknown key 'mood'"),
     ],
 )
 def test_a_value_that_format_3_does_not_have_is_refused(was, becomes, says):
@@ -86,9 +93,12 @@ def test_extra_values_are_no_classes():
     found = answer([1.0, 3.0, 2.0], 9.0, -9.0)
     assert (found.label, found.index, found.logits, found.extra) == ("b", 1, [1.0, 3.0, 2.0], [9.0, -9.0])
     assert [label for label, *_ in found.ranking] == ["b", "c", "a"]
-    told = contract(n_classes=2, confidence=Confidence(extra=1), output_scale=0.5, output_zero_point=0)
+    judged = Confidence(extra=1, extra_scale=0.25, extra_zero_point=-28)
+    told = contract(n_classes=2, confidence=judged, output_scale=0.5, output_zero_point=0)
     of_bytes = Prediction(bytes([1, 2, 100]), told, ("a", "b"))
-    assert (of_bytes.label, of_bytes.logits, of_bytes.extra) == ("b", [0.5, 1.0], [50.0])
+    assert (of_bytes.label, of_bytes.logits, of_bytes.extra) == ("b", [0.5, 1.0], [32.0])
+    with pytest.raises(ValueError, match="float32 extra with scale"):
+        contract(output_dtype="float32", output_scale=1.0, output_zero_point=0, confidence=judged)
     with pytest.raises(ModelError, match="not a finite number"):
         _ = answer([1.0, 3.0, 2.0], math.nan).label
 
@@ -118,13 +128,11 @@ def test_a_set_holds_the_classes_within_the_quantile_and_the_nearest():
         answer([1.0, 2.0, 0.0]).set(0.9)
 
 
-# In a file: of the shipped model's ten classes the last two pass for extra values.
+# In a file: the shipped model, with a second output.
 
 
 def sealed(folder, **judged):
-    told = Confidence(extra=2, **judged)
-    cut = [f"{digit}" for digit in range(8)]
-    return resealed(folder / "m.tflite", name="m", n_classes=8, labels=tuple(cut), confidence=told)
+    return with_second_output(folder / "m.tflite", **judged)
 
 
 def predict(model, *arguments):
@@ -153,7 +161,7 @@ def test_a_picture_that_is_not_rejected_is_answered_as_before(tmp_path):
 def test_coverage_prints_the_set_that_the_file_promises(tmp_path):
     model = sealed(tmp_path, sets=((0.9, 0.0), (0.99, 1e9)))
     assert predict(model, "--coverage", "0.9").stdout == f"{SEVEN}: 7 (90 % set)\n"
-    assert predict(model, "--coverage=0.95").stdout.count(" or ") == 7
+    assert predict(model, "--coverage=0.95").stdout.count(" or ") == 9
     assert json.loads(predict(model, "--json", "--coverage", "0.9").stdout)["set"] == ["7"]
     done = predict(model, "--coverage", "0.999")
     assert (done.returncode, done.stdout) == (2, "")
@@ -166,15 +174,43 @@ def test_coverage_prints_the_set_that_the_file_promises(tmp_path):
 def test_from_python_and_in_the_self_test(tmp_path):
     model = sealed(tmp_path, reject=("margin", -1e9), sets=((0.9, 0.0),))
     found = edge.load(model).predict(SEVEN)
-    assert (found.rejected, found.set(0.9), len(found.extra)) == (True, ("7",), 2)
+    assert (found.rejected, found.set(0.9), len(found.logits), len(found.extra)) == (True, ("7",), 10, 120)
     assert "none of these" in repr(found)
     assert selftest.replay(predictor.load(str(model))).passed
 
 
-def test_a_model_without_the_extra_values_that_its_contract_states_is_refused(tmp_path):
-    model = resealed(tmp_path / "m.tflite", name="m", confidence=Confidence(extra=2), alter=lambda goldens: [
+def test_every_engine_gives_the_same_bytes_of_both_outputs(tmp_path):
+    model = sealed(tmp_path)
+    goldens = artifact.read(str(model)).goldens()
+    for name in ("litert", "litert-c"):
+        ready = predictor.load(str(model), engine_name=name, trusted=True)
+        assert [ready.engine.run(image) for image, _ in goldens] == [output for _, output in goldens]
+        assert len(goldens[0][1]) == 10 + 120
+
+
+@pytest.mark.parametrize("name", ["litert", "litert-c"])
+def test_a_model_whose_outputs_are_not_those_of_its_contract_is_refused(name, tmp_path):
+    one = resealed(tmp_path / "one.tflite", name="m", confidence=Confidence(extra=2), alter=lambda goldens: [
         (image, output + bytes(2)) for image, output in goldens])  # fmt: skip
-    for engine in engines.ENGINES:
-        if engines.ENGINES[engine].kind == "tflite" and engine != "tflite-runtime":
-            with pytest.raises(ModelError, match=r"extra values, the model 10|int8 \[1, 12\], its output is"):
-                predictor.load(str(model), engine_name=engine, trusted=True)
+    with pytest.raises((ModelError, EngineMissing), match=r"extra 2 1.0 0, the model none|has 1 outputs, not 2"):
+        predictor.load(str(one), engine_name=name, trusted=True)
+    two = artifact.read(str(sealed(tmp_path)))
+    part = two.data[: two.contract.model_bytes]
+    silent = resealed(tmp_path / "two.tflite", name="m", model=part, model_bytes=len(part))
+    with pytest.raises((ModelError, EngineMissing), match=r"extra none, the model 120|has 2 outputs, not 1"):
+        predictor.load(str(silent), engine_name=name, trusted=True)
+    other = Confidence(extra=121, extra_scale=two.contract.confidence.extra_scale, extra_zero_point=-128)
+    more = resealed(
+        tmp_path / "more.tflite", name="m", model=part, model_bytes=len(part), confidence=other,
+        alter=lambda goldens: [(image, output + bytes(121)) for image, output in goldens],
+    )  # fmt: skip
+    with pytest.raises(ModelError, match=r"extra 121 .*, the model 120 |int8 \[1, 121\], its output is \[1, 120\]"):
+        predictor.load(str(more), engine_name=name, trusted=True)
+
+
+def test_a_foreign_model_of_two_outputs_is_refused(tmp_path):
+    ours = artifact.read(str(sealed(tmp_path)))
+    foreign = tmp_path / "foreign.tflite"
+    foreign.write_bytes(ours.data[: ours.contract.model_bytes].replace(artifact.MAGIC, bytes(len(artifact.MAGIC))))
+    with pytest.raises(ModelError, match="has 1 inputs and 2 outputs; a classifier of pictures has one of each"):
+        predictor.load(str(foreign), allow_unverified=True)

@@ -43,7 +43,7 @@ def test_the_text_reads_back_to_the_same_contract():
         ("output-scale 0.1", "output-scale 00.1", "wanted a number in its shortest form"),
         ("output-zero-point -15", "output-zero-point 128", "zero point 128 are not those of an int8 tensor"),
         ("output-zero-point -15", f"output-zero-point {'9' * 5000}", "wanted a whole number"),
-        ("output-dtype int8", "output-dtype float32", "float32 logits with scale 0.107"),
+        ("output-dtype int8", "output-dtype float32", "float32 output with scale 0.107"),
         ("height 28", "height 12000", "a digit contract is|over 4,194,304 pixels"),
         ("height 28", "height +28", "wanted a whole number"),
         ("height 28", "height 2_8", "wanted a whole number"),

@@ -46,7 +46,7 @@ NO_FILE = "new.tflite: not a file; name a .tflite or .onnx model"
         (
             lambda path: resealed(path, name="untrue", output_scale=1.5),
             78,
-            "contract says output-scale 1.5, the model 0.238",
+            f"contract says output-scale 1.5, the model {artifact.read(str(SHIPPED)).contract.output_scale}",
         ),
         (lambda path: resealed(path, name="silent", alter=lambda _: []), 78, "carries no goldens to test itself with"),
         (foreign, 78, "new.tflite: not sealed by edgeproof"),
