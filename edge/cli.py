@@ -4,7 +4,7 @@ import os
 import sys
 from io import TextIOWrapper
 
-from edge import errors, load, silence
+from edge import errors, load
 from edge.errors import InputMissing, StorageError, UsageError, one_line
 
 program = "edge-predict"  # as it was started
@@ -130,7 +130,9 @@ def main(arguments: list[str] | None = None) -> int:
         allow_unverified=options.allow_unverified,
         apart=True,
     )
-    silence.leave_stderr_to_python()
+    from edge.silence import leave_stderr_to_python
+
+    leave_stderr_to_python()
     model = ready.artifact
     if options.verbose:
         engine = ready.engine
@@ -287,6 +289,10 @@ def console(name: str = "edge-predict") -> None:
     """The command `edge-predict`, also called `name`; does not return."""
     global program
     program = name
+    if os.environ.get("PYTHONPATH"):
+        from edge.search_path import leave_current_folder
+
+        leave_current_folder()
     if isinstance(sys.stdout, TextIOWrapper):
         # A name with letters that the terminal lacks is printed with escapes rather than not at all.
         sys.stdout.reconfigure(errors="backslashreplace")

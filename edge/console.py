@@ -1,6 +1,7 @@
 """edgeproof: every command by one name. It starts the module that `python -m` would, by name, so no import points right.
 
-Unlike `python -m`, it does not look into the current folder, where a train.py or argparse.py of yours may lie.
+Unlike `python -m`, it does not look into the current folder, where a train.py or argparse.py of yours may lie, not even where
+an empty entry of PYTHONPATH names it.
 """
 
 import os
@@ -100,4 +101,8 @@ def console() -> None:
 
         del sys.argv[1]
         cli.console("edgeproof predict")
+    if os.environ.get("PYTHONPATH"):
+        from edge.search_path import leave_current_folder
+
+        leave_current_folder()
     sys.exit(errors.run(main, "edgeproof"))

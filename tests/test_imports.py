@@ -12,7 +12,7 @@ from conftest import ROOT
 PACKAGES = (("edge",), ("train",), ("convert",), ("benchmarks",))
 FLOORS = {
     "edge": (
-        ("confidence", "errors", "limits", "manifest", "silence"),
+        ("confidence", "errors", "limits", "manifest", "search_path", "silence"),
         ("contract",),
         ("c_program", "child"),
         ("artifact", "compiler", "files", "pictures"),

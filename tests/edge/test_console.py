@@ -7,9 +7,11 @@ import sys
 import pytest
 
 from conftest import ROOT, run
+from edge.search_path import leave_current_folder
 from tests.edge.on_device import COMMAND, SEVEN, SHIPPED
 
 EDGEPROOF = COMMAND.with_name("edgeproof")
+PAGE = ROOT / "examples" / "seven-page.png"
 
 
 @pytest.fixture
@@ -20,6 +22,41 @@ def hostile(tmp_path):
     for name in ("argparse", "convert", "edge", "json", "numpy", "runpy", "train"):
         (folder / f"{name}.py").write_text("print('hijacked')\n")
     return folder
+
+
+@pytest.mark.parametrize(
+    ("pythonpath", "command"),
+    [
+        (":/nowhere", (EDGEPROOF, "verify", SHIPPED)),
+        ("/nowhere:", (EDGEPROOF, "predict", PAGE)),
+        ("../hostile", (COMMAND, PAGE)),
+    ],
+)
+def test_a_relative_entry_of_pythonpath_leads_to_no_module_of_that_folder(hostile, pythonpath, command):
+    (hostile / "edge.py").unlink()  # Python itself would find it before any line of ours runs
+    (hostile / "PIL.py").write_text("print('hijacked')\n")
+    done = run(*command, cwd=hostile, PYTHONPATH=pythonpath)
+    assert (done.returncode, done.stderr) == (0, "") and "hijacked" not in done.stdout
+
+
+def test_processes_that_are_started_get_the_absolute_entries_alone(monkeypatch, tmp_path):
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    monkeypatch.setenv("PYTHONPATH", f":{tmp_path}/lib:sub:{ROOT}:../lib")
+    path = [str(tmp_path / each) for each in ("here", "lib", "here/sub")] + [str(ROOT), "/usr/lib/python3"]
+    monkeypatch.setattr(sys, "path", path.copy())
+    leave_current_folder()
+    assert sys.path == [path[1], *path[3:]]
+    assert os.environ["PYTHONPATH"] == f"{tmp_path}/lib:{ROOT}:../lib"  # the last is the second
+
+
+@pytest.mark.parametrize("folder", [ROOT, os.path.dirname(os.__file__)])
+def test_where_edgeproof_or_python_lies_is_not_left(monkeypatch, folder):
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("PYTHONPATH", ":")
+    monkeypatch.setattr(sys, "path", [str(folder)])
+    leave_current_folder()
+    assert sys.path == [str(folder)]
 
 
 # A device: these are not installed.
