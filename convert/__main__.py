@@ -47,6 +47,7 @@ def main() -> int:
     os.environ["KERAS_BACKEND"] = "tensorflow"  # before Keras: both converters start from a TensorFlow graph
     settings = flags.parse()
     if settings.check:
+        errors.need_stdout()
         print(check(settings.check, settings.source))
         return 0
     if settings.sign:

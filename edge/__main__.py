@@ -31,8 +31,8 @@ def main() -> int:
     command.add_flags(time)
     lifecycle.add_commands(commands)
     flags = parser.parse_args()
-    if sys.stdout is None and flags.command in ONLY_TELL:
-        raise errors.StorageError("stdout is closed: there is nowhere to print an answer")
+    if flags.command in ONLY_TELL:
+        errors.need_stdout()
     return int(flags.run(flags))
 
 

@@ -114,8 +114,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"{program} {version('edgeproof')}")
         return 0
     options = parse(arguments)
-    if sys.stdout is None:
-        raise StorageError("stdout is closed: there is nowhere to print an answer")
+    errors.need_stdout()
     if options.trust:
         # The fast engine runs in this process, and nobody has looked at the graph.
         from edge import limits

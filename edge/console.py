@@ -51,6 +51,7 @@ def main() -> int:
     """Start the command that the first words name."""
     name, *rest = sys.argv[1:] or ["--help"]
     if name in ("--help", "-h", "help"):
+        errors.need_stdout()
         print(HELP, end="")
         return 0
     if name == "--version":

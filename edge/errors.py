@@ -20,6 +20,9 @@ INSTALL_HINTS |= dict.fromkeys(("model_signing", "OpenSSL"), "pip install 'model
 INSTALL_HINTS |= {"jax": "pip install jax"}  # for KERAS_BACKEND=jax
 
 
+_TELLING = frozenset(("-h", "--help", "--version"))  # options of every command: a text is all they give
+
+
 class ToolchainError(Exception):
     """An expected failure: `str(error)` is one line, whatever it quotes; `exit_code` is what the process ends with."""
 
@@ -126,6 +129,12 @@ def note(text: str, *, end: str = "\n") -> None:
         discard(2)
 
 
+def need_stdout() -> None:
+    """Raises StorageError where the shell closed stdout: what is printed would go nowhere, without an error."""
+    if sys.stdout is None:
+        raise StorageError("stdout is closed: there is nowhere to print to")
+
+
 def run(main: "Callable[[], int | None]", program: str) -> int:
     """Call `main()`: its failures become one line and their exit code, a defect keeps its traceback and ends with 70."""
     return _flushed(_called(main, program), program)
@@ -145,10 +154,16 @@ def explain_imports(program: str) -> None:
 
 def _called(main: "Callable[[], int | None]", program: str) -> int:
     try:
+        if not _TELLING.isdisjoint(sys.argv[1:]):
+            need_stdout()
         return main() or 0
     except ToolchainError as error:
         say(program, error)
         return error.exit_code
+    except SystemExit as ended:  # argparse, which has printed its help or what is wrong
+        if not isinstance(ended.code, int | None):
+            raise
+        return ended.code or 0
     except KeyboardInterrupt:
         say(program, "interrupted")
         return 130

@@ -13,6 +13,7 @@ from train.recipe_book import MEASURED, RECIPES, REPORTED
 
 def main() -> int:
     argparse.ArgumentParser(prog=called("train"), description=__doc__).parse_args()
+    errors.need_stdout()
     check_backend()
     head = ("network", "trained by", "parameters", "top-1 %: reported", "documented, ours", "modern, ours")
     rows = [head, *(_row(name) for name in ARCHITECTURES)]

@@ -227,7 +227,7 @@ def test_a_closed_stderr_changes_neither_answer_nor_exit_code(picture, closed, c
 
 def test_a_closed_stdout_is_74():
     done = run("bash", "-c", f"{COMMAND} seven.png >&-", cwd=EXAMPLES)
-    assert (done.returncode, done.stderr) == (74, "edge-predict: stdout is closed: there is nowhere to print an answer\n")
+    assert (done.returncode, done.stderr) == (74, "edge-predict: stdout is closed: there is nowhere to print to\n")
 
 
 def test_a_name_the_terminal_has_no_letters_for_is_escaped(tmp_path):

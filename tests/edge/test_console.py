@@ -93,9 +93,18 @@ def test_a_device_command_runs_from_any_folder(hostile):
 
 def test_a_closed_stdout_is_74_where_telling_is_all_there_is_to_do(tmp_path):
     done = run("bash", "-c", f"{EDGEPROOF} list >&-")
-    assert (done.returncode, done.stderr) == (74, "edge: stdout is closed: there is nowhere to print an answer\n")
+    assert (done.returncode, done.stderr) == (74, "edge: stdout is closed: there is nowhere to print to\n")
     done = run("bash", "-c", f"{EDGEPROOF} install {SHIPPED} >&-", EDGEPROOF_STORE=str(tmp_path))
     assert done.returncode == 0 and (tmp_path / "current").exists()
+
+
+@pytest.mark.parametrize("words", ["predict --help", "", "verify --help"])
+def test_help_that_nobody_can_read_is_74(words):
+    closed = run("bash", "-c", f"{EDGEPROOF} {words} >&-")
+    program = "edgeproof predict" if "predict" in words else "edgeproof"
+    assert (closed.returncode, closed.stderr) == (74, f"{program}: stdout is closed: there is nowhere to print to\n")
+    full = run("bash", "-c", f"{EDGEPROOF} {words} >/dev/full")
+    assert (full.returncode, full.stderr.count("\n")) == (74, 1) and "No space left on device" in full.stderr
 
 
 def test_what_a_command_ends_with_is_passed_on(tmp_path):
