@@ -32,19 +32,24 @@ PATHS = (
         ("avx512vnni", "avx2_add"),
     ),
     Path(
-        "avxvnni", "AVX-VNNI", f"{_X86} && HAVE_AVXVNNI", "avx2,avxvnni", "has_avxvnni()", ("avx2", "avxvnni_dot", "avx2_add")
+        "avxvnni",
+        "AVX-VNNI",
+        f"{_X86} && HAVE_AVXVNNI",
+        "avx2,avxvnni",
+        "has_avxvnni()",
+        ("avx2", "avxvnni_dot", "halves", "avx2_add"),
     ),
-    Path("avx2", "AVX2", _X86, "avx2", '__builtin_cpu_supports("avx2")', ("avx2", "avx2_dot", "avx2_add")),
-    Path("sse2", "SSE2", _X86, "sse2", "1", ("sse2", "sse2_add")),
+    Path("avx2", "AVX2", _X86, "avx2", '__builtin_cpu_supports("avx2")', ("avx2", "avx2_dot", "halves", "avx2_add")),
+    Path("sse2", "SSE2", _X86, "sse2", "1", ("sse2", "halves", "sse2_add")),
     Path(
         "neondot",
         "NEON with dot products",
         f"{_ARM} && HAVE_DOT_PRODUCTS",
         "arch=armv8.2-a+dotprod",
         "has_dot_products()",
-        ("neon", "neondot_dot", "neon_add"),
+        ("neon", "neondot_dot", "halves", "neon_add"),
     ),
-    Path("neon", "NEON", _ARM, "", "1", ("neon", "neon_dot", "neon_add")),
+    Path("neon", "NEON", _ARM, "", "1", ("neon", "neon_dot", "halves", "neon_add")),
     Path("plain", "plain C"),
 )
 # What kernels/vector/ has, in the order of need; all other kernels are plain C on every path.

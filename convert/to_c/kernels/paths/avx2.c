@@ -8,19 +8,9 @@ INLINE ON(sums8) ON(begin8)(const int32_t *biases)
     return _mm256_loadu_si256((const __m256i *)(const void *)biases);
 }
 
-INLINE ON(sums16) ON(begin16)(const int32_t *biases)
-{
-    return (ON(sums16)){ON(begin8)(biases), ON(begin8)(biases + 8)};
-}
-
 INLINE ON(sums8) ON(greatest8)(ON(sums8) a, ON(sums8) b)
 {
     return _mm256_max_epi32(a, b);
-}
-
-INLINE ON(sums16) ON(greatest16)(ON(sums16) a, ON(sums16) b)
-{
-    return (ON(sums16)){_mm256_max_epi32(a.low, b.low), _mm256_max_epi32(a.high, b.high)};
 }
 
 INLINE __m256i ON(scale)(__m256i sums, const float *scales)
@@ -59,11 +49,6 @@ typedef struct { __m256i low, high; } ON(pairs16);
 INLINE ON(pairs8) ON(load_pairs8)(const int8_t *weights)
 {
     return _mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *)(const void *)weights));
-}
-
-INLINE ON(pairs16) ON(load_pairs16)(const int8_t *weights)
-{
-    return (ON(pairs16)){ON(load_pairs8)(weights), ON(load_pairs8)(weights + 16)};
 }
 
 INLINE ON(sums8) ON(dot_pairs8)(ON(sums8) sums, ON(pairs8) w, const uint8_t *one, const uint8_t *two)

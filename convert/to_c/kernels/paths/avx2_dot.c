@@ -1,17 +1,11 @@
 /* AVX2 has no exact product of bytes: even and odd bytes are multiplied as 16-bit numbers, in pairs. */
 typedef struct { __m256i even, odd; } ON(weights8);
-typedef struct { ON(weights8) low, high; } ON(weights16);
 typedef struct { __m256i even, odd; } ON(bytes);
 
 INLINE ON(weights8) ON(load8)(const int8_t *weights)
 {
     __m256i w = _mm256_loadu_si256((const __m256i *)(const void *)weights);
     return (ON(weights8)){_mm256_srai_epi16(_mm256_slli_epi16(w, 8), 8), _mm256_srai_epi16(w, 8)};
-}
-
-INLINE ON(weights16) ON(load16)(const int8_t *weights)
-{
-    return (ON(weights16)){ON(load8)(weights), ON(load8)(weights + 32)};
 }
 
 INLINE ON(bytes) ON(spread)(const uint8_t *word)
@@ -26,9 +20,4 @@ INLINE ON(sums8) ON(dot8)(ON(sums8) sums, ON(weights8) w, ON(bytes) x)
 {
     sums = _mm256_add_epi32(sums, _mm256_madd_epi16(w.even, x.even));
     return _mm256_add_epi32(sums, _mm256_madd_epi16(w.odd, x.odd));
-}
-
-INLINE ON(sums16) ON(dot16)(ON(sums16) sums, ON(weights16) w, ON(bytes) x)
-{
-    return (ON(sums16)){ON(dot8)(sums.low, w.low, x), ON(dot8)(sums.high, w.high, x)};
 }

@@ -8,19 +8,9 @@ INLINE ON(sums8) ON(begin8)(const int32_t *biases)
     return (ON(sums8)){vld1q_s32(biases), vld1q_s32(biases + 4)};
 }
 
-INLINE ON(sums16) ON(begin16)(const int32_t *biases)
-{
-    return (ON(sums16)){ON(begin8)(biases), ON(begin8)(biases + 8)};
-}
-
 INLINE ON(sums8) ON(greatest8)(ON(sums8) a, ON(sums8) b)
 {
     return (ON(sums8)){vmaxq_s32(a.low, b.low), vmaxq_s32(a.high, b.high)};
-}
-
-INLINE ON(sums16) ON(greatest16)(ON(sums16) a, ON(sums16) b)
-{
-    return (ON(sums16)){ON(greatest8)(a.low, b.low), ON(greatest8)(a.high, b.high)};
 }
 
 INLINE uint8x8_t ON(scale)(ON(sums8) sums, const float *scales, int zero, int low, int high)
@@ -51,11 +41,6 @@ INLINE ON(pairs8) ON(load_pairs8)(const int8_t *weights)
     return (ON(pairs8)){vmovl_s8(w.val[0]), vmovl_s8(w.val[1])};
 }
 
-INLINE ON(pairs16) ON(load_pairs16)(const int8_t *weights)
-{
-    return (ON(pairs16)){ON(load_pairs8)(weights), ON(load_pairs8)(weights + 16)};
-}
-
 INLINE ON(sums8) ON(dot_pairs8)(ON(sums8) sums, ON(pairs8) w, const uint8_t *one, const uint8_t *two)
 {
     int16x8_t a = vreinterpretq_s16_u16(vmovl_u8(vld1_u8(one))), b = vreinterpretq_s16_u16(vmovl_u8(vld1_u8(two)));
@@ -69,4 +54,19 @@ INLINE ON(sums8) ON(dot_pairs8)(ON(sums8) sums, ON(pairs8) w, const uint8_t *one
 INLINE ON(sums16) ON(dot_pairs16)(ON(sums16) sums, ON(pairs16) w, const uint8_t *one, const uint8_t *two)
 {
     return (ON(sums16)){ON(dot_pairs8)(sums.low, w.low, one, two), ON(dot_pairs8)(sums.high, w.high, one + 8, two + 8)};
+}
+
+typedef struct { int8x16_t low, high; } ON(weights8);
+typedef int8x16_t ON(bytes);
+
+INLINE ON(weights8) ON(load8)(const int8_t *weights)
+{
+    return (ON(weights8)){vld1q_s8(weights), vld1q_s8(weights + 16)};
+}
+
+INLINE ON(bytes) ON(spread)(const uint8_t *word)
+{
+    uint32_t four;
+    memcpy(&four, word, 4);
+    return vreinterpretq_s8_u32(vdupq_n_u32(four ^ 0x80808080u));
 }

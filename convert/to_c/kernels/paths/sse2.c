@@ -3,7 +3,6 @@
 typedef struct { __m128i low, high; } ON(sums8);
 typedef struct { ON(sums8) low, high; } ON(sums16);
 typedef struct { __m128i even[2], odd[2]; } ON(weights8);
-typedef struct { ON(weights8) low, high; } ON(weights16);
 typedef struct { __m128i even, odd; } ON(bytes);
 typedef struct { __m128i low, high; } ON(pairs8);
 typedef struct { ON(pairs8) low, high; } ON(pairs16);
@@ -18,11 +17,6 @@ INLINE ON(sums8) ON(begin8)(const int32_t *biases)
     return (ON(sums8)){ON(read)(biases), ON(read)(biases + 4)};
 }
 
-INLINE ON(sums16) ON(begin16)(const int32_t *biases)
-{
-    return (ON(sums16)){ON(begin8)(biases), ON(begin8)(biases + 8)};
-}
-
 INLINE ON(weights8) ON(load8)(const int8_t *weights)
 {
     __m128i a = ON(read)(weights), b = ON(read)(weights + 16);
@@ -30,11 +24,6 @@ INLINE ON(weights8) ON(load8)(const int8_t *weights)
         {_mm_srai_epi16(_mm_slli_epi16(a, 8), 8), _mm_srai_epi16(_mm_slli_epi16(b, 8), 8)},
         {_mm_srai_epi16(a, 8), _mm_srai_epi16(b, 8)},
     };
-}
-
-INLINE ON(weights16) ON(load16)(const int8_t *weights)
-{
-    return (ON(weights16)){ON(load8)(weights), ON(load8)(weights + 32)};
 }
 
 INLINE ON(bytes) ON(spread)(const uint8_t *word)
@@ -52,11 +41,6 @@ INLINE ON(sums8) ON(dot8)(ON(sums8) sums, ON(weights8) w, ON(bytes) x)
     return sums;
 }
 
-INLINE ON(sums16) ON(dot16)(ON(sums16) sums, ON(weights16) w, ON(bytes) x)
-{
-    return (ON(sums16)){ON(dot8)(sums.low, w.low, x), ON(dot8)(sums.high, w.high, x)};
-}
-
 INLINE __m128i ON(greater)(__m128i a, __m128i b)
 {
     __m128i first = _mm_cmpgt_epi32(a, b);
@@ -66,11 +50,6 @@ INLINE __m128i ON(greater)(__m128i a, __m128i b)
 INLINE ON(sums8) ON(greatest8)(ON(sums8) a, ON(sums8) b)
 {
     return (ON(sums8)){ON(greater)(a.low, b.low), ON(greater)(a.high, b.high)};
-}
-
-INLINE ON(sums16) ON(greatest16)(ON(sums16) a, ON(sums16) b)
-{
-    return (ON(sums16)){ON(greatest8)(a.low, b.low), ON(greatest8)(a.high, b.high)};
 }
 
 INLINE __m128i ON(scale)(ON(sums8) sums, const float *scales, int zero)
@@ -102,11 +81,6 @@ INLINE ON(pairs8) ON(load_pairs8)(const int8_t *weights)
 {
     __m128i w = ON(read)(weights);
     return (ON(pairs8)){_mm_srai_epi16(_mm_unpacklo_epi8(w, w), 8), _mm_srai_epi16(_mm_unpackhi_epi8(w, w), 8)};
-}
-
-INLINE ON(pairs16) ON(load_pairs16)(const int8_t *weights)
-{
-    return (ON(pairs16)){ON(load_pairs8)(weights), ON(load_pairs8)(weights + 16)};
 }
 
 INLINE ON(sums8) ON(dot_pairs8)(ON(sums8) sums, ON(pairs8) w, const uint8_t *one, const uint8_t *two)
