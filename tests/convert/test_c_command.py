@@ -130,6 +130,19 @@ REFUSED = {
     "a PGM without a space": (b"P528 28 255\n" + seven(), "edge-predict reads other pictures"),
     "a PGM of comments": (b"P5" + b"#" * 300, "edge-predict reads other pictures"),
     "a JPEG": (b"\xff\xd8\xff" + bytes(900), "edge-predict reads other pictures"),
+    "a PGM of less, as long as raw": (b"P5 28 26 255\n".ljust(784, b"\0"), "edge-predict reads other pictures"),
+}
+# Files exactly as long as raw pixels.
+MARKED = {
+    "a JPEG": b"\xff\xd8\xff\xe0",
+    "a GIF": b"GIF89a",
+    "a WebP": b"RIFF\0\0\0\0WEBP",
+    "a BMP": b"BM\x10\3",
+    "a TIFF": b"II*\0",
+    "an AVIF or HEIC": b"\0\0\0\x20ftypavif",
+    "a zip archive": b"PK\3\4",
+    "a program": b"\x7fELF",
+    "HTML": b"<!DOCTYPE html>",
 }
 
 
@@ -141,6 +154,16 @@ def test_refused_with_a_line_while_the_others_are_answered(command, tmp_path, wh
     done = run(command, "odd", "raw", cwd=tmp_path)
     assert (done.returncode, done.stdout) == (65, "raw: 7 (100.0 %)\n")
     assert done.stderr.startswith(f"{NAME}: odd: ") and reason in done.stderr and done.stderr.count("\n") == 1
+
+
+def test_another_file_that_is_as_long_as_raw_pixels_is_told_by_its_first_bytes(command, tmp_path):
+    for what, front in MARKED.items():
+        (tmp_path / what).write_bytes(front.ljust(784, b"\0"))
+    done = run(command, *MARKED, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (65, "")
+    assert done.stderr.splitlines() == [
+        f"{NAME}: {what}: begins as {what} does, so it is not raw pixels; edge-predict reads other pictures" for what in MARKED
+    ]
 
 
 @pytest.mark.parametrize(

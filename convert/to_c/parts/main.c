@@ -33,11 +33,15 @@ static int read_picture(const char *file)
 #else
         return refuse(bad_picture, file, "a PNG, which this build does not read: compile with -DEDGEPROOF_ZLIB -lz, or use edge-predict");
 #endif
-    } else if (size == n_pixels) {
-        memcpy(image, content, n_pixels);
-        as_it_is = 1;
+    } else if (content[0] == 'P' && content[1] >= '1' && content[1] <= '6' && is_space(content[2])) {
+        as_it_is = NETWORK_UNCHANGED && content[1] == '5' && read_pgm(size);
     } else {
-        as_it_is = NETWORK_UNCHANGED && content[0] == 'P' && content[1] == '5' && read_pgm(size);
+        const char *other = size == n_pixels ? other_than_pixels() : 0;
+        if (other)
+            return refuse(bad_picture, file, other);
+        as_it_is = size == n_pixels;
+        if (as_it_is)
+            memcpy(image, content, n_pixels);
     }
     if (!as_it_is)
         return refuse(bad_picture, file, "not " NETWORK_TAKES "; edge-predict reads other pictures");

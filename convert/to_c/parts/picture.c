@@ -106,3 +106,36 @@ static int read_pgm(size_t size)
     memcpy(image, content + at + 1, n_pixels);
     return 1;
 }
+
+/* Why a file of exactly the raw size is no raw pixels, by its first bytes; 0 where it may be: raw pixels have no mark. */
+static const char *other_than_pixels(void)
+{
+#define BEGINS_AS(what) "begins as " what " does, so it is not raw pixels; edge-predict reads other pictures"
+    static const struct {
+        int at, length;
+        const char *bytes, *why;
+    } known[] = {
+        {0, 3, "\xff\xd8\xff", BEGINS_AS("a JPEG")},
+        {0, 4, "GIF8", BEGINS_AS("a GIF")},
+        {8, 4, "WEBP", BEGINS_AS("a WebP")},
+        {6, 4, "\0\0\0", BEGINS_AS("a BMP")}, /* and with BM */
+        {0, 4, "II*", BEGINS_AS("a TIFF")},
+        {0, 4, "MM\0*", BEGINS_AS("a TIFF")},
+        {4, 4, "ftyp", BEGINS_AS("an AVIF or HEIC")},
+        {0, 4, "%PDF", BEGINS_AS("a PDF")},
+        {0, 4, "PK\3\4", BEGINS_AS("a zip archive")},
+        {0, 3, "\x1f\x8b\x08", BEGINS_AS("a gzip file")},
+        {0, 4, "\x7f\x45LF", BEGINS_AS("a program")},
+        {0, 6, "\x93NUMPY", BEGINS_AS("a .npy")},
+        {0, 5, "<html", BEGINS_AS("HTML")},
+        {0, 5, "<!DOC", BEGINS_AS("HTML")},
+        {0, 5, "<?xml", BEGINS_AS("XML")},
+    };
+    for (size_t each = 0; each < sizeof known / sizeof *known; each++) {
+        const int at = known[each].at, end = at + known[each].length;
+        const int is_it = end <= n_pixels && !memcmp(content + at, known[each].bytes, (size_t)known[each].length);
+        if (is_it && (at != 6 || !memcmp(content, "BM", 2)))
+            return known[each].why;
+    }
+    return 0;
+}
