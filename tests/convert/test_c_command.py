@@ -86,7 +86,8 @@ def test_temperature_extra_values_and_rejection_read_as_with_edge_predict(kind, 
     random = Random(2)
     images = [bytes(29) + random.randbytes(700) + bytes(55) for _ in range(60)]
     scores = sorted(predictor.load(str(sealed(tmp_path, reject=(kind, 0.0)))).answer(image).score for image in images)
-    model = artifact.read(str(sealed(tmp_path, temperature=2.5, reject=(kind, scores[30]))))
+    sets = ((0.9, 0.5), (0.995, 3.25))
+    model = artifact.read(str(sealed(tmp_path, temperature=2.5, reject=(kind, scores[30]), sets=sets)))
     made, ready = programs.program(model), predictor.from_artifact(model)
     for suffix, content in ((".c", made.source), (".h", made.header)):
         (tmp_path / f"m{suffix}").write_bytes(content)
@@ -95,11 +96,15 @@ def test_temperature_extra_values_and_rejection_read_as_with_edge_predict(kind, 
     names = [f"{number}.raw" for number in range(len(images))]
     for name, image in zip(names, images, strict=True):
         (tmp_path / name).write_bytes(image)
-    done = run(tmp_path / "m", *names, cwd=tmp_path)
     answers = [ready.answer(image) for image in images]
-    assert done.stdout.splitlines() == [
-        cli._answer(name, answer, cli.parse([name])) for name, answer in zip(names, answers, strict=True)
-    ]
+    for flags in ([], ["--always-answer"], ["--coverage=0.995"], ["--coverage", "0.9", "--always-answer"]):
+        done = run(tmp_path / "m", *names, *flags, cwd=tmp_path)
+        options = cli.parse([*flags, "-"])
+        expected = [cli._answer(name, answer, options) for name, answer in zip(names, answers, strict=True)]
+        assert (done.returncode, done.stderr, done.stdout.splitlines()) == (0, "", expected)
+        assert ("0.995" in str(flags)) == (" or " in done.stdout)
+    done = run(tmp_path / "m", "--coverage", "0.999", names[0], cwd=tmp_path)
+    assert done.stderr.startswith("m: 0.999: a coverage above those that the file promises: 0.9, 0.995; convert it again")
     assert 20 < sum(answer.rejected for answer in answers) < 40
     assert run(tmp_path / "m", "--self-test").returncode == 0
     assert artifact.read(str(tmp_path / "m.c")).contract.confidence.items() == model.contract.confidence.items()
@@ -171,6 +176,9 @@ def test_another_file_that_is_as_long_as_raw_pixels_is_told_by_its_first_bytes(c
     [
         ([], 2, "name at least one picture"),
         (["--top-k", "3"], 2, "--top-k: no such option"),
+        (["--coverage"], 2, "--coverage: wants a number between 0 and 1, such as 0.99"),
+        (["--coverage=1.5", "raw"], 2, "--coverage: wants a number between 0 and 1, such as 0.99"),
+        (["--coverage", "0.9", "raw"], 2, "0.9: a coverage above those that the file promises: none; convert it again"),
         ([""], 2, '"": a picture\'s name is empty'),
         (["nowhere"], 66, "nowhere: No such file or directory"),
         (["."], 66, ".: is a directory"),

@@ -7,6 +7,7 @@ import re
 from importlib import resources
 
 from edge.c_program import GOLDENS
+from edge.confidence import Confidence
 from edge.contract import ModelContract
 from edge.errors import Refused
 
@@ -86,14 +87,19 @@ static const char *const {symbol}_labels[{upper}_CLASSES] = {{
 
 def _confidence(contract: ModelContract, upper: str) -> tuple[tuple[str, ...], str]:
     """The file of the contract's score, and the macros that say how its logits are read."""
-    told = contract.confidence
-    temperature = f"#define {upper}_TEMPERATURE {told.temperature if told else 1.0!r}\n"
-    if not told or not told.reject:
-        return (), temperature
+    told = contract.confidence or Confidence()
+    sets = "".join(f" {{{level!r}, {quantile!r}}}," for level, quantile in told.sets)
+    stated = f"""\
+#define {upper}_TEMPERATURE {told.temperature!r}
+#define {upper}_SETS{sets}
+#define {upper}_PROMISED {string(told.promised)}
+"""
+    if not told.reject:
+        return (), stated
     kind, threshold = told.reject
     if not _FILES.joinpath("scores", f"{kind}.c").is_file():
         raise Refused(f"{contract.name}: rejects by {kind}, which is not written in C: use the .tflite, or convert --no-reject")
-    return (f"scores/{kind}.c",), f"{temperature}#define {upper}_THRESHOLD ({threshold!r})\n"
+    return (f"scores/{kind}.c",), f"{stated}#define {upper}_THRESHOLD ({threshold!r})\n"
 
 
 def string(text: str) -> str:

@@ -50,31 +50,81 @@ static int read_picture(const char *file)
     return done;
 }
 
+static int always_answer;
+static double coverage, quantile; /* of the set to print; 0: the nearest class alone */
+
+/* Choose the least coverage that the file promises from the one in `text` up; the exit code. */
+static int choose_set(const char *text)
+{
+    static const double sets[][2] = {NETWORK_SETS{1, 0}};
+    char *end;
+    const double asked = strtod(text, &end);
+    int at = 0;
+    if (end == text || *end || !(asked > 0 && asked < 1))
+        return refuse(wrong_usage, "--coverage", "wants a number between 0 and 1, such as 0.99");
+    while (sets[at][0] < asked)
+        at++;
+    if (sets[at][0] >= 1)
+        return refuse(wrong_usage, text, "a coverage above those that the file promises: " NETWORK_PROMISED "; convert it again, on more test pictures for more");
+    coverage = sets[at][0];
+    quantile = sets[at][1];
+    return done;
+}
+
+/* The classes whose minus log softmax is at most the quantile, the most probable first. */
+static void put_set(const network_logit *logits)
+{
+    static uint8_t is_put[NETWORK_CLASSES];
+    const double greatest = network_value(logits[network_greatest(logits)]);
+    double total = 0;
+    int best = network_greatest(logits);
+    for (int class = 0; class < NETWORK_CLASSES; class++)
+        total += exp(network_value(logits[class]) - greatest);
+    total = greatest + log(total);
+    memset(is_put, 0, sizeof is_put);
+    for (int n = 0; best >= 0 && (!n || total - network_value(logits[best]) <= quantile); n++) {
+        printf("%s%s", n ? " or " : "", network_label(best));
+        is_put[best] = 1;
+        best = -1;
+        for (int class = 0; class < NETWORK_CLASSES; class++)
+            best = !is_put[class] && (best < 0 || logits[class] > logits[best]) ? class : best;
+    }
+    printf(" (%g %% set)", 100 * coverage);
+}
+
 /* Answer the picture in `file` on stdout; the exit code. */
 static int answer(const char *file)
 {
     static network_context context;
     network_logit logits[NETWORK_OUTPUTS];
-    int best;
+    int best, rejected;
     const int code = read_picture(file);
     if (code)
         return code;
     network_predict(&context, image, logits);
     best = network_greatest(logits);
+    rejected = !always_answer && network_rejected(logits);
     put(stdout, file);
-    if (network_rejected(logits))
-        printf(": none of these (nearest: %s)\n", network_label(best));
+    fputs(rejected ? ": none of these (nearest: " : ": ", stdout);
+    if (coverage > 0)
+        put_set(logits);
+    else if (rejected)
+        fputs(network_label(best), stdout);
     else
-        printf(": %s (%.1f %%)\n", network_label(best), 100 * network_probability(logits, best));
+        printf("%s (%.1f %%)", network_label(best), 100 * network_probability(logits, best));
+    puts(rejected ? ")" : "");
     return done;
 }
 
 static int help(void)
 {
-    puts("usage: " NETWORK_NAME " PICTURE...\n\n"
-         "Classify each picture, which must be " NETWORK_TAKES ".\n"
+    puts("usage: " NETWORK_NAME " PICTURE... [options]\n\n"
+         "Classify each picture, which must be " NETWORK_TAKES ".\n\n"
+         "  --coverage P      answer with the smallest set of classes that holds the true one in at least P (say 0.99) of pictures;\n"
+         "                    this file promises: " NETWORK_PROMISED "\n"
+         "  --always-answer   name the nearest class of a picture that is none of the classes\n"
 #ifdef EDGEPROOF_SELF_TEST
-         "With --self-test: answer the pictures in the program itself and compare with the answers expected.\n"
+         "  --self-test       answer the pictures in the program itself and compare with the answers expected\n"
 #endif
          "\nExit codes: 0 done, 1 self-test failed, 2 usage, 65 bad picture, 66 no such input, 74 I/O.");
     return done;
@@ -103,28 +153,35 @@ static int self_test(void)
 
 static int answer_all(int count, char **arguments)
 {
-    int code = done, dashes = 0, pictures = 0;
+    int code = done, pictures = 0, only_pictures = 0;
     for (int at = 1; at < count && strcmp(arguments[at], "--"); at++)
         if (!strcmp(arguments[at], "--help") || !strcmp(arguments[at], "-h"))
             return help();
     if (count == 2 && !strcmp(arguments[1], "--self-test"))
         return self_test();
-    for (int at = 1; at < count; at++) {
-        if (!dashes && arguments[at][0] == '-' && strcmp(arguments[at], "--"))
-            return refuse(wrong_usage, arguments[at], "no such option; see --help");
-        if (!arguments[at][0])
+    for (int at = 1; at < count; at++) { /* the pictures' names move to the front */
+        char *text = arguments[at];
+        if (!text[0])
             return refuse(wrong_usage, "\"\"", "a picture's name is empty; see --help");
-        if (!dashes && !strcmp(arguments[at], "--"))
-            dashes = at;
+        if (only_pictures || text[0] != '-')
+            arguments[pictures++] = text;
+        else if (!strcmp(text, "--"))
+            only_pictures = 1;
+        else if (!strcmp(text, "--always-answer"))
+            always_answer = 1;
+        else if (!strcmp(text, "--coverage") || !strncmp(text, "--coverage=", 11))
+            code = choose_set(text[10] ? text + 11 : at + 1 < count ? arguments[++at] : "");
         else
-            pictures++;
+            return refuse(wrong_usage, text, "no such option; see --help");
+        if (code)
+            return code;
     }
     if (!pictures) {
         fputs(NETWORK_NAME ": name at least one picture; see --help\n", stderr);
         return wrong_usage;
     }
-    for (int at = 1; at < count && !ferror(stdout); at++) {
-        const int failed = at == dashes ? done : answer(arguments[at]);
+    for (int at = 0; at < pictures && !ferror(stdout); at++) {
+        const int failed = answer(arguments[at]);
         code = code ? code : failed;
     }
     return code;
