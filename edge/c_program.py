@@ -84,6 +84,16 @@ def read_header(path: str) -> bytes:
         raise InputMissing(f"{missing(header_path(path), error)}; it belongs to {path}: copy both files") from None
 
 
+def copy(path: str, data: bytes, name: str, folder: str) -> str:
+    """Write the program `data` of the file `path`, and the header beside that, into `folder` as `name`.c and .h: the program
+    includes its header by the name of its contract, whatever the files are called. The path of the .c. Raises InputMissing."""
+    program = os.path.join(folder, f"{os.path.basename(name)}.c")
+    for written, content in ((program, data), (header_path(program), read_header(path))):
+        with open(written, "wb") as file:
+            file.write(content)
+    return program
+
+
 def header_path(path: str) -> str:
     """The path of NAME.h for that of NAME.c."""
     return os.path.splitext(path)[0] + ".h"

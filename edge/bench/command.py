@@ -98,7 +98,7 @@ def bench(flags: argparse.Namespace, plan: TimingPlan, folder: str, machine: Mac
         command = {"engine": flags.engine, "threads": flags.threads, "trusted": flags.trust}
         model = os.path.abspath(flags.models[0])
         if ready.contract.kind == "c":
-            processes = pipelines.built_program(model, pictures, folder, calls=flags.processes)
+            processes = pipelines.built_program(ready.artifact, pictures, folder, calls=flags.processes)
         else:
             processes = pipelines.whole_processes(model, pictures, calls=flags.processes, peaks_mib=peaks_mib, **command)
         measured = processes + measured

@@ -8,7 +8,8 @@ from functools import partial
 from itertools import pairwise
 from typing import Any
 
-from edge import child, compiler, errors, pictures
+from edge import c_program, child, compiler, errors, pictures
+from edge.artifact import Artifact
 from edge.bench import process
 from edge.bench.samples import Samples
 from edge.bench.timing import TimedPipeline
@@ -115,8 +116,10 @@ def whole_processes(
     ]
 
 
-def built_program(source: str, samples: Samples, folder: str, *, calls: int) -> list[TimedPipeline]:
-    """The C program `source`, built as a command in `folder`, from start to end on raw pixels; its memory is less than ours."""
+def built_program(model: Artifact, samples: Samples, folder: str, *, calls: int) -> list[TimedPipeline]:
+    """The C program `model`, built as a command in `folder`, from start to end on raw pixels; its memory is less than ours."""
+    assert model.contract
+    source = c_program.copy(model.path, model.data, model.contract.name, folder)
     program, files = os.path.join(folder, "program"), [os.path.join(folder, f"{n}.raw") for n in range(len(samples.pixels))]
     compiler.build([source], program, "-DEDGEPROOF_MAIN")
     for path, pixels in zip(files, samples.pixels, strict=True):

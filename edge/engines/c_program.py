@@ -45,13 +45,12 @@ class CEngine:
         c_program.check_header(artifact.path, manifest)
         assert artifact.contract
         self._contract = artifact.contract
-        symbol, header = str(c_program.made_of(manifest).get("symbol")), os.path.basename(f"{artifact.contract.name}.h")
+        symbol = str(c_program.made_of(manifest).get("symbol"))
         with tempfile.TemporaryDirectory() as folder:
-            program, glue, library = (os.path.join(folder, name) for name in ("program.c", "glue.c", "program.so"))
-            with open(program, "wb") as file:
-                file.write(artifact.data)  # the bytes whose seal was checked
-            with open(os.path.join(folder, header), "wb") as file:
-                file.write(c_program.read_header(artifact.path))
+            # Of the bytes whose seal was checked.
+            program = c_program.copy(artifact.path, artifact.data, artifact.contract.name, folder)
+            header = os.path.basename(c_program.header_path(program))
+            glue, library = program + ".glue.c", program + ".so"
             with open(glue, "w") as text:
                 text.write(_GLUE.format(header=header, symbol=symbol, upper=symbol.upper()))
             compiler.build([program, glue], library, "-shared", "-fPIC")
