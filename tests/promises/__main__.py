@@ -16,7 +16,7 @@ from pathlib import Path
 
 from benchmarks import pages
 from edge.device import host
-from tests.promises.asking import ROOT
+from tests.promises.asking import ROOT, revision
 
 PAGE = Path(ROOT, "docs", "promises.md")
 NOT_YET = "not run yet"
@@ -76,11 +76,7 @@ def circumstances() -> str:
 
 def when() -> str:
     """Today, and the commit that was measured: `2026-11-22, 1a2b3c4`, with a + where the code has changed since."""
-    commit, changed = (
-        subprocess.run(["git", *words, "--", "edge", "tests/promises"], cwd=ROOT, capture_output=True, text=True, check=False)
-        for words in (("log", "-1", "--format=%h"), ("status", "--porcelain"))
-    )
-    return f"{datetime.date.today()}, {commit.stdout.strip()}{'+' if changed.stdout else ''}"
+    return f"{datetime.date.today()}, {revision()}"
 
 
 def kept(page: str) -> dict[str, tuple[str, str]]:

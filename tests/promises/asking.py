@@ -11,6 +11,7 @@ import contextlib
 import os
 import select
 import signal
+import subprocess
 import sys
 import tempfile
 import threading
@@ -103,6 +104,15 @@ def _cpu_s(number: str) -> float:
     with contextlib.suppress(OSError), open(f"/proc/{number}/stat") as file:
         return sum(map(int, file.read().rpartition(")")[2].split()[11:15])) / os.sysconf("SC_CLK_TCK")
     return 0.0
+
+
+def revision() -> str:
+    """The commit of what is asked and of who asks, `1a2b3c4`, with a + where either has changed since."""
+    commit, changed = (
+        subprocess.run(["git", *words, "--", "edge", "tests/promises"], cwd=ROOT, capture_output=True, text=True, check=False)
+        for words in (("log", "-1", "--format=%h"), ("status", "--porcelain"))
+    )
+    return f"{commit.stdout.strip()}{'+' if changed.stdout else ''}"
 
 
 def flags(name: str, text: str | None, *, count: int, seed: int | None = 0) -> argparse.ArgumentParser:

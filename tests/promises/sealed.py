@@ -1,12 +1,16 @@
 """Seal models that are wrong (contract, manifest, labels, archive, goldens or graph fuzzed); no command may be misled.
 
     python -m tests.promises.sealed --count 10000
+    python -m tests.promises.sealed --count 10000 --log sealed.log --minutes 10      # again until it is done
 
 Each file goes to `edge-predict`, with and without `--trust`, to `python -m edge verify` and to `python -m edge install`. Each
 must give an ordinary result (0; a label of the file, a finite probability) or one line and 78 (`verify` and `install` also 1;
 65 is a picture's own fault), without a control character or a process left behind, within 512 MiB and 20 s of processor time.
 Under --trust a fuzzed graph may end the process by a signal: those are counted apart. A command that refuses a file before any
 engine sees it runs in this process, others in forks of it, and for one file in 500 also as the installed commands.
+
+With --log each file's result is a line of that log, and a run leaves out the files that stand there: what was interrupted, or
+ended after --minutes, goes on. A log belongs to one revision, and to one seed and --kind.
 """
 
 import contextlib
@@ -24,13 +28,15 @@ import signal
 import sys
 import tempfile
 import time
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from random import Random
+from typing import NoReturn
 
-from edge import artifact, errors
-from edge.errors import ToolchainError
-from tests.promises.asking import COMMAND, EDGE, SEVEN, Ended, Tally, ask, environment, flags
+from edge import artifact, errors, limits
+from edge.errors import ToolchainError, UsageError
+from tests.promises.asking import COMMAND, EDGE, SEVEN, Ended, Tally, ask, environment, flags, revision
 from tests.promises.wrong_files import KINDS, MORE_KINDS, bases, fuzzed
 
 MAX_MIB, MAX_S = 512, 20
@@ -44,47 +50,102 @@ def main() -> int:
     parser = flags("sealed", __doc__, count=10_000)
     parser.add_argument("--first", type=int, default=0, metavar="N", help="the number of the first case (default: 0)")
     parser.add_argument("--kind", choices=[*KINDS, *MORE_KINDS], help="one kind only (default: the first six in turn)")
+    parser.add_argument("--log", metavar="FILE", help="add each case's result, and go on with those that are not in it")
+    parser.add_argument("--minutes", type=float, default=math.inf, metavar="M", help="begin no case after so long")
     given = parser.parse_args()
     kinds = [given.kind] if given.kind else list(KINDS)
-    tally = Tally()
-    ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    tally, numbers = Tally(), range(given.first, given.first + given.count)
     with tempfile.TemporaryDirectory() as scratch:
+        path = given.log or os.path.join(scratch, "log")
+        known = begun(path, {"revision": revision(), "seed": given.seed, "kinds": kinds})
+        left = [number for number in numbers if number not in known]
         wholes = bases()
         _import_all()
-        workers = []
+        workers, until, follow = [], time.monotonic() + 60 * given.minutes, limits.end_together()
         for lane in range(given.lanes):
             if not (worker := os.fork()):
-                found = Found()
-                for number in range(given.first + lane, given.first + given.count, given.lanes):
-                    one(number, given.seed, kinds, wholes, found, os.path.join(scratch, str(lane)))
-                Path(scratch, f"{lane}.json").write_text(json.dumps(vars(found)))
-                os._exit(0)
+                follow()
+                _lane(left[lane :: given.lanes], path, os.path.join(scratch, str(lane)), until, given.seed, kinds, wholes)
             workers.append(worker)
-        for worker in workers:
-            os.waitpid(worker, 0)
-        lanes = [Found(**json.loads(Path(scratch, f"{lane}.json").read_text())) for lane in range(given.lanes)]
-    for found in lanes:
+        failed = [worker for worker in workers if os.waitpid(worker, 0)[1]]
+        known = _read(path)[1]
+    done = [known[number] for number in numbers if number in known]
+    for found in done:
         tally.broken += found.broken
         tally.seen.update(found.seen)
-    signals = sum(found.signals for found in lanes)
+    signals = sum(found.signals for found in done)
     seen = ", ".join(f"{n:,} {what}" for what, n in sorted(tally.seen.items()))
-    cost = f"at most {max(f.cpu_s for f in lanes):.1f} s and {max(f.peak_mib for f in lanes):.0f} MiB"
+    cost = f"at most {max((f.cpu_s for f in done), default=0):.1f} s and {max((f.peak_mib for f in done), default=0):.0f} MiB"
     killed = f"{signals} fuzzed graphs killed the fast engine under --trust"
-    return tally.tell(f"{given.count:,} sealed files, wrong in {len(kinds)} ways: {seen}; {cost}; {killed}")
+    of = "" if len(done) == given.count else f" of {given.count:,}"
+    code = tally.tell(f"{len(done):,}{of} sealed files, wrong in {len(kinds)} ways: {seen}; {cost}; {killed}")
+    if of:
+        again = "; run the same again to go on" if given.log else ""
+        print(f"{given.count - len(done):,} files are left{again}", file=sys.stderr)
+    return 1 if code or failed or of else 0
+
+
+def _lane(
+    numbers: list[int], log: str, folder: str, until: float, seed: int, kinds: list[str], wholes: list[bytes]
+) -> NoReturn:
+    """Ask about each file and add to the log, until that time of the clock, in a fork of its own; does not return."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # the other process says that it was interrupted
+    ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)  # no child inherits this
+    code = 1
+    try:
+        for number in numbers:
+            if time.monotonic() >= until:
+                break
+            _append(log, vars(one(number, seed, kinds, wholes, folder)))
+        code = 0
+    except Exception:
+        traceback.print_exc()
+    finally:
+        os._exit(code)
 
 
 class Found:
-    """What one lane saw."""
+    """What was seen of file `number`."""
 
     def __init__(self, **values: object) -> None:
+        self.number = 0
         self.seen: dict[str, int] = {}
         self.broken: list[str] = []
         self.signals, self.cpu_s, self.peak_mib = 0, 0.0, 0.0
         vars(self).update(values)
 
 
-def one(number: int, seed: int, kinds: list[str], wholes: list[bytes], found: Found, folder: str) -> None:
-    """Ask every command about file `number`."""
+def begun(path: str, of: dict[str, object]) -> dict[int, Found]:
+    """The results in the log `path`, by number; a new log begins with `of`. Raises UsageError where it began otherwise."""
+    head, known = _read(path)
+    if head is None:
+        _append(path, of)
+    elif head != of:
+        other = ", ".join(f"{key} {head.get(key)}, not {value}" for key, value in of.items() if head.get(key) != value)
+        raise UsageError(f"{path}: a log of another run ({other}); name a new file")
+    return known
+
+
+def _read(path: str) -> tuple[dict[str, object] | None, dict[int, Found]]:
+    """The log's first line, None if there is none, and the results."""
+    if not os.path.exists(path):
+        return None, {}
+    lines = []
+    for line in Path(path).read_text().splitlines():
+        with contextlib.suppress(ValueError):  # half a line, where the power went
+            lines.append(json.loads(line))
+    return (lines[0] if lines else None), {line["number"]: Found(**line) for line in lines[1:]}
+
+
+def _append(path: str, line: dict[str, object]) -> None:
+    """Add a line, whole, whoever else does: by one call. The line break comes first, so that it ends half a line before it."""
+    with open(path, "ab", buffering=0) as file:
+        file.write(f"\n{json.dumps(line)}\n".encode())
+
+
+def one(number: int, seed: int, kinds: list[str], wholes: list[bytes], folder: str) -> Found:
+    """What every command says of file `number`."""
+    found = Found(number=number)
     random = Random(f"{seed} {number}")
     kind = kinds[number % len(kinds)]
     whole = wholes[random.randrange(len(wholes))]
@@ -124,6 +185,7 @@ def one(number: int, seed: int, kinds: list[str], wholes: list[bytes], found: Fo
             found.cpu_s, found.peak_mib = max(found.cpu_s, ended.cpu_s), max(found.peak_mib, ended.peak_mib)
             if fault := wrong(name, ended, path):
                 found.broken.append(f"case {number} of seed {seed}, {kind}, {name}: {fault}: {ended}")
+    return found
 
 
 def wrong(name: str, ended: Ended, path: str) -> str:
@@ -233,4 +295,4 @@ def _left() -> tuple[str, ...]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(errors.run(main, "tests.promises.sealed"))

@@ -8,8 +8,9 @@ import time
 import pytest
 
 from conftest import run
+from edge.errors import UsageError
 from tests.promises import __main__ as promises
-from tests.promises import asking
+from tests.promises import asking, sealed
 from tests.promises.asking import Ended, Tally, ask, in_lanes
 from tests.promises.marks import needs_strace
 
@@ -58,6 +59,19 @@ def test_a_promise_is_kept(command, looked_at):
     assert (done.returncode, done.stderr) == (0, ""), done.stdout + done.stderr
     assert "; 0 broken; " in done.stdout and done.stdout.count("\n") == 1
     assert looked_at in done.stdout
+
+
+def test_a_log_of_sealed_files_goes_on_behind_a_line_cut_short_and_belongs_to_one_revision(tmp_path):
+    log, of = str(tmp_path / "log"), {"revision": "1a2b3c4", "seed": 0, "kinds": ["graph"]}
+    assert sealed.begun(log, of) == {}
+    sealed._append(log, vars(sealed.Found(number=3, signals=1)))
+    with open(log, "a") as file:
+        file.write('\n{"number": 4, "se')
+    sealed._append(log, vars(sealed.Found(number=5)))
+    known = sealed.begun(log, of)
+    assert (sorted(known), known[3].signals) == ([3, 5], 1)
+    with pytest.raises(UsageError, match=r"a log of another run \(revision 1a2b3c4, not 5d6e7f8\)"):
+        sealed.begun(log, of | {"revision": "5d6e7f8"})
 
 
 def test_a_process_left_behind_is_seen():
