@@ -61,7 +61,7 @@ def check(kind: str, content: bytes, *, max_mib: int) -> None:
     if kind == "WebP":
         # Two canvases, the decoder's own picture, its copy and Pillow's: 18 bytes a pixel, and the file three times.
         width, height = _webp_size(content)
-        _check_cost(kind, 18 * width * height + 3 * len(content), max_mib)
+        _check_cost(kind, 18 * width * height + 3 * len(content), max_mib, n_pixels=width * height)
     elif kind == "GIF":
         _check_gif(content)
     elif kind == "TIFF":
@@ -69,7 +69,8 @@ def check(kind: str, content: bytes, *, max_mib: int) -> None:
     elif kind == "AVIF":
         from edge.pictures.avif import most_pixels
 
-        _check_cost(kind, 11 * most_pixels(content) + 2 * len(content), max_mib)
+        n_pixels = most_pixels(content)
+        _check_cost(kind, 11 * n_pixels + 2 * len(content), max_mib, n_pixels=n_pixels)
 
 
 def opened(kind: str, file: io.BytesIO) -> "ImageFile":
@@ -97,7 +98,7 @@ def check_opened(kind: str, image: "ImageFile", n_bytes: int, *, max_mib: int) -
     """Refuse a picture of `n_bytes` whose header is read and that would cost too much to decode. Raises InputError."""
     n_pixels = image.width * image.height
     if kind == "AVIF":
-        _check_cost(kind, (14 if image.mode == "RGBA" else 11) * n_pixels + 2 * n_bytes, max_mib)
+        _check_cost(kind, (14 if image.mode == "RGBA" else 11) * n_pixels + 2 * n_bytes, max_mib, n_pixels=n_pixels)
     elif kind == "TIFF":
         _check_tiff(image, n_bytes, max_mib)
     elif kind == "PPM" and image.tile[0][0] != "raw":
@@ -128,10 +129,13 @@ def _a(kind: str) -> str:
     return f"an {kind}" if kind == "AVIF" else f"a {kind}"
 
 
-def _check_cost(kind: str, n_bytes: int, max_mib: int) -> None:
+def _check_cost(kind: str, n_bytes: int, max_mib: int, *, n_pixels: int) -> None:
+    """Refuse a picture of `n_pixels` that takes `n_bytes` to decode, if that is more than `max_mib`."""
     if n_bytes > max_mib << 20:
         needed = f"{_a(kind)} picture that takes {n_bytes >> 20} MiB to decode"
-        raise InputError(f"{needed}; at most {max_mib} are taken: make the picture smaller, or save it as PNG or JPEG")
+        most = n_pixels * (max_mib << 20) / n_bytes / 1e6  # if the rest of it shrinks with the pixels
+        size = f", as about {most:.1f} megapixels do" if most >= 0.1 else ""
+        raise InputError(f"{needed}; at most {max_mib} are taken{size}: make the picture smaller, or save it as JPEG")
 
 
 def _webp_size(content: bytes) -> tuple[int, int]:
@@ -187,4 +191,4 @@ def _check_tiff(image: "Any", n_bytes: int, max_mib: int) -> None:
     n_held = int(tags.get(322, image.width)) * int(tags.get(323, min(int(tags.get(278, image.height)), image.height)))
     bits = max(tags.get(258, (1,))) * int(tags.get(277, 1)) + (48 if compression == 7 else 0)
     held = 0 if compression == 1 else n_held * bits // 8
-    _check_cost("TIFF", n_bytes + 5 * n_pixels + held, max_mib)
+    _check_cost("TIFF", n_bytes + 5 * n_pixels + held, max_mib, n_pixels=n_pixels)

@@ -35,6 +35,7 @@ ROWS = (
     ("8 threads give one thread's answers", "steady threads --count 10000"),
     ("A million predictions take the memory of the first", "steady process --count 1000000"),
     ("A prediction fits in 64 MiB", "memory --count 1000"),
+    ("A picture of 1 to 60 megapixels is answered within 64 MiB or refused, in every format", "megapixels"),
     ("A picture of 16 megapixels that is not shrunk fits in 256 MiB", "whole --count 39"),
     ("Nothing of Keras, TensorFlow or pickle is loaded", "loaded"),
 )
