@@ -12,16 +12,16 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import special
 
-from convert.confidence.rejection import FAILS_AT, most
+from convert.confidence.rejection import Promise, most
 from convert.pictures.evidence import interval
 
 LEVELS = (0.9, 0.95, 0.99, 0.995, 0.999)
 
 
 @dataclass(frozen=True)
-class Coverage:
+class Coverage(Promise):
     """A promised `level` on the judged half: the share of sets that held the true class, its two-sided 95 % interval, and the
-    mean number of classes in a set. `p`: of as few covered or fewer, if the promise held."""
+    mean number of classes in a set."""
 
     level: float
     coverage: float
@@ -30,15 +30,10 @@ class Coverage:
     p: float
 
     @property
-    def fails(self) -> bool:
-        """Whether the judged half contradicts the promise."""
-        return self.p < FAILS_AT
-
-    @property
     def in_words(self) -> str:
         low, high = self.interval
         said = f"{100 * self.coverage:.2f} % ({100 * low:.2f} to {100 * high:.2f} %) of sets hold the true class"
-        return f"{said}; promised {100 * self.level:g} %" + (f", p = {self.p:.1g}" if self.fails else "")
+        return self.words(said, f"{100 * self.level:g} %")
 
 
 def quantiles(logits: np.ndarray, labels: np.ndarray, *, slack: float) -> tuple[tuple[float, float], ...]:

@@ -37,8 +37,22 @@ class Threshold:
         return replace(self, threshold=at, n_rejected=int(np.sum(scores > at)))
 
 
+class Promise:
+    """A promise, held against the judged half. `p`: of a result as bad or worse, if the promise holds."""
+
+    p: float
+
+    @property
+    def fails(self) -> bool:
+        """Whether the judged half contradicts it."""
+        return self.p < FAILS_AT
+
+    def words(self, found: str, promised: str) -> str:
+        return f"{found}; promised {promised}" + (f", p = {self.p:.1g}" if self.fails else "")
+
+
 @dataclass(frozen=True)
-class Rejection:
+class Rejection(Promise):
     """A threshold on the judged half: `n_rejected` of `n_images`, `n_withheld` of them answered right; `top1_answered` is of
     those not rejected, 0 to 1, None where all were. `interval`: of the rejected share, two-sided, 95 %."""
 
@@ -52,15 +66,10 @@ class Rejection:
     p: float
 
     @property
-    def fails(self) -> bool:
-        """Whether the judged half contradicts the promise."""
-        return self.p < FAILS_AT
-
-    @property
     def in_words(self) -> str:
         low, high = self.interval
         said = f"rejects {self.n_rejected:,} of {self.n_images:,} genuine pictures ({100 * low:.2f} to {100 * high:.2f} %)"
-        return f"{said}; promised at most {100 * self.fitted.rate:.3g} %" + (f", p = {self.p:.1g}" if self.fails else "")
+        return self.words(said, f"at most {100 * self.fitted.rate:.3g} %")
 
     def as_json(self) -> dict[str, object]:
         return asdict(self) | {"interval": list(self.interval)}
