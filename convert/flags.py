@@ -1,6 +1,7 @@
 """The command line of `python -m convert`."""
 
 import argparse
+from functools import partial
 from pathlib import Path
 
 from convert.calibration.ranges import METHODS
@@ -195,31 +196,20 @@ def _key(text: str) -> Path:
     return Path(text)
 
 
-def _version(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or len(text) > 10 or not 1 <= int(text) <= MAX_VERSION:
-        raise argparse.ArgumentTypeError(f"{text!r}: wanted a whole number from 1 to {MAX_VERSION}")
+def _whole(text: str, *, least: int, most: int) -> int:
+    if not text.isascii() or not text.isdigit() or len(text) > 10 or not least <= int(text) <= most:
+        raise argparse.ArgumentTypeError(f"{text!r}: wanted a whole number from {least} to {most}")
     return int(text)
 
 
-def _seed(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or len(text) > 9:
-        raise argparse.ArgumentTypeError(f"{text!r}: wanted a whole number from 0 to 999999999")
-    return int(text)
-
-
-def _trials(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or len(text) > 6 or not 1 <= int(text) <= MAX_TRIALS:
-        raise argparse.ArgumentTypeError(f"{text!r}: wanted a whole number from 1 to {MAX_TRIALS}")
-    return int(text)
-
-
-def _minutes(text: str) -> float:
+def _number(text: str, *, most: float, wanted: str) -> float:
+    """A number above 0, at most `most`."""
     try:
         value = float(text)
     except ValueError:
         value = 0.0
-    if not 0 < value <= MAX_MINUTES:
-        raise argparse.ArgumentTypeError(f"{text!r}: wanted minutes, such as 10 or 0.5, at most {MAX_MINUTES:,}")
+    if not 0 < value <= most:
+        raise argparse.ArgumentTypeError(f"{text!r}: wanted {wanted}")
     return value
 
 
@@ -230,31 +220,10 @@ def _formats(text: str) -> tuple[str, ...]:
     return chosen
 
 
-def _share(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if not 0 < value <= 1:
-        raise argparse.ArgumentTypeError(f"{text!r}: wanted a share between 0 and 1, such as 0.916")
-    return value
-
-
-def _rate(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if not 0 < value <= 0.5:
-        raise argparse.ArgumentTypeError(f"{text!r}: wanted a share above 0 and up to 0.5, such as 0.01")
-    return value
-
-
-def _points(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if not 0 < value < 100:
-        raise argparse.ArgumentTypeError(f"{text!r}: wanted percentage points between 0 and 100")
-    return value
+_version = partial(_whole, least=1, most=MAX_VERSION)
+_seed = partial(_whole, least=0, most=999_999_999)
+_trials = partial(_whole, least=1, most=MAX_TRIALS)
+_minutes = partial(_number, most=MAX_MINUTES, wanted=f"minutes, such as 10 or 0.5, at most {MAX_MINUTES:,}")
+_share = partial(_number, most=1, wanted="a share between 0 and 1, such as 0.916")
+_rate = partial(_number, most=0.5, wanted="a share above 0 and up to 0.5, such as 0.01")
+_points = partial(_number, most=99.9, wanted="percentage points above 0, up to 99.9")
