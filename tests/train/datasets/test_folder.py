@@ -9,46 +9,12 @@ import pytest
 from PIL import Image
 
 from edge.contract import InputContract
-from edge.errors import InputError, InputMissing, StorageError
+from edge.errors import InputMissing, StorageError
 from edge.pictures import read_pixels
+from tests.train.datasets.conftest import COLOUR, fill, refusal
 from train.datasets import folder
 
-COLOUR = InputContract(height=16, width=20, channels=3, fit="resize")
 GREY = InputContract(height=16, width=16, channels=1, fit="resize")
-
-
-def fill(path, n, *, seed, size=(24, 18)):
-    """`n` pictures in the folder `path`, no two alike."""
-    path.mkdir(parents=True)
-    rng = np.random.default_rng(seed)
-    for index in range(n):
-        noise = rng.integers(0, 256, (size[1], size[0], 3), np.uint8)
-        Image.fromarray(noise).save(path / f"{index:02}.png")
-    return path
-
-
-@pytest.fixture
-def pets(tmp_path):
-    """Twenty dogs and ten cats, not split."""
-    fill(tmp_path / "My Pets" / "dog", 20, seed=1)
-    fill(tmp_path / "My Pets" / "cat", 10, seed=2)
-    return tmp_path / "My Pets"
-
-
-@pytest.fixture
-def halves(tmp_path):
-    """Eight and four of each, split by hand."""
-    for seed, part in enumerate(("train/cat", "train/dog", "test/cat", "test/dog")):
-        fill(tmp_path / "halves" / part, 8 if "train" in part else 4, seed=seed)
-    return tmp_path / "halves"
-
-
-def refusal(path, contract=COLOUR, kind=InputError) -> str:
-    with pytest.raises(kind) as raised:
-        folder.load(path, contract)
-    message = str(raised.value)
-    assert "\n" not in message
-    return message
 
 
 def test_an_unsplit_folder_gives_three_tenths_of_each_class_to_the_test(pets):

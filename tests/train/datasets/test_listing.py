@@ -8,7 +8,7 @@ from PIL import Image, features
 
 from edge.errors import InputError
 from edge.pictures import read_pixels
-from tests.train.datasets.test_folder import COLOUR, fill, halves, pets, refusal  # noqa: F401 (fixtures)
+from tests.train.datasets.conftest import COLOUR, fill, refusal
 from train.datasets import folder
 from train.datasets.listing import part_of
 
@@ -22,7 +22,7 @@ from train.datasets.listing import part_of
         ("trainset", "Testing", None),
     ],
 )
-def test_parts_are_known_by_their_usual_names_in_any_case(halves, train, test, val):  # noqa: F811
+def test_parts_are_known_by_their_usual_names_in_any_case(halves, train, test, val):
     (halves / "train").rename(halves / "renamed")  # train and Train are one on some disks
     (halves / "renamed").rename(halves / train)
     (halves / "test").rename(halves / "renamed")
@@ -40,12 +40,12 @@ def test_names_that_are_none_of_a_part():
     assert [part_of(name) for name in ("trains", "set", "tested", "tram", "test1", "evaluations")] == [""] * 6
 
 
-def test_two_names_for_one_part_are_refused(halves):  # noqa: F811
+def test_two_names_for_one_part_are_refused(halves):
     shutil.copytree(halves / "test", halves / "Evaluation")
     assert "Evaluation and test are both names of the test folder; wanted one: rename or move the other" in refusal(halves)
 
 
-def test_a_folder_unpacked_into_another_is_found_and_what_lies_around_passed_over(halves, capsys):  # noqa: F811
+def test_a_folder_unpacked_into_another_is_found_and_what_lies_around_passed_over(halves, capsys):
     outer = halves.parent / "archive"
     outer.mkdir()
     halves.rename(outer / "halves")
@@ -62,7 +62,7 @@ def test_a_folder_unpacked_into_another_is_found_and_what_lies_around_passed_ove
     assert line.startswith(f"{outer}: 5 files that are no pictures are ignored: README.txt, ") and line.count("\n") == 1
 
 
-def test_train_inside_train_is_one_folder_too_many(halves):  # noqa: F811
+def test_train_inside_train_is_one_folder_too_many(halves):
     for part in ("train", "test"):
         (halves / part).rename(halves / "inner")
         (halves / part).mkdir()
@@ -70,14 +70,14 @@ def test_train_inside_train_is_one_folder_too_many(halves):  # noqa: F811
     assert len(folder.load(halves, COLOUR).train) == 16
 
 
-def test_parts_of_unknown_names_are_not_taken_for_classes(halves):  # noqa: F811
+def test_parts_of_unknown_names_are_not_taken_for_classes(halves):
     (halves / "train").rename(halves / "seg_train")
     (halves / "test").rename(halves / "seg_test")
     assert "seg_test, seg_train hold folders and no pictures; call the parts train and test" in refusal(halves)
 
 
 @pytest.mark.parametrize("ending", ["gif", "tiff", "webp", "avif"])
-def test_other_formats_are_pictures_of_a_class(pets, ending):  # noqa: F811
+def test_other_formats_are_pictures_of_a_class(pets, ending):
     if ending in ("webp", "avif") and not features.check(ending):
         pytest.skip(f"this Pillow does not read {ending}")
     first, second = (Image.new("RGB", (24, 18), colour) for colour in ("red", "blue"))
@@ -92,7 +92,7 @@ def test_other_formats_are_pictures_of_a_class(pets, ending):  # noqa: F811
 
 
 @pytest.fixture
-def untidy(halves):  # noqa: F811
+def untidy(halves):
     """One of each fault: unreadable in train, equal in train and test, equal in two classes, out of place."""
     (halves / "train" / "cat" / "08.png").write_bytes((halves / "train" / "cat" / "00.png").read_bytes())
     Image.new("RGB", (24, 18), "green").save(halves / "train" / "cat" / "00.png")
@@ -134,7 +134,7 @@ def test_what_cannot_be_used_is_left_out_when_asked(untidy, capsys):
     assert told == f"{untidy}: 7 files left out: 3 stray, 1 unreadable, 2 in two classes, 1 in test and elsewhere\n"
 
 
-def test_many_faults_are_counted_and_only_some_named(pets, capsys):  # noqa: F811
+def test_many_faults_are_counted_and_only_some_named(pets, capsys):
     for index in range(30):
         (pets / "dog" / f"bad{index:02}.jpg").write_text("no picture")
     with pytest.raises(InputError, match="30 files cannot be used: 30 unreadable"):
@@ -143,6 +143,6 @@ def test_many_faults_are_counted_and_only_some_named(pets, capsys):  # noqa: F81
     assert len(lines) == 21 and lines[-1] == "… and 10 more unreadable"
 
 
-def test_a_picture_that_may_not_be_read_is_named(pets):  # noqa: F811
+def test_a_picture_that_may_not_be_read_is_named(pets):
     (pets / "cat" / "gone.png").symlink_to(pets / "nowhere.png")
     assert "cat/gone.png: No such file or directory; --skip-bad leaves out what cannot be used" in refusal(pets)
