@@ -7,7 +7,7 @@ from PIL import Image
 from edge.contract import InputContract
 from edge.errors import InputError
 from edge.pictures import decode, ink, sheet
-from edge.pictures.sheet import Box, Mark
+from edge.pictures.mark import Box, Mark
 
 MAX_DIGITS = 500
 DECODED_SIDE = 1024  # a JPEG is decoded with its longer side at least this long

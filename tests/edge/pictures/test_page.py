@@ -9,7 +9,7 @@ from edge.contract import DIGIT, DIGIT2
 from edge.errors import InputError
 from edge.pictures import frames, page
 from edge.pictures.decode import fit
-from edge.pictures.sheet import Mark
+from edge.pictures.mark import Mark
 from tests.edge.pictures.test_sheet import lines, paper
 
 # By name, the side of their 28 pixels, and their place: two lines that slope, the second in two words.
