@@ -13,7 +13,7 @@ import tempfile
 from pathlib import Path
 
 from benchmarks import pages
-from tests.promises.asking import COMMAND, ROOT, Ended, Tally, ask, environment, flags, in_lanes, revision
+from tests.promises.asking import COMMAND, ROOT, Ended, Tally, ask, environment, flags, in_lanes
 
 MAX_PEAK_MIB = 64.0
 SIZES = (1, 2, 3, 4, 8, 16, 60)  # megapixels, 10^6
@@ -84,7 +84,7 @@ def _table(ended: dict[tuple[str, int], Ended]) -> str:
     from tests.promises.__main__ import circumstances
 
     lines = [
-        f"{circumstances()} Peak MiB of an `edge-predict`, revision {revision()}; – : refused.",
+        f"{circumstances()} Peak MiB of an `edge-predict`; – : refused.",
         "",
         f"| megapixels | {' | '.join(map(str, SIZES))} |",
         f"|---|{'--:|' * len(SIZES)}",
