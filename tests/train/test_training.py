@@ -133,7 +133,7 @@ ONE_STEP = ("--data", "digits", "--arch", "lenet5-relu", "--steps", "1")
 MISSING = "is not installed: in a clone of edgeproof, pip install '.[train]'"
 
 
-@pytest.mark.parametrize("library", ["keras", "tensorboard"])
+@pytest.mark.parametrize("library", ["keras", pytest.param("tensorboard", marks=pytest.mark.long)])
 def test_an_install_without_what_our_modules_import_says_what_to_install(library, tmp_path):
     gone = f"import sys; sys.modules[{library!r}] = None\nfrom train.mnist import errors, main; sys.exit(errors.run(main, 'x'))"
     done = run(sys.executable, "-c", gone, *ONE_STEP, cwd=tmp_path, PYTHONPATH=str(ROOT))
