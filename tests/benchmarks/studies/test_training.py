@@ -31,10 +31,19 @@ def elsewhere(tmp_path, monkeypatch, own_mnist):
 SMALL = Experiment("lenet5-relu", "modern", seeds=(4, 5), changes={"steps": 2, "epochs": 0}, label="small", goal="50")
 
 
-def test_an_experiment_is_trained_once_a_seed_and_its_figures_kept_with_their_circumstances(elsewhere, monkeypatch):
+def test_a_run_that_fails_stops_no_other_and_the_others_figures_are_kept_with_their_circumstances(
+    elsewhere, monkeypatch, capsys
+):
     monkeypatch.setattr(training, "DATA", ("custom",))
     experiment = dataclasses.replace(SMALL, changes={"steps": 2})
-    assert training.train([(experiment, 4)], lanes=1) == []
+    broken, command = dataclasses.replace(SMALL, label="broken"), Experiment.command
+    fails = [sys.executable, "-c", "exit(2)"]
+    monkeypatch.setattr(Experiment, "command", lambda self, seed: fails if self == broken else command(self, seed))
+    (failed,) = training.train([(broken, 4), (experiment, 4)], lanes=1)
+    assert failed.exit_code == 2
+    message = r"^benchmarks\.studies\.training: lenet5-relu-modern-broken, seed 4: ended with 2; runs/.*\.log says why$"
+    assert re.search(message, capsys.readouterr().err, re.MULTILINE)
+    assert not (elsewhere / "docs/results/lenet5-relu-modern-broken-4.json").exists()
     kept = json.loads((elsewhere / "docs/results/lenet5-relu-modern-small-4.json").read_text())
     assert (kept["network"], kept["seed"], kept["steps"], kept["threads"]) == ("lenet5-relu", 4, 2, os.cpu_count())
     assert {"top1", "n_images", "seconds", "epochs", "versions", "machine", "data", "recipe"} <= kept.keys()
@@ -48,17 +57,6 @@ def test_other_pictures_than_the_table_is_about_are_refused_before_anything_is_t
     with pytest.raises(InputMissing, match=wanted):
         training.train([(SMALL, 4)], lanes=1)
     assert not (elsewhere / "runs").exists() and not (elsewhere / "docs").exists()
-
-
-def test_a_run_that_fails_stops_no_other_and_ends_with_its_code(elsewhere, monkeypatch, capsys):
-    monkeypatch.setattr(training, "DATA", ("custom",))
-    broken = dataclasses.replace(SMALL, changes={"batch": 0}, label="broken")
-    (failed,) = training.train([(broken, 4), (dataclasses.replace(SMALL, changes={"steps": 2}), 5)], lanes=1)
-    assert failed.exit_code == 2
-    message = r"^benchmarks\.studies\.training: lenet5-relu-modern-broken, seed 4: ended with 2; runs/.*\.log says why$"
-    assert re.search(message, capsys.readouterr().err, re.MULTILINE)
-    assert not (elsewhere / "docs/results/lenet5-relu-modern-broken-4.json").exists()
-    assert (elsewhere / "docs/results/lenet5-relu-modern-small-5.json").exists()
 
 
 TWELVE_RUNS = """
