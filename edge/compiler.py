@@ -61,7 +61,7 @@ def build(sources: list[str], output: str, *flags: str) -> None:
             file.write("int main(void) { return 0; }\n")
         if _compiled([empty], os.path.join(folder, "empty")).returncode:
             raise EngineUnavailable(f"{_name()} does not even compile an empty program: {said}; {_ANOTHER}")
-    raise ModelError(f"{os.path.basename(sources[0])}: {_name()} does not compile it: {said}; {_ANOTHER}")
+    raise ModelError(f"{_name()} does not compile it: {said}; {_ANOTHER}")
 
 
 _ANOTHER = "name another C compiler of this machine, such as CC=clang"

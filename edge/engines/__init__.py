@@ -102,7 +102,8 @@ def load(
             passed_over.append(str(error))
     choice = ENGINES[name or able[0]]
     if hindrances:
-        raise EngineMissing(f"{artifact.path} needs {choice.title}: {'; '.join(hindrances)}; see python -m edge doctor")
+        more = "" if artifact.kind == "c" else "; see python -m edge doctor"
+        raise EngineMissing(f"{artifact.path} needs {choice.title}: {'; '.join(hindrances)}{more}")
     raise EngineMissing(f"{artifact.path} needs {choice.title}, which is not installed: pip install {choice.packages}")
 
 

@@ -53,7 +53,10 @@ class CEngine:
             glue, library = program + ".glue.c", program + ".so"
             with open(glue, "w") as text:
                 text.write(_GLUE.format(header=header, symbol=symbol, upper=symbol.upper()))
-            compiler.build([program, glue], library, "-shared", "-fPIC")
+            try:
+                compiler.build([program, glue], library, "-shared", "-fPIC")
+            except ModelError as error:
+                raise ModelError(f"{artifact.path}: {error}") from None
             try:
                 self._library = ctypes.CDLL(library)
             except OSError as error:

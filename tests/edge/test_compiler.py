@@ -20,7 +20,7 @@ def failure(source: str, tmp_path, kind: type[Exception]) -> str:
 
 def test_what_is_no_c_is_the_file_s_fault_with_the_compiler_s_line(tmp_path):
     said = failure("int main(void) { return x; }\n", tmp_path, ModelError)
-    assert said.startswith(f"network.c: {compiler.find()[0]} does not compile it: network.c:1:")
+    assert said.startswith(f"{compiler.find()[0]} does not compile it: network.c:1:")
     assert said.endswith("; name another C compiler of this machine, such as CC=clang")
 
 
