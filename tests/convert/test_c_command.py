@@ -135,6 +135,7 @@ REFUSED = {
     "a PGM without a space": (b"P528 28 255\n" + seven(), "edge-predict reads other pictures"),
     "a PGM of comments": (b"P5" + b"#" * 300, "edge-predict reads other pictures"),
     "a JPEG": (b"\xff\xd8\xff" + bytes(900), "edge-predict reads other pictures"),
+    "a text as long as raw": ("Café, and more.\n".encode() * 46 + bytes(b"x" * 2), "holds text"),
     "a PGM of less, as long as raw": (b"P5 28 26 255\n".ljust(784, b"\0"), "edge-predict reads other pictures"),
 }
 # Files exactly as long as raw pixels.

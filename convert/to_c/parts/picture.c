@@ -108,7 +108,20 @@ static int read_pgm(size_t size)
     return 1;
 }
 
-/* Why a file of exactly the raw size is no raw pixels, by its first bytes; 0 where it may be: raw pixels have no mark. */
+/* Whether `content`, as long as raw pixels, is lines of ASCII or UTF-8: pixels have other dark values than a line break. */
+static int is_text(void)
+{
+    int lines = 0;
+    for (int at = 0; at < n_pixels; at++) {
+        const uint8_t byte = content[at];
+        if (!is_space(byte) && (byte < 32 || byte == 127 || byte > 0xF4))
+            return 0;
+        lines += byte == '\n';
+    }
+    return lines > 0;
+}
+
+/* Why a file of exactly the raw size is no raw pixels; 0 where it may be: raw pixels have no mark. */
 static const char *other_than_pixels(void)
 {
 #define BEGINS_AS(what) "begins as " what " does, so it is not raw pixels; edge-predict reads other pictures"
@@ -138,5 +151,5 @@ static const char *other_than_pixels(void)
         if (is_it && (at != 6 || !memcmp(content, "BM", 2)))
             return known[each].why;
     }
-    return 0;
+    return is_text() ? "holds text, so it is not raw pixels; edge-predict reads other pictures" : 0;
 }
