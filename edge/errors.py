@@ -156,6 +156,8 @@ def _called(main: "Callable[[], int | None]", program: str) -> int:
     try:
         if not _TELLING.isdisjoint(sys.argv[1:]):
             need_stdout()
+            if reconfigure := getattr(sys.stdout, "reconfigure", None):
+                reconfigure(write_through=False)  # argparse ignores a write that fails; the flush at the end does not
         return main() or 0
     except ToolchainError as error:
         say(program, error)

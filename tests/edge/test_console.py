@@ -103,7 +103,7 @@ def test_help_that_nobody_can_read_is_74(words):
     closed = run("bash", "-c", f"{EDGEPROOF} {words} >&-")
     program = "edgeproof predict" if "predict" in words else "edgeproof"
     assert (closed.returncode, closed.stderr) == (74, f"{program}: stdout is closed: there is nowhere to print to\n")
-    full = run("bash", "-c", f"{EDGEPROOF} {words} >/dev/full")
+    full = run("bash", "-c", f"PYTHONUNBUFFERED=1 {EDGEPROOF} {words} >/dev/full")
     assert (full.returncode, full.stderr.count("\n")) == (74, 1) and "No space left on device" in full.stderr
 
 
