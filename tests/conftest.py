@@ -2,7 +2,9 @@
 
 import contextlib
 import gzip
+import hashlib
 import http.server
+import os
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -11,7 +13,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from conftest import ROOT, made_once
 from tests.train.datasets.test_idx import idx
+from tests.wheel import make_wheel, tracked
+
+
+@pytest.fixture(scope="session")
+def wheel(session_folder) -> Path:
+    """edgeproof's wheel, built from the sources as they are now; shared as the workshop is."""
+    sources = hashlib.sha256(b"".join((ROOT / name).read_bytes() for name in tracked())).hexdigest()
+    folder = Path(os.environ.get("EDGEPROOF_WORKSHOP") or session_folder) / f"wheel-{sources[:12]}"
+    return next((made_once(folder, lambda folder: make_wheel(folder / "built")) / "built").glob("*.whl"))
 
 
 @pytest.fixture

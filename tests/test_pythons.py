@@ -17,7 +17,7 @@ from conftest import ROOT
 from tests import debian
 from tests.edge.on_device import flip
 from tests.promises import asking
-from tests.wheel import make_wheel, pip
+from tests.wheel import pip
 
 pytestmark = [pytest.mark.pythons, pytest.mark.slow]
 
@@ -30,11 +30,6 @@ LAUNCHER = """#!/bin/sh
 exec '{root}/usr/lib64/ld-linux-x86-64.so.2' --library-path '{root}/usr/lib/x86_64-linux-gnu' --argv0 "$0" \
 '{root}/usr/bin/python{version}.real' "$@"
 """
-
-
-@pytest.fixture(scope="module")
-def wheel(tmp_path_factory) -> Path:
-    return make_wheel(tmp_path_factory.mktemp("wheel"))
 
 
 @pytest.fixture(scope="module", params=SUITES)

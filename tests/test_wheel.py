@@ -9,14 +9,9 @@ from pathlib import Path
 import pytest
 
 from conftest import ROOT, run
-from tests.wheel import make_wheel, tracked
+from tests.wheel import tracked
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(scope="module")
-def wheel(tmp_path_factory) -> Path:
-    return make_wheel(tmp_path_factory.mktemp("wheel"))
 
 
 @pytest.fixture(scope="module")

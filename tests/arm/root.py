@@ -74,11 +74,11 @@ class Device:
         return subprocess.run(command, cwd=self.folder, env=environment, capture_output=True, text=True, check=False)
 
 
-def build(folder: Path) -> Device:
-    """The device in `folder`, built if it is not there, with edgeproof as it is now. Raises Unavailable."""
+def build(folder: Path, wheel: Path | None = None) -> Device:
+    """The device in `folder`, built if it is not there, with edgeproof's `wheel`, else as it is now. Raises Unavailable."""
     _check_machine()
     folder = folder.resolve()
-    wheel = make_wheel(folder / "wheel")
+    wheel = wheel or make_wheel(folder / "wheel")
     device, key = Device(folder / "device"), _key(wheel)
     stamp = device.folder / "stamp"
     if not stamp.exists() or stamp.read_text() != key:

@@ -37,9 +37,9 @@ EXAMPLES = dict(asking.examples())  # the class of each, by its path
 
 
 @pytest.fixture(scope="module")
-def device() -> Device:
+def device(wheel) -> Device:
     try:
-        return build(ROOT / ".arm")
+        return build(ROOT / ".arm", wheel)
     except Unavailable as error:
         pytest.skip(f"no emulated Arm: {error}")
 
