@@ -33,7 +33,7 @@ demo: $(VENV)/installed
 
 # Run the tests; what they need is installed first.
 test: $(VENV)/installed
-	$(RUN) -m pytest -m "not arm and not pythons and not long" --numprocesses auto --dist loadfile
+	$(RUN) -m pytest -m "not arm and not pythons and not long" --numprocesses auto --dist loadfile --no-loadscope-reorder
 
 # Run the installed wheel on emulated Raspberry Pi cores; its answers must equal x86-64's (.arm holds the device, 0.5 GB).
 test-arm: $(VENV)/installed
@@ -82,7 +82,7 @@ pictures: $(VENV)/installed
 
 # Hold every promise in full (hours): trainings killed, conversions repeated and killed, faults planted, docs/promises.md.
 check-full: $(VENV)/installed
-	$(RUN) -m pytest -m long --numprocesses auto --dist loadfile
+	$(RUN) -m pytest -m long --numprocesses auto --dist loadfile --no-loadscope-reorder
 	$(RUN) -m tests.kills --kills 200 --backend jax
 	$(RUN) -m tests.kills --kills 20 --backend tensorflow
 	$(RUN) -m tests.convert.test_repeatable
