@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from conftest import ROOT, run
-from tests.train import test_fit
+from tests.convert.command_line import convert
 from tests.train import test_interruptions as interruptions
 from tests.train.distributed import two_hosts
 from train.architectures import ARCHITECTURES
@@ -26,13 +26,35 @@ def jax(tmp_path_factory):
         yield
 
 
+HERE = """
+import sys
+from pathlib import Path
+import pytest
+from tests.train import test_interruptions, test_jax
+
+folder = Path(sys.argv[1])
+done = test_interruptions.train_here(folder)
+assert done.returncode == 0, done.stderr
+test_jax.every_network(folder / "jax.npz")
+sys.exit(pytest.main(["-q", "-n0", "-p", "no:cacheprovider", *sys.argv[2:]]))
+"""
+# On JAX a prediction gives away the memory of the weights it is fed, which must not be the average's.
+ON_JAX_TOO = f"{ROOT}/tests/train/test_fit.py::test_validation_judges_the_average_the_model_ends_with"
+
+
 @pytest.fixture(scope="module")
-def on_jax(tmp_path_factory):
-    """The run folder of the same training, not interrupted, on JAX."""
+def here(tmp_path_factory):
+    """A folder in which one process on JAX has trained and written the logits of every network, and what it said of a test."""
     folder = tmp_path_factory.mktemp("on-jax")
-    done = interruptions.train(folder)
-    assert done.returncode == 0, done.stderr
-    return folder / RUN
+    done = run(sys.executable, "-c", HERE, folder, ON_JAX_TOO)
+    assert (folder / "jax.npz").exists(), done.stdout + done.stderr
+    return folder, done
+
+
+@pytest.fixture(scope="module")
+def on_jax(here):
+    """The run folder of the same training, not interrupted, on JAX."""
+    return here[0] / RUN
 
 
 def figures(folder) -> dict:
@@ -52,12 +74,12 @@ def test_jax_reaches_the_accuracy_of_tensorflow(on_jax, undisturbed):
 
 
 def test_a_network_trained_on_jax_converts_and_passes_the_gate(on_jax, tmp_path):
-    flags = ("--int8", "--formats", "tflite", "--checkpoint", on_jax)
-    done = run(sys.executable, "-m", "convert", *flags, cwd=tmp_path, PYTHONPATH=str(ROOT))
+    done = convert(tmp_path, tmp_path / "out", "--formats", "tflite", "--checkpoint", on_jax)
     assert done.returncode == 0, done.stderr
-    assert list((tmp_path / "artifacts").glob("lenet5-relu-digits-int8.tflite"))
+    assert (tmp_path / "out" / "lenet5-relu-digits-int8.tflite").exists()
 
 
+@pytest.mark.long
 @pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL")
 def test_after_kill_9_the_same_command_ends_with_the_weights_of_an_undisturbed_run(on_jax, tmp_path):
     process = interruptions.begun(tmp_path)
@@ -79,12 +101,9 @@ def every_network(file: str) -> None:
     np.savez(file, **answers)
 
 
-def test_every_network_gives_the_same_logits_on_both_backends(tmp_path):
-    program = "import sys; from tests.train.test_jax import every_network; every_network(sys.argv[1])"
-    done = run(sys.executable, "-c", program, tmp_path / "jax.npz")
-    assert done.returncode == 0, done.stderr
+def test_every_network_gives_the_same_logits_on_both_backends(here, tmp_path):
     every_network(tmp_path / "tensorflow.npz")
-    with np.load(tmp_path / "jax.npz") as on_jax, np.load(tmp_path / "tensorflow.npz") as on_tensorflow:
+    with np.load(here[0] / "jax.npz") as on_jax, np.load(tmp_path / "tensorflow.npz") as on_tensorflow:
         assert len(on_jax.files) == len(ARCHITECTURES) == len(on_tensorflow.files)
         for name, logits in on_tensorflow.items():
             # float32 sums of thousands of products in another order.
@@ -92,8 +111,6 @@ def test_every_network_gives_the_same_logits_on_both_backends(tmp_path):
             assert np.ptp(logits) > 0, name
 
 
-def test_validation_judges_the_average_and_training_goes_on_from_the_last_weights(tmp_path):
-    # On JAX a prediction gives away the memory of the weights it is fed, which must not be the average's.
-    same = f"{ROOT}/tests/train/test_fit.py::{test_fit.test_validation_judges_the_average_the_model_ends_with.__name__}"
-    done = run(sys.executable, "-m", "pytest", "-q", "-n0", "-p", "no:cacheprovider", same, cwd=tmp_path, KERAS_BACKEND="jax")
+def test_validation_judges_the_average_and_training_goes_on_from_the_last_weights(here):
+    _, done = here
     assert done.returncode == 0 and done.stdout.splitlines()[-1].startswith("1 passed"), done.stdout + done.stderr

@@ -13,7 +13,7 @@ from contextlib import contextmanager, nullcontext
 import numpy as np
 import pytest
 
-from conftest import ROOT, run
+from conftest import call, run
 from edge.errors import UsageError
 from tests.train.distributed import two_hosts
 from tests.train.distributed.test_rendezvous import free_port
@@ -82,7 +82,7 @@ def test_two_processes_train_dropout_batch_norms_and_averages_as_one_does_at_the
     assert abs(one.figures["top1"] - both.figures["top1"]) <= 1 / 600  # an image between two classes may go either way
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_worker_learns_that_the_run_is_finished(together):
     (code, out, _), (worker_code, _, err) = end(two_hosts.begin(together[0], *SHORT, apart=False))
     assert (code, worker_code) == (0, 0) and out.startswith("keras-cnn on digits: top-1 ")
@@ -135,7 +135,9 @@ def test_a_killed_worker_ends_the_coordinator_in_one_line_and_the_same_commands_
 @pytest.mark.parametrize(
     ("number", "code", "line"),
     [
-        ("SIGKILL", 74, r"lost process 0 at \S+; the same commands go on from the last save"),
+        pytest.param(
+            "SIGKILL", 74, r"lost process 0 at \S+; the same commands go on from the last save", marks=pytest.mark.long
+        ),
         ("SIGINT", 130, r"process 0 at \S+ ended: interrupted; step \d+ of 400 is saved; the same command goes on"),
     ],
     ids=["SIGKILL", "SIGINT"],
@@ -169,9 +171,10 @@ def test_flags_that_do_not_go_together_are_a_usage_error(coordinator, n, index, 
     assert str(error.value) == message
 
 
-def test_another_backend_is_a_usage_error_before_the_data_is_looked_for(tmp_path):
+def test_another_backend_is_a_usage_error_before_the_data_is_looked_for(tmp_path, monkeypatch):
+    monkeypatch.setenv("KERAS_BACKEND", "tensorflow")
     flags = ("--data-dir", tmp_path / "gone", "--coordinator", "a:1", "--processes", "2", "--index", "0")
-    done = run(sys.executable, "-m", "train.mnist", *flags, cwd=tmp_path, PYTHONPATH=str(ROOT), KERAS_BACKEND="tensorflow")
+    done = call("train.mnist", *flags, cwd=tmp_path)
     line = "train.mnist: several processes train together on JAX alone; set KERAS_BACKEND=jax\n"
     assert (done.returncode, done.stderr) == (2, line)
 
