@@ -28,13 +28,14 @@ def blocks(*pages: str) -> list[tuple[str, str]]:
 
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory, workshop) -> Path:
-    """A copy of the sources with this environment as its .venv, where the run that the pages train is finished."""
+    """A copy of the sources with this environment as its .venv, where the run that the pages train and convert is finished."""
     folder = tmp_path_factory.mktemp("checkout")
     for name in tracked():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(ROOT / name, folder / name)
     (folder / ".venv").symlink_to(sys.prefix)
-    shutil.copytree(workshop / "runs", folder / "runs")
+    for name in ("runs", "artifacts"):
+        shutil.copytree(workshop / name, folder / name)
     return folder
 
 
@@ -51,13 +52,16 @@ def test_the_readme_shows_the_two_commands():
 @pytest.mark.slow
 def test_every_command_runs_and_prints_what_is_shown(checkout, workshop):
     path, store = f"{checkout}/.venv/bin:/usr/local/bin:/usr/bin:/bin", f"{checkout}/store"
+    demo = (workshop / "demo.txt").read_text()
     for command, shown in blocks(*PAGES):
         words = shlex.split(command)
         if words[0] == "make":  # it made the network that all tests share
             assert words == ["make", "demo", *DEMO]
-            printed = (workshop / "demo.txt").read_text()
+            printed = demo
+        elif words == ["python", "-m", "convert", "--int8"]:  # so did it convert that
+            printed = demo.partition(" -m convert --int8 --checkpoint demo/run --out demo\n")[2].partition("for model in")[0]
         else:
-            if words[:2] == ["python", "-m"] and words[2].startswith("train"):
+            if words[:2] == ["python", "-m"]:
                 done = call(*words[2:], cwd=checkout)
             else:
                 done = run("bash", "-c", command, cwd=checkout, PATH=path, EDGEPROOF_STORE=store)
