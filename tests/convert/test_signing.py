@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from conftest import ROOT, call, run
+from conftest import call
 from convert import publish, signing
 from edge import artifact, files
 from edge.errors import InputError, InputMissing, StorageError
@@ -97,21 +97,16 @@ def test_a_key_that_cannot_sign_is_refused_before_there_is_anything_to_sign(tmp_
 def test_the_command_looks_at_the_key_before_anything_else(key, code, says, tmp_path):
     pair(tmp_path, "owner")
     (tmp_path / "notes.txt").write_text("no key")
-    done = run(
-        sys.executable, "-m", "convert", "--int8", "--sign", key, "--model-version", "1", cwd=tmp_path, PYTHONPATH=str(ROOT)
-    )
+    done = call("convert", "--int8", "--sign", key, "--model-version", "1", cwd=tmp_path)
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (code, "", 1), done
     assert done.stderr.startswith(says)
 
 
-def test_the_command_says_first_that_model_signing_is_not_installed(tmp_path):
+def test_the_command_says_first_that_model_signing_is_not_installed(tmp_path, monkeypatch):
     pair(tmp_path, "owner")
-    (tmp_path / "model_signing").mkdir()
-    (tmp_path / "model_signing" / "__init__.py").write_text("raise ModuleNotFoundError(name='model_signing')")
-    done = run(
-        sys.executable, "-m", "convert", "--int8", "--sign", "owner.pem", "--model-version", "1",
-        cwd=tmp_path, PYTHONPATH=os.pathsep.join([str(tmp_path), str(ROOT)]),
-    )  # fmt: skip
+    for name in ["model_signing", *(name for name in sys.modules if name.startswith("model_signing."))]:
+        monkeypatch.setitem(sys.modules, name, None)
+    done = call("convert", "--int8", "--sign", "owner.pem", "--model-version", "1", cwd=tmp_path)
     assert done.returncode == 69
     assert done.stderr.startswith("convert: model_signing is not installed: pip install 'model-signing<2' ")
 
