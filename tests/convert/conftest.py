@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from convert import programs, unknown
+from convert import evaluation, programs, unknown
 from edge import artifact
 from tests.edge.on_device import SHIPPED
 from train import checkpoint, datasets
@@ -15,7 +15,8 @@ from train.datasets import Dataset
 
 @pytest.fixture(autouse=True)
 def few_outliers(monkeypatch):
-    """Conversions whose units are fitted on a few hundred images: seconds less each."""
+    """Conversions whose units are fitted on a few hundred images, and that redraw few: seconds less each."""
+    monkeypatch.setattr(evaluation, "N_REDRAWN", 40)
     monkeypatch.setattr(unknown, "N_GENUINE", 300)
     monkeypatch.setattr(unknown, "N_OUTLIERS", 300)
     monkeypatch.setattr(unknown, "N_REDRAWN", 30)

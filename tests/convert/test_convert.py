@@ -23,6 +23,9 @@ from convert.plan import Plan
 from edge import artifact, predictor
 from edge.device import selftest
 from tests.convert.command_line import convert
+from tests.promises import asking
+
+pytestmark = pytest.mark.slow
 
 
 def test_importing_convert_leaves_the_backend_that_the_user_set(monkeypatch):
@@ -83,22 +86,19 @@ def test_calibration_images_are_training_images_at_the_recorded_places(tflite, d
     assert not {image.tobytes() for image in digits.test.images} & {image.tobytes() for image in drawn.images}
 
 
-def test_the_goldens_may_be_the_users_own_pictures(workshop, tmp_path):
-    assert convert(workshop, tmp_path, "--formats", "tflite", "--goldens", ROOT / "examples").returncode == 0
-    (path,) = tmp_path.glob("*.tflite")
-    n_examples = sum(path.suffix in (".png", ".jpg", ".bmp") for path in (ROOT / "examples").iterdir())
-    assert len(artifact.read(str(path)).goldens()) == n_examples
-
-
-def test_a_layer_kept_in_float_is_an_island_and_require_int8_refuses_it(monkeypatch, workshop, tmp_path):
+def test_a_layer_kept_in_float_is_an_island_and_require_int8_refuses_it_and_the_goldens_may_be_ones_own(
+    monkeypatch, workshop, tmp_path
+):
     monkeypatch.setattr(command, "Plan", lambda precision, *method: Plan(precision, *method, in_float=("conv2",)))
     done = convert(workshop, tmp_path, "--formats", "tflite", "--require-int8", "--no-repair")
     assert done.returncode == 1 and not list(tmp_path.glob("*.tflite"))
     assert "digits-int8.tflite: refused, not published: not all int8: 7 int8, 2 float32; float islands" in done.stderr
-    done = convert(workshop, tmp_path, "--formats", "tflite", "--no-repair")
+    done = convert(workshop, tmp_path, "--formats", "tflite", "--no-repair", "--goldens", ROOT / "examples")
     assert done.returncode == 0 and "int8, partly float" in done.stdout
     (path,) = tmp_path.glob("*.tflite")
-    assert artifact.read(str(path)).manifest()["quantization"]["in_float"] == ["conv2"]
+    published = artifact.read(str(path))
+    assert published.manifest()["quantization"]["in_float"] == ["conv2"]
+    assert len(published.goldens()) == len(list(asking.examples()))
 
 
 @pytest.fixture(scope="module")

@@ -37,17 +37,19 @@ def sha256(images: np.ndarray) -> str:
 def test_the_users_own_calibration_pictures_are_sealed_by_what_they_show(trained, digits, tmp_path):
     np.save(tmp_path / "own.npy", digits.train.images[:150])
     np.save(tmp_path / "other.npy", digits.train.images[1:151])
-    accounts = []
-    for name in ("own.npy", "other.npy"):
-        own = read_calibration_set(tmp_path / name, digits.contract, training=digits.train, apart_from=[digits.test])
-        trial = trial_of(trained, digits, own)
-        result = convert_and_judge(trial, make_converter("tflite", trained, own), Plan("int8"))
-        accounts.append(sealed(result, trial).manifest()["quantization"]["calibration"])
+    own, other = (
+        read_calibration_set(tmp_path / name, digits.contract, training=digits.train, apart_from=[digits.test])
+        for name in ("own.npy", "other.npy")
+    )
+    trial = trial_of(trained, digits, own)
+    result = convert_and_judge(trial, make_converter("tflite", trained, own), Plan("int8"))
+    trials = trial, dataclasses.replace(trial, calibration=other)
+    accounts = [sealed(result, each).manifest()["quantization"]["calibration"] for each in trials]
     assert accounts[0] == {"source": "own.npy", "n_images": 150, "sha256": sha256(digits.train.images[:150])}
     assert accounts[0]["sha256"] != accounts[1]["sha256"] == sha256(digits.train.images[1:151])
 
 
-@pytest.mark.parametrize("precision", ["dynamic", "int4"])
+@pytest.mark.parametrize("precision", [pytest.param("dynamic", marks=pytest.mark.long), "int4"])
 def test_calibration_is_recorded_where_biases_were_corrected_by_it_and_only_there(trained, digits, precision, monkeypatch):
     monkeypatch.setattr(search, "equalize", lambda network: None)
     trial = trial_of(trained, digits)
@@ -75,7 +77,7 @@ def scaled(trained, factor: float):
     return dataclasses.replace(trained, weights=trained.weights | own)
 
 
-@pytest.mark.parametrize("factor", [1e-3, 1, 1e3])
+@pytest.mark.parametrize("factor", [1e-3, pytest.param(1, marks=pytest.mark.long), 1e3])
 def test_float_answers_may_be_off_by_a_share_of_the_logits_however_large(trained, digits, factor):
     trial = trial_of(scaled(trained, factor), digits)
     tolerances, answers = [], []
