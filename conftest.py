@@ -24,6 +24,12 @@ ROOT = Path(__file__).parent
 DEMO = ("ARCH=lenet5-relu", "DEMO_FLAGS=--data digits")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with slow tests come first: `make test` hands files out in this order, and a long one at the end runs alone."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
+
+
 def run(*arguments: str | Path, cwd: Path = ROOT, as_root: bool = True, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run a command and keep its output; the result's `returncode` is the test's to judge.
 

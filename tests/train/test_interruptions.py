@@ -24,6 +24,7 @@ from train.batches import Batches
 from train.fit import fit
 from train.recipes import Recipe
 
+pytestmark = pytest.mark.slow
 STEPS = 200  # some seconds: a run that is to be stopped in the middle has saved before its end
 RECIPE = ("--data", "digits", "--arch", "lenet5-relu", "--steps", str(STEPS), "--batch", "64", "--deterministic")
 COMMAND = (sys.executable, "-m", "train.mnist", *RECIPE)

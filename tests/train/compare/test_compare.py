@@ -19,6 +19,8 @@ from train.compare.variants import TrainingVariant, VariantOutcome, against, his
 from train.datasets import digits
 from train.training_state import HistoryRow
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def optimizers(tmp_path_factory):
