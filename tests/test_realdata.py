@@ -41,17 +41,20 @@ def test_both_doors_of_litert_give_the_same_bytes_on_every_test_picture(shipped,
 
 @pytest.mark.realdata
 @needs_mnist
-def test_a_thousand_digits_on_a_page_lose_at_most_one_and_a_half_points(shipped, mnist):
-    chosen = mnist[np.random.default_rng(0).permutation(len(mnist))[:1000]]
+@pytest.mark.parametrize("n", [200, pytest.param(1_000, marks=pytest.mark.long)])
+def test_digits_on_a_page_lose_at_most_one_and_a_half_points(shipped, mnist, n):
+    chosen = mnist[np.random.default_rng(0).permutation(len(mnist))[:n]]
     assert drop_points(shipped, chosen, pages(1)) <= 1.5
 
 
 @pytest.mark.realdata
 @needs_mnist
-def test_two_hundred_photos_lose_at_most_three_points(shipped, mnist):
-    chosen = mnist[np.random.default_rng(1).permutation(len(mnist))[:200]]
+@pytest.mark.parametrize("n", [40, pytest.param(200, marks=pytest.mark.long)])
+def test_photos_lose_at_most_three_points(shipped, mnist, n):
+    chosen = mnist[np.random.default_rng(1).permutation(len(mnist))[:n]]
     assert drop_points(shipped, chosen, photos(2)) <= 3
 
 
-def test_the_digits_on_a_page_lose_at_most_one_and_a_half_points(tflite):
-    assert drop_points(predictor.load(str(tflite)), datasets.digits.load().test, pages(1)) <= 1.5
+@pytest.mark.parametrize("every", [3, pytest.param(1, marks=pytest.mark.long)])
+def test_the_digits_on_a_page_lose_at_most_one_and_a_half_points(tflite, every):
+    assert drop_points(predictor.load(str(tflite)), datasets.digits.load().test[::every], pages(1)) <= 1.5

@@ -10,7 +10,7 @@ from tests.edge.pictures import fitted
 from tests.wheel import pip
 
 # The oldest that pyproject.toml allows, one from before the order of resampling changed (12.3 has begun to), and the newest.
-PILLOWS = ("10.3.0", "12.0.0", "13.0.0")
+PILLOWS = ("10.3.0", *(pytest.param(version, marks=pytest.mark.long) for version in ("12.0.0", "13.0.0")))
 
 
 @pytest.mark.slow
