@@ -82,9 +82,9 @@ def parse() -> argparse.Namespace:
         "--no-reject", action="store_const", dest="reject_rate", const=None, help="name a class for every picture"
     )
     parser.add_argument(
-        "--units", action="store_true",
-        help="tell pictures of no class by up to 48 further outputs behind the logits, far better than by the logits alone; "
-        "another tool that runs the file must look at the first outputs only, one for each class",
+        "--no-units", action="store_false", dest="units",
+        help="write models of one output, for a tool that refuses the second, which tells pictures of no class; the logits "
+        "alone tell far fewer",
     )  # fmt: skip
     parser.add_argument("--no-repair", action="store_true", help="do not try to repair a model that did not pass")
     parser.add_argument(
