@@ -50,8 +50,9 @@ def raw_outputs(python, model, engine: str, pictures) -> np.ndarray:
 def test_tflite_runtime_is_within_a_step_of_litert_with_the_same_classes(tflite_runtime, tflite, pictures):
     old = raw_outputs(tflite_runtime, tflite, "tflite-runtime", pictures).astype(int)
     new = raw_outputs(sys.executable, tflite, "litert", pictures).astype(int)
-    assert np.abs(old - new).max() <= 1
-    assert np.mean(old.argmax(axis=1) == new.argmax(axis=1)) >= 0.999
+    logits, units = np.split(np.abs(old - new), [10], axis=1)
+    assert logits.max() <= 1 and units.max() <= 2  # whose steps are finer
+    assert np.mean(old[:, :10].argmax(axis=1) == new[:, :10].argmax(axis=1)) >= 0.999
 
 
 def test_tflite_runtime_is_missed_by_name(tflite):

@@ -138,9 +138,9 @@ def test_asking_for_it_by_name_does_not_vouch_for_the_model():
         predictor.load(str(SHIPPED), engine_name="litert-c")
 
 
-def test_a_foreign_model_is_never_run_by_it(shipped, tmp_path):
-    foreign = tmp_path / "foreign.tflite"
-    foreign.write_bytes(shipped.data[: shipped.contract.model_bytes].replace(b"edgeproof", b"otherwise"))
+def test_a_foreign_model_is_never_run_by_it(tmp_path):
+    sealed, foreign = dense("float32"), tmp_path / "foreign.tflite"
+    foreign.write_bytes(sealed.data[: sealed.contract.model_bytes].replace(b"edgeproof", b"otherwise"))
     assert predictor.load(str(foreign), allow_unverified=True, trusted=True).engine.name == "litert"
     with pytest.raises(UsageError, match="litert-c runs sealed models only"):
         predictor.load(str(foreign), engine_name="litert-c", allow_unverified=True, trusted=True)
