@@ -103,8 +103,9 @@ def publish(path: Path, sealed: bytes, *, key: Path | None) -> None:
 def _tolerance(candidate: Candidate, predictor: Predictor, goldens: list[bytes]) -> float:
     """How far an output may differ from a golden on another processor, in the unit of the output tensor.
 
-    One step of an int8 output (ROUNDED_STEPS with a second output), one step also where the file decodes it to float; FLOAT_TOLERANCE times the goldens' largest value by
-    magnitude for float models; ROUNDED_STEPS of 255 steps over the range of their values where activations are rounded.
+    One step of an int8 output, two with a second output; one step also where the file decodes it to float; FLOAT_TOLERANCE
+    times the goldens' largest value by magnitude for float models; ROUNDED_STEPS of 255 steps over the range of their values
+    where activations are rounded.
     """
     if predictor.contract.output_dtype == "int8":
         # One step; of units, whose steps are finer, two: so far apart were tflite-runtime 2.14 and LiteRT on 600 digits.
