@@ -26,6 +26,7 @@ from tests.convert.repair.faults import dark, outlier
 from train.architectures import architecture
 from train.datasets import Dataset, Split
 
+pytestmark = pytest.mark.slow
 SOUND = LayerStats(
     quantized_range=(0.0, 4.0),
     used_range=(0.0, 3.0),
@@ -52,7 +53,11 @@ def test_of_a_sound_network_every_layer_is_told_and_none_is_blamed(kind, trained
     trial = prepare(
         trained, digits, digits.train, calibration=draw_calibration_set(digits.train), gate=Gate(2.0), require_int8=False
     )
-    findings = diagnose(trial, make_converter(kind, trained, trial.calibration), Plan("int8"))
+    source = Watched(make_converter(kind, trained, trial.calibration))
+    findings = diagnose(trial, source, Plan("int8"))
+    # The values of a few images are held at a time: the float and the quantized model's, of one and of the next. It looks at
+    # 128 and at 512.
+    assert 0 < source.most_held <= 4 * source.most_a_picture
     assert {finding.layer for finding in findings} >= {"conv1", "conv2", "dense1", "logits"}
     assert [finding.share for finding in findings] == sorted((finding.share for finding in findings), reverse=True)
     # Each tensor and all weights are counted once, so that independent errors add up.
@@ -66,7 +71,10 @@ def test_of_a_sound_network_every_layer_is_told_and_none_is_blamed(kind, trained
 
 @pytest.mark.parametrize(
     ("plant", "layer", "expected"),
-    [(outlier("conv2", "dense1"), "conv2", causes.OUTLIER_WEIGHTS), (dark, "conv1", causes.SATURATION)],
+    [  # test_search has the command name outlier weights
+        pytest.param(outlier("conv2", "dense1"), "conv2", causes.OUTLIER_WEIGHTS, marks=pytest.mark.long),
+        (dark, "conv1", causes.SATURATION),
+    ],
 )
 def test_a_planted_fault_is_found_first(plant, layer, expected, trained, digits):
     planted = plant(trained, digits)
@@ -155,8 +163,15 @@ def findings_in(model: keras.Model, kind: str) -> dict[str, Finding]:
     return {finding.layer: finding for finding in findings}
 
 
-@pytest.mark.parametrize("kind", ["tflite", "onnx"])
-@pytest.mark.parametrize("place", ["behind pooling", "behind the input"])
+@pytest.mark.parametrize(
+    ("place", "kind"),
+    [
+        ("behind pooling", "tflite"),
+        ("behind the input", "onnx"),
+        pytest.param("behind pooling", "onnx", marks=pytest.mark.long),
+        pytest.param("behind the input", "tflite", marks=pytest.mark.long),
+    ],
+)
 def test_a_norm_that_folds_into_nothing_is_named_as_such(place, kind):
     keras.utils.set_random_seed(0)
     norm, taking = L.BatchNormalization(name="norm"), L.Conv2D(8, 3, name="taking")
@@ -169,7 +184,7 @@ def test_a_norm_that_folds_into_nothing_is_named_as_such(place, kind):
     assert finding.cause == causes.UNFOLDED_NORM and "computed on its own, with one scale for all of its" in finding.evidence
 
 
-@pytest.mark.parametrize("kind", ["tflite", "onnx"])
+@pytest.mark.parametrize("kind", ["tflite", pytest.param("onnx", marks=pytest.mark.long)])
 def test_operators_between_tensors_are_told_as_the_layers_they_are_not(kind):
     keras.utils.set_random_seed(0)
     pixels = keras.Input((16, 16, 3))
@@ -219,16 +234,6 @@ class Watched:
 
     def _let_go(self, n_bytes):
         self.held -= n_bytes
-
-
-def test_the_values_of_a_few_pictures_are_held_at_a_time(trained, digits):
-    trial = prepare(
-        trained, digits, digits.train, calibration=draw_calibration_set(digits.train), gate=Gate(2.0), require_int8=False
-    )
-    source = Watched(make_converter("tflite", trained, trial.calibration))
-    assert diagnose(trial, source, Plan("int8"))
-    # The float and the quantized model's, of one picture and of the next; it looks at 128 and at 512.
-    assert 0 < source.most_held <= 4 * source.most_a_picture
 
 
 def test_what_is_kept_of_a_picture_is_bounded_and_of_every_channel():

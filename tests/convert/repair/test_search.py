@@ -24,6 +24,7 @@ from tests.convert.repair.faults import outlier
 from train import checkpoint, evaluate
 from train.architectures import architecture
 
+pytestmark = pytest.mark.slow
 L = keras.layers
 
 
@@ -252,6 +253,7 @@ def test_what_is_enough_on_validation_images_and_not_on_the_test_split_is_not_ca
         return Repair(converter, plan, trial.calibration, (), (as_it_was, enough), True)
 
     monkeypatch.setattr(search, "repair", promising)
+    monkeypatch.setattr("convert.repair.diagnose.diagnose", lambda *_, **how: ())
     done = convert_planted(planted, tmp_path)
     assert done.returncode == 1
     assert done.stdout.rstrip().endswith("  failed, after a repair") and "repaired" not in done.stdout
@@ -263,6 +265,7 @@ def test_what_is_enough_on_validation_images_and_not_on_the_test_split_is_not_ca
     assert f"`lenet5-relu-digits-int8.tflite` {words}." in (tmp_path / "out" / "report.md").read_text()
 
 
+@pytest.mark.long
 def test_without_repair_nothing_is_published_and_the_cause_is_said(planted, tmp_path):
     done = convert_planted(planted, tmp_path, "--no-repair")
     assert done.returncode == 1 and not list((tmp_path / "out").glob("*.tflite"))
