@@ -39,8 +39,8 @@ FLOORS = {
 }
 # What one `edge-predict` on a plain PNG loads of ours: every module more makes each cold start slower.
 HOT_PATH = {
-    "edge", "edge.artifact", "edge.cli", "edge.contract", "edge.engines", "edge.engines.litert_c", "edge.errors",
-    "edge.locate", "edge.pictures", "edge.pictures.png", "edge.predictor", "edge.silence",
+    "edge", "edge.artifact", "edge.cli", "edge.confidence", "edge.contract", "edge.engines", "edge.engines.litert_c",
+    "edge.errors", "edge.locate", "edge.pictures", "edge.pictures.png", "edge.predictor", "edge.silence",
 }  # fmt: skip
 # Libraries that no module of the package may load.
 FORBIDDEN = {

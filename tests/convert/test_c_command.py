@@ -15,7 +15,7 @@ from edge.confidence import KINDS
 from edge.contract import DIGIT
 from edge.errors import Refused
 from edge.pictures import _unchanged
-from tests.edge.on_device import COMMAND, SEVEN, SHIPPED, with_second_output
+from tests.edge.on_device import COMMAND, SEVEN, SHIPPED, judged
 from tests.edge.pictures import png_files
 from tests.edge.pictures.png_files import assemble, header, picture
 
@@ -76,9 +76,9 @@ def test_a_folder_of_examples_reads_as_with_edge_predict(command):
     assert run(command, *plain).stdout == run(COMMAND, *plain).stdout
 
 
-def sealed(folder: Path, **judged) -> Path:
-    """The shipped model, with a second output."""
-    return with_second_output(folder / "m.tflite", **judged)
+def sealed(folder: Path, **said) -> Path:
+    """The shipped model, which has a second output."""
+    return judged(folder / "m.tflite", **said)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -179,7 +179,7 @@ def test_another_file_that_is_as_long_as_raw_pixels_is_told_by_its_first_bytes(c
         (["--top-k", "3"], 2, "--top-k: no such option"),
         (["--coverage"], 2, "--coverage: wants a number between 0 and 1, such as 0.99"),
         (["--coverage=1.5", "raw"], 2, "--coverage: wants a number between 0 and 1, such as 0.99"),
-        (["--coverage", "0.9", "raw"], 2, "0.9: a coverage above those that the file promises: none; convert it again"),
+        (["--coverage", "0.9999", "raw"], 2, "0.9999: a coverage above those that the file promises: 0.9, "),
         ([""], 2, '"": a picture\'s name is empty'),
         (["nowhere"], 66, "nowhere: No such file or directory"),
         (["."], 66, ".: is a directory"),

@@ -5,11 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-import flatbuffers
-from ai_edge_litert import schema_py_generated as schema
-
 from conftest import ROOT, run
-from edge import artifact, engines
+from edge import artifact
 from edge.confidence import Confidence
 from edge.store import models
 
@@ -45,28 +42,11 @@ def resealed(
     return path
 
 
-def with_second_output(path: Path, **judged) -> Path:
-    """The shipped model with what its last layer takes for a second output, sealed anew; `judged` as for Confidence."""
-    shipped = artifact.read(str(SHIPPED))
-    tables = schema.ModelT.InitFromPackedBuf(shipped.data[: shipped.contract.model_bytes])
-    (graph,) = tables.subgraphs
-    more = int(next(each for each in graph.operators if each.outputs[0] == graph.outputs[0]).inputs[0])
-    graph.outputs = [int(graph.outputs[0]), more]
-    names, coding = schema.TensorMapT(), graph.tensors[more].quantization
-    names.name, names.tensorIndex = b"units", more
-    tables.signatureDefs[0].outputs = [*tables.signatureDefs[0].outputs[:1], names]
-    builder = flatbuffers.Builder(1 << 16)
-    builder.Finish(tables.Pack(builder), file_identifier=b"TFL3")
-    model = artifact.embed_magic(bytes(builder.Output()), "tflite")
-    told = Confidence(
-        extra=int(graph.tensors[more].shape[-1]), extra_scale=float(coding.scale[0]), extra_zero_point=int(coding.zeroPoint[0]),
-        **judged,
-    )  # fmt: skip
-    engine = engines.load(artifact.Artifact("m.tflite", model, "", {})).engine
-    return resealed(
-        path, name="m", model=model, model_bytes=len(model), confidence=told,
-        alter=lambda goldens: [(image, engine.run(image)) for image, _ in goldens],
-    )  # fmt: skip
+def judged(path: Path, *, alter=lambda goldens: goldens, **said: object) -> Path:
+    """The shipped model sealed anew, as `m`, with what is `said` of its answers, as for Confidence."""
+    own = artifact.read(str(SHIPPED)).contract.confidence
+    coding = {name: getattr(own, name) for name in ("extra", "extra_scale", "extra_zero_point")}
+    return resealed(path, name="m", confidence=Confidence(**coding | said), alter=alter)
 
 
 def place(*paths: Path, store: Path) -> None:

@@ -14,7 +14,7 @@ from edge.contract import CONFIDENCE, DIGIT, ModelContract
 from edge.device import selftest
 from edge.errors import EngineMissing, ModelError, UsageError
 from edge.predictor import Prediction
-from tests.edge.on_device import COMMAND, SEVEN, SHIPPED, resealed, with_second_output
+from tests.edge.on_device import COMMAND, SEVEN, SHIPPED, judged, resealed
 from tests.edge.test_contract import contract
 
 FULL = Confidence(
@@ -128,11 +128,11 @@ def test_a_set_holds_the_classes_within_the_quantile_and_the_nearest():
         answer([1.0, 2.0, 0.0]).set(0.9)
 
 
-# In a file: the shipped model, with a second output.
+# In a file: the shipped model, which has a second output.
 
 
-def sealed(folder, **judged):
-    return with_second_output(folder / "m.tflite", **judged)
+def sealed(folder, **said):
+    return judged(folder / "m.tflite", **said)
 
 
 def predict(model, *arguments):
@@ -174,7 +174,7 @@ def test_coverage_prints_the_set_that_the_file_promises(tmp_path):
 def test_from_python_and_in_the_self_test(tmp_path):
     model = sealed(tmp_path, reject=("margin", -1e9), sets=((0.9, 0.0),))
     found = edge.load(model).predict(SEVEN)
-    assert (found.rejected, found.set(0.9), len(found.logits), len(found.extra)) == (True, ("7",), 10, 120)
+    assert (found.rejected, found.set(0.9), len(found.logits), len(found.extra)) == (True, ("7",), 10, 48)
     assert "none of these" in repr(found)
     assert selftest.replay(predictor.load(str(model))).passed
 
@@ -185,26 +185,20 @@ def test_every_engine_gives_the_same_bytes_of_both_outputs(tmp_path):
     for name in ("litert", "litert-c"):
         ready = predictor.load(str(model), engine_name=name, trusted=True)
         assert [ready.engine.run(image) for image, _ in goldens] == [output for _, output in goldens]
-        assert len(goldens[0][1]) == 10 + 120
+        assert len(goldens[0][1]) == 10 + 48
 
 
 @pytest.mark.parametrize("name", ["litert", "litert-c"])
 def test_a_model_whose_outputs_are_not_those_of_its_contract_is_refused(name, tmp_path):
-    one = resealed(tmp_path / "one.tflite", name="m", confidence=Confidence(extra=2), alter=lambda goldens: [
-        (image, output + bytes(2)) for image, output in goldens])  # fmt: skip
-    with pytest.raises((ModelError, EngineMissing), match=r"extra 2 1.0 0, the model none|has 1 outputs, not 2"):
-        predictor.load(str(one), engine_name=name, trusted=True)
-    two = artifact.read(str(sealed(tmp_path)))
-    part = two.data[: two.contract.model_bytes]
-    silent = resealed(tmp_path / "two.tflite", name="m", model=part, model_bytes=len(part))
-    with pytest.raises((ModelError, EngineMissing), match=r"extra none, the model 120|has 2 outputs, not 1"):
-        predictor.load(str(silent), engine_name=name, trusted=True)
-    other = Confidence(extra=121, extra_scale=two.contract.confidence.extra_scale, extra_zero_point=-128)
-    more = resealed(
-        tmp_path / "more.tflite", name="m", model=part, model_bytes=len(part), confidence=other,
-        alter=lambda goldens: [(image, output + bytes(121)) for image, output in goldens],
+    silent = resealed(
+        tmp_path / "silent.tflite", name="m", confidence=None,
+        alter=lambda goldens: [(image, output[:10]) for image, output in goldens],
     )  # fmt: skip
-    with pytest.raises(ModelError, match=r"extra 121 .*, the model 120 |int8 \[1, 121\], its output is \[1, 120\]"):
+    with pytest.raises((ModelError, EngineMissing), match=r"extra none, the model 48|has 2 outputs, not 1"):
+        predictor.load(str(silent), engine_name=name, trusted=True)
+    longer = [(image, output + b"0") for image, output in artifact.read(str(SHIPPED)).goldens()]
+    more = judged(tmp_path / "more.tflite", extra=49, alter=lambda goldens: longer)
+    with pytest.raises(ModelError, match=r"extra 49 .*, the model 48 |int8 \[1, 49\], its output is \[1, 48\]"):
         predictor.load(str(more), engine_name=name, trusted=True)
 
 
