@@ -19,6 +19,7 @@ import pytest
 
 from edge import errors
 
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # as train and convert do, before a test brings Keras
 ROOT = Path(__file__).parent
 # As the README shows it.
 DEMO = ("ARCH=lenet5-relu", "DEMO_FLAGS=--data digits")
