@@ -206,7 +206,8 @@ def _trained(network: str) -> Experiment | None:
 def _convert(experiment: Experiment, *flags: str, out: str) -> dict[str, Any]:
     """Convert into the folder `out` of ARTIFACTS. Returns convert's report, of each row the figures _KEPT."""
     folder = ARTIFACTS / out
-    command = [sys.executable, "-m", "convert", "--no-units", *flags, "--checkpoint", str(experiment.folder(0)), "--out", str(folder)]
+    command = [sys.executable, "-m", "convert", "--no-units", *flags]
+    command += ["--checkpoint", str(experiment.folder(0)), "--out", str(folder)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode not in (0, 1):  # 1: the gate said no, which is a figure too
         raise ToolchainError(f"{experiment.name}: {' '.join(command[1:])} ended with {done.returncode}: {done.stderr[-300:]}")
