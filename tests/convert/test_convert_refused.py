@@ -23,12 +23,13 @@ def unexplained(monkeypatch):
 
 
 def test_a_candidate_with_shuffled_weights_leaves_no_file(unexplained, monkeypatch, workshop, tmp_path):
-    def from_shuffled_weights(kind, saved, calibration):
+    def from_shuffled_weights(kind, network, calibration):
         rng = np.random.default_rng(0)
-        weights = dict(saved.weights)
+        weights = dict(network.trained.weights)
         (dense,) = (name for name in weights if name.endswith("dense1/kernel"))
         weights[dense] = rng.permutation(weights[dense])
-        return make_converter(kind, dataclasses.replace(saved, weights=weights), calibration)
+        shuffled = dataclasses.replace(network, trained=dataclasses.replace(network.trained, weights=weights))
+        return make_converter(kind, shuffled, calibration)
 
     monkeypatch.setattr(command, "make_converter", from_shuffled_weights)
     done = convert(workshop, tmp_path, "--no-repair")
