@@ -71,13 +71,13 @@ def prepare(
         unlabelled = unlabelled.answered(lambda images: floating(images).argmax(axis=1))
     return Trial(
         network, dataset, calibration, second, validation, gate, reference, files, require_int8, agreement, owners, reject_rate,
-        unlabelled, redrawn=_redrawn(dataset, wanted=reject_rate is not None),
+        unlabelled, redrawn=None if reject_rate is None else redrawn_halves(dataset),
     )  # fmt: skip
 
 
-def _redrawn(dataset: Dataset, *, wanted: bool) -> tuple[np.ndarray, np.ndarray] | None:
+def redrawn_halves(dataset: Dataset) -> tuple[np.ndarray, np.ndarray] | None:
     """The first test images of the half to fit on and of the half to judge on, redrawn; None but for digits."""
-    if not (wanted and dataset.contract.is_digit):
+    if not dataset.contract.is_digit:
         return None
     fitting, judging = (
         redrawn(dataset.test.images[half[:N_REDRAWN]], dataset.contract, seed=0) for half in halves(len(dataset.test))
@@ -109,7 +109,7 @@ def convert_and_judge(trial: Trial, converter: Converter, plan: Plan, *, repaire
     if verdict.passed:
         again = None
         if trial.redrawn:
-            again = _outputs(predictor, trial.redrawn[0]), _outputs(predictor, trial.redrawn[1])
+            again = outputs(predictor, trial.redrawn[0]), outputs(predictor, trial.redrawn[1])
         judged = judge(
             answers.logits, trial.dataset.test.labels, answers.extra, told=predictor.contract.confidence,
             reject_rate=trial.reject_rate, redrawn=again,
@@ -123,7 +123,8 @@ def convert_and_judge(trial: Trial, converter: Converter, plan: Plan, *, repaire
     return ConversionResult(name, converter.kind, plan, verdict, evaluation)
 
 
-def _outputs(predictor: Predictor, images: np.ndarray) -> Outputs:
+def outputs(predictor: Predictor, images: np.ndarray) -> Outputs:
+    """Its logits and extra values for uint8 [N, H, W, C]."""
     answers = predict_all(predictor, images)
     return answers.logits, answers.extra
 

@@ -2,8 +2,8 @@
 
     python -m benchmarks.studies.unknown NETWORK... [--data-dir DIR] [--write docs/unknown-pictures.md]
 
-NETWORK is a run folder of MNIST or CIFAR-10. Nothing is repaired; the threshold is fitted on one half of the test split and the
-genuine pictures counted on the other, as `convert` does.
+NETWORK is a run folder of MNIST or CIFAR-10. Nothing is repaired; the threshold is fitted on one half of the test split, of digits
+on redrawn ones too, and the genuine pictures counted on the other, as `convert` does.
 """
 
 import argparse
@@ -19,6 +19,7 @@ from benchmarks import pages
 from benchmarks.studies.unknown import pictures
 from convert.calibration.images import draw_calibration_set
 from convert.confidence import Judged, halves, judge
+from convert.evaluation import outputs, redrawn_halves
 from convert.interfaces import as_predictor, convert, make_converter
 from convert.plan import Plan
 from convert.unknown import with_units
@@ -28,7 +29,7 @@ from edge.confidence import KINDS
 from train import checkpoint, datasets, markdown
 from train.checkpoint import Checkpoint
 
-HEAD = ("network", "trained on outliers", "genuine rejected, % (95 %)", "(a) letters", "(b) other pictures",
+HEAD = ("network", "trained on outliers", "genuine rejected, % (95 %)", "of redrawn ones", "(a) letters", "(b) other pictures",
         "(c) uniform noise", "binary", "smooth", "(d) pieces", "mixtures", "AUROC (b) to (d)", "of max. softmax")  # fmt: skip
 
 
@@ -52,7 +53,9 @@ def study(network: Checkpoint, data_dir: str | None) -> Found:
     candidate = convert(make_converter("tflite", wider, calibration), Plan("int8"), name=network.name)
     predictor = as_predictor(candidate, wider)
     answers = predict_all(predictor, dataset.test.images)
-    judged = judge(answers.logits, dataset.test.labels, answers.extra)
+    redrawn = redrawn_halves(dataset)
+    again = (outputs(predictor, redrawn[0]), outputs(predictor, redrawn[1])) if redrawn else None
+    judged = judge(answers.logits, dataset.test.labels, answers.extra, told=predictor.contract.confidence, redrawn=again)
     assert judged.confidence.reject is not None
     kind, threshold = judged.confidence.reject
     _, judging = halves(len(dataset.test))
@@ -84,7 +87,7 @@ def area(inside: np.ndarray, outside: np.ndarray) -> float:
 
 def row(found: Found) -> tuple[str, ...]:
     """The figures under HEAD."""
-    rejection, shares = found.judged.rejection, found.rejected
+    rejection, redrawn, shares = found.judged.rejection, found.judged.redrawn, found.rejected
     assert rejection is not None
     low, high = rejection.interval
     b_to_d = [name for name in shares if name[0] in "bcd"]
@@ -92,6 +95,7 @@ def row(found: Found) -> tuple[str, ...]:
         found.network.network,
         "yes" if found.network.recipe.background else "no",
         f"{100 * rejection.n_rejected / rejection.n_images:.2f} ({100 * low:.2f} to {100 * high:.2f})",
+        f"{100 * redrawn.n_rejected / redrawn.n_images:.1f}" if redrawn else "–",
         f"{shares['a letters']:.1f}",
         " / ".join(f"{share:.1f}" for name, share in shares.items() if name[0] == "b"),
         *(f"{share:.1f}" for name, share in shares.items() if name[0] in "cd"),
