@@ -85,7 +85,7 @@ def build(folder: Path, wheel: Path | None = None) -> Device:
         making = folder / "making"
         for old in (making, device.folder):
             shutil.rmtree(old, ignore_errors=True)
-        making.mkdir()
+        making.mkdir(parents=True)
         _unpack_debian(making)
         for side, flags in (("aarch64", FOR_THE_DEVICE), ("x86_64", ("--no-compile",))):
             # Environment markers in the wheel are read as on this machine; those of ours say the same for both sides.

@@ -2,8 +2,8 @@
 
     python -m benchmarks.studies.unknown NETWORK... [--data-dir DIR] [--write docs/unknown-pictures.md]
 
-NETWORK is a run folder of MNIST or CIFAR-10. Nothing is repaired; the threshold is fitted on one half of the test split, of digits
-on redrawn ones too, and the genuine pictures counted on the other, as `convert` does.
+NETWORK is a run folder of MNIST or CIFAR-10. Nothing is repaired; the threshold is fitted on one half of the test split, of
+digits on redrawn ones too, and the genuine pictures counted on the other, as `convert` does.
 """
 
 import argparse
