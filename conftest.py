@@ -107,7 +107,8 @@ def session_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def workshop(session_folder: Path) -> Path:
-    """A folder with `runs/lenet5-relu-digits-modern`, in `artifacts/` both int8 formats of it, and what `make demo` printed.
+    """A folder with `runs/lenet5-relu-digits-modern`, in `artifacts/` both int8 formats of it, and what `make demo` printed
+    (demo.txt, demo.err).
 
     Tests only read it. The workers of one session share it, and so do the sessions that name one folder in $EDGEPROOF_WORKSHOP.
     """
@@ -123,6 +124,7 @@ def _demo(folder: Path) -> None:
     done = run(*command, cwd=folder, PYTHONPATH=str(ROOT))
     assert done.returncode == 0, done.stdout + done.stderr
     (folder / "demo.txt").write_text(done.stdout)
+    (folder / "demo.err").write_text(done.stderr)
     (folder / "runs").mkdir(exist_ok=True)
     (folder / "demo/run").rename(folder / "runs/lenet5-relu-digits-modern")
     (folder / "demo").rename(folder / "artifacts")

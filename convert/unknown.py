@@ -12,6 +12,7 @@ import numpy as np
 
 from convert.interfaces import TrainedNetwork
 from edge.contract import InputContract
+from edge.silence import silence_native_output
 from train import evaluate, outliers
 from train.datasets import Split
 from train.redrawn import redrawn
@@ -77,7 +78,8 @@ def with_units(network: TrainedNetwork, training: Split, *, seed: int = 0, wante
     """`network` with units fitted on its `training` images; `network` itself where it does not end in a dense layer or a 1x1
     convolution, and where units are not `wanted` and it has no background class to leave out.
     """
-    from train.architectures.widen import features_of
+    with silence_native_output():  # TensorFlow announces itself
+        from train.architectures.widen import features_of
 
     model = network.build()
     features, n_classes = features_of(model), len(network.class_names)
@@ -88,13 +90,12 @@ def with_units(network: TrainedNetwork, training: Split, *, seed: int = 0, wante
     n_genuine = min(len(training), N_GENUINE, max(LEAST, MAX_VALUES // training.images[0].size))
     genuine = training.images[np.sort(np.random.default_rng(seed).permutation(len(training))[:n_genuine])]
     n_outliers = min(N_OUTLIERS, max(LEAST, 2 * n_genuine), max(LEAST, MAX_VALUES // genuine[0].size))
-    made = outliers.made(training, network.contract, n=n_outliers, seed=seed)
     if network.contract.is_digit:  # else the traces of redrawing, which the made glyphs have, would tell them
         again = redrawn(genuine[:N_REDRAWN], network.contract, seed=seed)
         genuine = np.concatenate([genuine, again, again])
-    both = evaluate.logits(features, np.concatenate([genuine, made]))
-    inside, outside = both[: len(genuine)], both[len(genuine) :]
-    if not np.isfinite(both).all():
+    inside = evaluate.logits(features, genuine)
+    outside = evaluate.logits(features, outliers.made(training, network.contract, n=n_outliers, seed=seed))
+    if not (np.isfinite(inside).all() and np.isfinite(outside).all()):
         return network  # whose answers are no numbers either: it is refused
     return WithUnits(network, fit(inside, outside, n_units(inside.shape[1], n_classes), seed=seed))
 

@@ -49,6 +49,11 @@ def test_the_readme_shows_the_two_commands():
     assert re.findall(r"^    (make \w+)", (ROOT / "README.md").read_text(), re.MULTILINE) == ["make demo", "make test"]
 
 
+def test_the_demo_repeats_nothing_of_what_tensorflow_says_of_itself(workshop):
+    said = (workshop / "demo.err").read_text()
+    assert "images to compare" in said and "oneDNN" not in said and "absl" not in said and "cuda" not in said, said
+
+
 @pytest.mark.slow
 def test_every_command_runs_and_prints_what_is_shown(checkout, workshop):
     path, store = f"{checkout}/.venv/bin:/usr/local/bin:/usr/bin:/bin", f"{checkout}/store"
