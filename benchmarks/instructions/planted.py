@@ -84,7 +84,7 @@ def page(lines: Sequence[dict], *, command: str) -> str:
     """The tables, as Markdown."""
     machine = host.read()
     where = f"{machine.machine}, {machine.cpu_model or 'processor unknown'}"
-    parts = [f"`{command}`: {where}; {lines[0]['counter']}, {lines[0]['kernels']}; limit 1 %.", ""]
+    parts = [f"`{command}`: {where}; {lines[0]['counter']}, {lines[0]['kernels']}; limit 1 %.", "", ""]
     rows = []
     for planted, title in ((False, "nothing"), (True, f"{100 * SHARE:.0f} %")):
         if of_kind := [line for line in lines if line["planted"] is planted]:
