@@ -29,7 +29,7 @@ demo: $(VENV)/installed
 	$(RUN) -m convert --int8 --checkpoint demo/run --out demo
 	for model in demo/*-int8.*; do \
 	  $(RUN) -m edge verify $$model && $(BIN)/edge-predict --model $$model examples/seven.png || exit; done
-	@echo "The report is demo/report.md; demo/run/ holds the curves and some answers as pictures."
+	@echo "Report: demo/report.md; curves and pictures: demo/run/; as one C file: --formats c (docs/c.md)."
 
 # Run the tests; what they need is installed first.
 test: $(VENV)/installed
@@ -53,7 +53,7 @@ benchmarks: $(VENV)/installed
 cold-start: $(VENV)/installed
 	rm -rf .venv-device && $(PYTHON) -m venv .venv-device
 	git archive --format=tar --prefix=source/ HEAD | tar -x -C .venv-device
-	.venv-device/bin/pip install --quiet --constraint constraints/ci.txt .venv-device/source
+	.venv-device/bin/pip install --quiet --constraint constraints/ci.txt '.venv-device/source[onnx]'
 	$(RUN) -m benchmarks.processes.cold_start --device .venv-device/bin
 	$(RUN) -m benchmarks.processes.phases --device .venv-device/bin
 	$(RUN) -m benchmarks.processes.warm

@@ -2,9 +2,10 @@
 
     python -m benchmarks.processes.cold_start [--runs N] [--device BIN]
 
-BIN is the bin/ of an environment where edgeproof is installed as on a device (`make cold-start` makes one): an editable install
-adds imports of its own. The commands run in turns, so that a busy moment of the machine affects all of them. This process stays
-small, because a child's peak memory includes the memory of its parent at the start.
+BIN is the bin/ of an environment where edgeproof is installed as on a device, and ONNX Runtime for the script that needs it
+(`make cold-start` makes one): an editable install adds imports of its own. The commands run in turns, so that a busy moment of
+the machine affects all of them. This process stays small, because a child's peak memory includes the memory of its parent at
+the start.
 """
 
 import os
@@ -76,7 +77,7 @@ def commands(device: str, folder: str) -> dict[str, list[str]]:
         every["edge-predict --trust deep-mnist (3.3 MB)"] = [predict, seven, "--trust", "--model", DEEP]
     every["script: litert + numpy + Pillow"] = [python, "-c", LITERT, SHIPPED, seven]
     if os.path.exists(ONNX):
-        every["script: onnxruntime + numpy + Pillow"] = [sys.executable, "-c", ONNX_RUNTIME, ONNX, seven]
+        every["script: onnxruntime + numpy + Pillow"] = [python, "-c", ONNX_RUNTIME, ONNX, seven]
     every["script: tf.lite + numpy + Pillow"] = [sys.executable, "-c", TF_LITE, SHIPPED, seven]
     return every
 

@@ -1,8 +1,8 @@
 """Generated C programs beside LiteRT: the same bytes? how fast, how large, how long to compile?
 
-    python -m benchmarks.studies.programs FILE... [--images N] [--calls N] [--emx COMMAND] [--write docs/c.md]
+    python -m benchmarks.studies.programs FILE... [--images N] [--calls N] [--emx COMMAND] [--onnx2c COMMAND] [--write docs/c.md]
 
-FILE is a published int8 .tflite; with --emx, the .onnx beside it goes through emx-onnx-cgen too. Everything is called by one C
+FILE is a published int8 .tflite; with --emx or --onnx2c, the .onnx beside it goes through that generator too. Everything is called by one C
 function (caller.c), in turns, on one thread. Above the figures stands, for each instruction path of this machine, on how many
 images all bytes of the answer were LiteRT's.
 """
@@ -12,7 +12,7 @@ import ctypes
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,9 +20,10 @@ import numpy as np
 
 from benchmarks import pages
 from benchmarks.limits import bounds, peaks, work
+from benchmarks.studies import generators
 from convert import programs
 from convert.to_c import identity
-from edge import artifact, child, compiler, errors, predictor
+from edge import artifact, compiler, errors, predictor
 from edge.artifact import Artifact
 from edge.device import host
 from edge.engines import litert_c
@@ -30,7 +31,8 @@ from edge.errors import ModelError, UsageError
 from train import datasets, markdown
 
 ROUNDS = 25
-SLOW = 20  # plain C and other generators get so many times fewer calls
+SLOW = 20  # times fewer calls for plain C and other generators
+SLOW_ONES = ("plain", *(each.name for each in generators.GENERATORS.values()))
 HERE = Path(__file__).parent
 GOALS = {"lenet5-relu": 0.35, "mnist-tiny": 0.35, "lenet5-1998": 0.35}
 GOAL = 0.7
@@ -103,8 +105,8 @@ def identical(built: Built, images: np.ndarray, *, plain: int | None) -> list[tu
     return rows
 
 
-def contenders(built: Built, emx: ctypes.CDLL | None) -> list[Contender]:
-    """LiteRT, the program on each path, and emx-onnx-cgen's."""
+def contenders(built: Built, others: Iterable[generators.Other]) -> list[Contender]:
+    """LiteRT, the program on each path, and other generators'."""
     contract = built.model.contract
     pixels = ctypes.create_string_buffer(built.model.goldens()[0][0])
     logits, context = ctypes.create_string_buffer(1 << 16), ctypes.create_string_buffer(1 << 20)
@@ -120,10 +122,8 @@ def contenders(built: Built, emx: ctypes.CDLL | None) -> list[Contender]:
     found = [litert]
     for number, name, _ in built.paths():
         found.append(Contender(name, predict, [number, at(context), at(pixels), at(logits), None, None], keeps))
-    if emx:
-        found.append(
-            Contender("emx-onnx-cgen", ctypes.cast(emx.model, ctypes.c_void_p), [at(pixels), at(logits), *[None] * 4], keeps)
-        )
+    for other in others:
+        found.append(Contender(other.name, other.function, [at(pixels), at(logits), *[None] * 4], (keeps, other)))
     return found
 
 
@@ -131,26 +131,12 @@ def race(found: list[Contender], caller: ctypes.CDLL, *, calls: int) -> None:
     """`calls` calls of each in ROUNDS turns, after a turn that does not count."""
     for turn in range(ROUNDS + 1):
         for each in found:
-            n = max(calls // ROUNDS // (SLOW if each.name in ("plain", "emx-onnx-cgen") else 1), 1)
+            n = max(calls // ROUNDS // (SLOW if each.name in SLOW_ONES else 1), 1)
             taken, arguments = (ctypes.c_int64 * n)(), (ctypes.c_void_p * 6)(*each.arguments)
             caller.time_calls(each.function, arguments, 2, taken if n > 1 else (ctypes.c_int64 * 2)())
             caller.time_calls(each.function, arguments, n, taken)
             if turn:
                 each.us.append(np.array(taken[:], np.float64) / 1000)
-
-
-def emx_program(command: str | None, model: Artifact, folder: Path) -> ctypes.CDLL | None:
-    """What emx-onnx-cgen makes of the .onnx beside `model`, weights in the code, compiled like ours; None without one."""
-    onnx = Path(model.path).with_suffix(".onnx")
-    if not command or not onnx.exists():
-        return None
-    source, library = folder / f"{onnx.stem}-emx.c", folder / f"{onnx.stem}-emx.so"
-    done = child.run([command, "compile", "--large-weight-threshold", "0", str(onnx), str(source)])
-    if done.returncode:
-        errors.say("benchmarks.studies.programs", f"{onnx}: emx-onnx-cgen: {child.last_line(done, default='failed')}")
-        return None
-    compiler.build([str(source)], str(library), "-shared", "-fPIC")
-    return ctypes.CDLL(str(library))
 
 
 def speed_rows(name: str, found: list[Contender], bound_us: float) -> list[tuple[str, ...]]:
@@ -182,7 +168,7 @@ def page(models: list[Artifact], flags: argparse.Namespace) -> str:
             if flags.images:
                 images = _images(network, flags.data_dir)[: flags.images]
                 same += identical(built, images, plain=flags.plain_images)
-            found = contenders(built, emx_program(flags.emx, model, folder))
+            found = contenders(built, generators.others(model, {key: getattr(flags, key) for key in generators.GENERATORS}, folder))
             race(found, caller, calls=flags.calls)
             speed += speed_rows(network, found, bounds.bound(work.count(model), best).us)
             kib = [f"{n / 1024:,.0f}" for n in (len(built.program.source), built.library_bytes, len(model.data))]
@@ -226,7 +212,8 @@ def main() -> int:
     parser.add_argument("--plain-images", type=int, metavar="N", help="of those, for plain C, which is slow (default: all)")
     parser.add_argument("--calls", type=int, default=5000, metavar="N", help="calls of each contender (default: %(default)s)")
     parser.add_argument("--data-dir", metavar="DIR", help="folder with the data (default: $EDGEPROOF_DATA)")
-    parser.add_argument("--emx", metavar="COMMAND", help="emx-onnx-cgen, in an environment of its own")
+    for key, each in generators.GENERATORS.items():
+        parser.add_argument(f"--{key}", metavar="COMMAND", help=f"{each.name}, installed elsewhere")
     parser.add_argument("--write", type=Path, metavar="PAGE", help="also write the tables between the marks on this page")
     flags = parser.parse_args()
     if flags.calls < ROUNDS:
