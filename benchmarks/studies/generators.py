@@ -37,7 +37,7 @@ class Other:
 
 
 def others(model: Artifact, commands: dict[str, str | None], folder: Path) -> Iterator[Other]:
-    """The program of each generator that has a command; one that refuses the model, or whose C is no C, is left out with a line."""
+    """The program of each generator with a command; where one refuses the model or writes no C, a line says so."""
     source = Path(model.path).with_suffix(".onnx")
     if not source.exists():
         return

@@ -1,10 +1,10 @@
 """Generated C programs beside LiteRT: the same bytes? how fast, how large, how long to compile?
 
-    python -m benchmarks.studies.programs FILE... [--images N] [--calls N] [--emx COMMAND] [--onnx2c COMMAND] [--write docs/c.md]
+    python -m benchmarks.studies.programs FILE... [--images N] [--calls N] [--emx COMMAND] [--onnx2c COMMAND]
 
-FILE is a published int8 .tflite; with --emx or --onnx2c, the .onnx beside it goes through that generator too. Everything is called by one C
-function (caller.c), in turns, on one thread. Above the figures stands, for each instruction path of this machine, on how many
-images all bytes of the answer were LiteRT's.
+FILE is a published int8 .tflite; with --emx or --onnx2c, the .onnx beside it goes through that generator too. Everything is
+called by one C function (caller.c), in turns, on one thread. Above the figures stands, for each instruction path of this machine,
+on how many images all bytes of the answer were LiteRT's.
 """
 
 import argparse
@@ -156,6 +156,7 @@ def page(models: list[Artifact], flags: argparse.Namespace) -> str:
     """The three tables: identity, speed, size."""
     sizes = sorted({work.count(model).least_bytes for model in models})
     best = peaks.measure(sizes)
+    commands = {key: getattr(flags, key) for key in generators.GENERATORS}
     same, speed, size = [], [], []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -168,7 +169,7 @@ def page(models: list[Artifact], flags: argparse.Namespace) -> str:
             if flags.images:
                 images = _images(network, flags.data_dir)[: flags.images]
                 same += identical(built, images, plain=flags.plain_images)
-            found = contenders(built, generators.others(model, {key: getattr(flags, key) for key in generators.GENERATORS}, folder))
+            found = contenders(built, generators.others(model, commands, folder))
             race(found, caller, calls=flags.calls)
             speed += speed_rows(network, found, bounds.bound(work.count(model), best).us)
             kib = [f"{n / 1024:,.0f}" for n in (len(built.program.source), built.library_bytes, len(model.data))]
