@@ -3,8 +3,8 @@
     python -m benchmarks.studies.programs FILE... [--images N] [--calls N] [--emx COMMAND] [--onnx2c COMMAND]
 
 FILE is a published int8 .tflite; with --emx or --onnx2c, the .onnx beside it goes through that generator too. Everything is
-called by one C function (caller.c), in turns, on one thread. Above the figures stands, for each instruction path of this machine,
-on how many images all bytes of the answer were LiteRT's.
+called by one C function (caller.c), in turns, on one thread. Above the figures stands, for each instruction path of this
+machine, on how many images all bytes of the answer were LiteRT's.
 """
 
 import argparse
