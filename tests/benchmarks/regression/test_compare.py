@@ -85,9 +85,18 @@ def test_more_rounds_are_measured_while_a_time_is_undecided(noises, wanted, look
         return {figure: made_up(1.15, noise=noise, n=rounds) for figure in FIGURES}
 
     monkeypatch.setattr(compare.rounds, "measure", measured)
-    result = compare.compare_sides(DEVELOPMENT, DEVELOPMENT, Settings(base="0123456789abcdef"), tell=lines.append)
-    assert (result.verdict, len(lines)) == (wanted, looks)
-    assert lines[:2] == ["model in the wheel: 15 rounds", "model in the wheel: 15 more rounds"][:looks]
+    asked, draw = Settings(base="0123456789abcdef"), random.Random(0)
+    times = compare._judge_times("a model", DEVELOPMENT, DEVELOPMENT, "", asked, draw=draw, tell=lines.append)
+    assert (conclude(times, commit=asked.base).verdict, len(lines)) == (wanted, looks)
+    assert lines[:2] == ["a model: 15 rounds", "a model: 15 more rounds"][:looks]
+
+
+def test_times_answers_and_bytes_of_both_sides_are_judged_together(monkeypatch):
+    monkeypatch.delenv("EDGEPROOF_DATA", raising=False)  # or both answer ten thousand test pictures
+    monkeypatch.setattr(compare.rounds, "measure", lambda *_, rounds, **__: {each: made_up(1.15, n=rounds) for each in FIGURES})
+    result = compare.compare_sides(DEVELOPMENT, DEVELOPMENT, Settings(base="0123456789abcdef"), tell=lambda line: None)
+    assert result.verdict == "worse"
+    assert [figure.verdict for figure in result.figures] == ["worse"] * len(FIGURES) + ["same"] * 3
 
 
 def of_answers(verdict: str, *cells: str) -> compare.FigureVerdict:

@@ -32,6 +32,12 @@ def pictures(shipped, tmp_path_factory):
     return samples.write(shipped.artifact, str(tmp_path_factory.mktemp("pictures")))
 
 
+@pytest.fixture(autouse=True)
+def small_pages(monkeypatch):
+    """What a benchmark fits is small: a page of a hundred times the pixels takes a whole 20 ms a call."""
+    monkeypatch.setattr(samples, "PAGE_TIMES", 2)
+
+
 def whole_processes(model: str, pictures, peaks_mib: list[float]):
     """The two pipelines of cold processes: `edge-predict`, and a start that loads the model and answers once."""
     return pipelines.whole_processes(model, pictures, calls=1, engine=None, threads=1, trusted=True, peaks_mib=peaks_mib)
