@@ -11,7 +11,7 @@ import sys
 import pytest
 from PIL import Image
 
-from conftest import call, run
+from conftest import run
 from edge.bench.process import measure_from_small
 from edge.contract import DIGIT, DIGIT2, InputContract
 from tests.edge.on_device import COMMAND, SEVEN, SHIPPED, place, resealed
@@ -234,11 +234,3 @@ def test_a_name_the_terminal_has_no_letters_for_is_escaped(tmp_path):
     (tmp_path / "sé.png").write_bytes(SEVEN.read_bytes())
     done = predict(tmp_path / "sé.png", PYTHONIOENCODING="ascii")
     assert (done.returncode, done.stdout[:-11]) == (0, f"{tmp_path}/s\\xe9.png: 7"), done
-
-
-def test_verify_replays_the_goldens(tflite, tmp_path):
-    done = call("edge", "verify", tflite, cwd=tmp_path)
-    assert (
-        done.returncode == 0
-        and "passed: 10 pictures, 10 bit for bit, 3 of 3 picture files read to the same pixels (litert " in done.stdout
-    )

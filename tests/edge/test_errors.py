@@ -41,6 +41,13 @@ def test_every_exit_code_is_the_promised_one_and_answers_before_it_are_kept(body
     assert f"p: {says}" in done.stderr and ("Traceback" in done.stderr) == (code == 70)
 
 
+@pytest.mark.parametrize("nobody", ["2>&-", "2> >(true)"])
+def test_what_nobody_reads_on_stderr_does_not_stop_the_work(nobody):
+    program = "import time; from edge.errors import note; time.sleep(0.2); note('7'); note('8'); print('9')"
+    done = run("bash", "-c", f'exec {sys.executable} -c "{program}" {nobody}', PYTHONPATH=str(ROOT))
+    assert (done.returncode, done.stdout, done.stderr) == (0, "9\n", "")
+
+
 def test_a_compiled_module_that_cannot_be_mapped_is_one_line_and_74(tmp_path):
     (tmp_path / "half.so").write_bytes(b"\x7fELF half copied")
     done = ended(f"sys.path.insert(0, {str(tmp_path)!r}); import half")
