@@ -11,6 +11,10 @@ from edge.pictures.geometry import in_two_calls
 SMALLEST_PHOTO = 32  # a picture with no side this long is a drawing: its ground is uniform
 GROUND_SIDE = 64  # uneven light is smooth enough to be measured at this size
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 Run = tuple[int, int]  # the start and end of pixels side by side, as offsets in the bytes of a picture
 
 
@@ -48,7 +52,7 @@ def on_uneven_ground(grey: Image.Image, *, is_dark: bool, framed: bool = True) -
 
     What is dark at the picture's edge is ground, however narrow, if `framed`.
     """
-    from PIL.ImageFilter import BoxBlur, MaxFilter, MinFilter
+    from PIL.ImageFilter import BoxBlur
 
     small = at_most(GROUND_SIDE, grey)
     n_steps = _n_steps(small)
@@ -60,10 +64,39 @@ def on_uneven_ground(grey: Image.Image, *, is_dark: bool, framed: bool = True) -
     frame = n_steps if framed else 0
     ground = Image.new("L", (width + 2 * frame, height + 2 * frame))
     ground.paste(small, (frame, frame))
-    for size_filter in [MaxFilter(3)] * n_steps + [MinFilter(3)] * n_steps:
-        ground = ground.filter(size_filter)
+    ground = eroded(dilated(ground, n_steps), n_steps)
     ground = ground.crop((frame, frame, frame + width, frame + height)).filter(BoxBlur(1))
     return ImageChops.subtract(in_two_calls(ground, grey.size, Image.Resampling.BILINEAR), grey), max(1, _noise(grey))
+
+
+def dilated(image: Image.Image, reach: int) -> Image.Image:
+    """`image` (mode L), of each pixel the greatest value at most `reach` away, across and down."""
+    return _extreme(image, reach, ImageChops.lighter, outside=0)
+
+
+def eroded(image: Image.Image, reach: int) -> Image.Image:
+    """`image` (mode L), of each pixel the least value at most `reach` away, across and down."""
+    return _extreme(image, reach, ImageChops.darker, outside=255)
+
+
+def _extreme(
+    image: Image.Image, reach: int, choose: "Callable[[Image.Image, Image.Image], Image.Image]", *, outside: int
+) -> Image.Image:
+    """What Pillow's rank filters of that reach give, which sort the square about every pixel. Here a span of pixels, first
+    across, then down, is the extreme of two that are half as long.
+    """
+    width, height = image.size
+    found = Image.new("L", (width + 2 * reach, height + 2 * reach), outside)
+    found.paste(image, (reach, reach))
+    for across, down in ((1, 0), (0, 1)):
+        span = 1
+        while span <= 2 * reach:
+            step = min(span, 2 * reach + 1 - span)
+            x, y = step * across, step * down
+            width, height = found.width - x, found.height - y
+            found = choose(found.crop((0, 0, width, height)), found.crop((x, y, x + width, y + height)))
+            span += step
+    return found
 
 
 def _n_steps(small: Image.Image) -> int:

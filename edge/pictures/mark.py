@@ -3,13 +3,9 @@
 from math import atan2, degrees, sqrt
 
 from PIL import Image
-from PIL.ImageFilter import MaxFilter
 
+from edge.pictures import ink
 from edge.pictures.geometry import in_two_calls
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from edge.pictures import ink
 
 Box = tuple[int, int, int, int]  # left, top, right, bottom; the last two just outside
 
@@ -19,7 +15,7 @@ class Mark:
 
     __slots__ = ("box", "brightness", "peak", "runs")
 
-    def __init__(self, runs: "list[ink.Run]", box: Box, brightness: int, peak: int) -> None:
+    def __init__(self, runs: list[ink.Run], box: Box, brightness: int, peak: int) -> None:
         self.runs, self.box, self.brightness, self.peak = runs, box, brightness, peak
 
     @property
@@ -138,5 +134,5 @@ def _are_near(mark: Mark, part: Mark, *, reach: float, width: int) -> bool:
             mask[at : at + end - start] = b"\xff" * (end - start)
         image = in_two_calls(Image.frombytes("L", size, bytes(mask)), small, Image.Resampling.BOX)
         masks.append(image.point([0] + [255] * 255))
-    grown = masks[0].filter(MaxFilter(2 * max(1, round(reach * scale)) + 1))
+    grown = ink.dilated(masks[0], max(1, round(reach * scale)))
     return bool({a & b for a, b in zip(grown.tobytes(), masks[1].tobytes(), strict=True)} - {0})
