@@ -8,7 +8,7 @@ import numpy as np
 
 from convert import effort
 from convert.calibration.images import CalibrationSet, draw_validation_images, second_set
-from convert.confidence import N_REDRAWN, REJECT_RATE, Outputs, halves, judge
+from convert.confidence import N_REDRAWN_HALF, REJECT_RATE, Outputs, halves, judge
 from convert.gate import Gate, UnlabelledCounts, Verdict
 from convert.interfaces import Converter, TrainedNetwork, as_predictor, convert
 from convert.operators import inventory
@@ -80,7 +80,7 @@ def redrawn_halves(dataset: Dataset) -> tuple[np.ndarray, np.ndarray] | None:
     if not dataset.contract.is_digit:
         return None
     fitting, judging = (
-        redrawn(dataset.test.images[half[:N_REDRAWN]], dataset.contract, seed=0) for half in halves(len(dataset.test))
+        redrawn(dataset.test.images[half[:N_REDRAWN_HALF]], dataset.contract, seed=0) for half in halves(len(dataset.test))
     )
     return fitting, judging
 

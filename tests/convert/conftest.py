@@ -16,7 +16,7 @@ from train.datasets import Dataset
 @pytest.fixture(autouse=True)
 def few_outliers(monkeypatch):
     """Conversions whose units are fitted on a few hundred images, and that redraw few: seconds less each."""
-    monkeypatch.setattr(evaluation, "N_REDRAWN", 40)
+    monkeypatch.setattr(evaluation, "N_REDRAWN_HALF", 40)
     monkeypatch.setattr(unknown, "N_GENUINE", 300)
     monkeypatch.setattr(unknown, "N_OUTLIERS", 300)
     monkeypatch.setattr(unknown, "N_REDRAWN", 30)

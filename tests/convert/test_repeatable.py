@@ -169,7 +169,7 @@ def test_names_in_the_onnx_file_are_the_layers(onnx):
 
 # As `few_outliers` has it in the tests' process.
 FEW_IMAGES = """from convert import evaluation, unknown
-evaluation.N_REDRAWN = 40
+evaluation.N_REDRAWN_HALF = 40
 unknown.N_GENUINE, unknown.N_OUTLIERS, unknown.N_REDRAWN = 300, 300, 30"""
 # What is written stays under its partial name.
 SLOW_RENAME = "import os, time; os.replace = lambda *_: time.sleep(600)"
