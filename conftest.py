@@ -19,7 +19,9 @@ import pytest
 
 from edge import errors
 
-os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # as train and convert do, before a test brings Keras
+# As train and convert do, before a test brings Keras and numpy.
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 ROOT = Path(__file__).parent
 # As the README shows it.
 DEMO = ("ARCH=lenet5-relu", "DEMO_FLAGS=--data digits")

@@ -1,11 +1,14 @@
 """Units beside the logits: they tell what is outside, and change nothing else."""
 
+import sys
+
 import keras
 import numpy as np
 import onnxruntime
 import pytest
 from ai_edge_litert.interpreter import Interpreter
 
+from conftest import run
 from convert import unknown
 from convert.calibration.images import draw_calibration_set
 from convert.interfaces import as_predictor, convert, make_converter
@@ -166,3 +169,8 @@ def test_units_are_fitted_on_the_training_images(trained, digits, monkeypatch):
 
 def noise() -> np.ndarray:
     return np.random.default_rng(5).integers(0, 256, (100, 28, 28, 1)).astype(np.float32)
+
+
+def test_units_are_fitted_on_one_thread_so_that_no_number_of_cores_changes_them():
+    told = "import convert, numpy, threadpoolctl; print({each['num_threads'] for each in threadpoolctl.threadpool_info()})"
+    assert run("env", "-u", "OPENBLAS_NUM_THREADS", sys.executable, "-c", told).stdout == "{1}\n"
