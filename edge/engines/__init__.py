@@ -65,6 +65,8 @@ class Loaded:
         self.engine, self.passed_over = engine, passed_over
 
 
+OUTSIDE = "which no seal covers; save it again with its weights inside"  # what is said of a model that names other files
+
 # These import Python libraries, which may be broken, and run models whose structure is sound and whose arithmetic need not be.
 VERIFYING = tuple(name for name, choice in ENGINES.items() if choice.verifies)
 
@@ -127,6 +129,8 @@ def _start(choice: EngineChoice, artifact: Artifact, *, threads: int, apart: boo
             raise EngineUnavailable(f"{choice.title} {broken} ({lines[-1].strip()}): {advice}{more}") from None
 
     def with_model() -> "Engine":
+        if artifact.kind == "tflite" and _names_files(artifact.data):
+            raise ModelError(f"{artifact.path}: keeps weights in other files, {OUTSIDE}")
         try:
             engine: Engine = sys.modules[choice.module].load(artifact, threads=threads)
         except ModuleNotFoundError as error:
@@ -147,6 +151,24 @@ def _start(choice: EngineChoice, artifact: Artifact, *, threads: int, apart: boo
 def _absent(choice: EngineChoice, error: Exception) -> None:
     if isinstance(error, ModuleNotFoundError) and error.name == choice.library:
         raise EngineMissing(f"{choice.title} is not installed") from None
+
+
+def _names_files(model: bytes) -> bool:
+    """Whether a .tflite has external buffers: LiteRT's fast engine would read them from files, wherever they lie.
+
+    They are the ninth and tenth field of the root table (schema.fbs, table Model). True also where that is out of bounds.
+    """
+    from struct import error, unpack_from
+
+    try:
+        (root,) = unpack_from("<L", model)
+        (back,) = unpack_from("<l", model, root)
+        if (table := root - back) < 0:
+            return True
+        (size,) = unpack_from("<H", model, table)
+        return any(unpack_from(f"<{min(max(size - 20, 0) // 2, 2)}H", model, table + 20))
+    except error:
+        return True
 
 
 def _compare(path: str, claimed: ModelContract, actual: ModelContract) -> None:

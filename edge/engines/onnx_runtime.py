@@ -8,7 +8,7 @@ import onnxruntime
 from edge.artifact import Artifact
 from edge.confidence import Confidence
 from edge.contract import ModelContract
-from edge.engines import foreign
+from edge.engines import OUTSIDE, foreign, onnx_tensors
 from edge.errors import ModelError, first_line
 
 _FLOATS: dict[str, Any] = {"tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(double)": np.float64}
@@ -23,8 +23,8 @@ class OnnxRuntime:
     kernels = "MLAS"
 
     def __init__(self, artifact: Artifact, *, threads: int) -> None:
+        _check_whole(artifact)
         try:
-            # From bytes there is no folder in which external data could be looked for: such a model is refused.
             self._session = exact_session(artifact.data, threads=threads)
         except Exception as error:  # ONNX Runtime's exceptions have no base class of their own
             raise ModelError(f"{artifact.path}: ONNX Runtime refuses the model ({first_line(error)})") from None
@@ -75,6 +75,18 @@ class OnnxRuntime:
             )
         except ValueError as error:
             raise ModelError(f"{self._path}: {error}") from None
+
+
+def _check_whole(artifact: Artifact) -> None:
+    """Raises ModelError for a model of which other files are part, or that is no .onnx."""
+    try:
+        if artifact.data[4:8] == b"ORTM":
+            raise ValueError("ONNX Runtime's own format")
+        outside = onnx_tensors.names_files(artifact.data)
+    except ValueError as error:
+        raise ModelError(f"{artifact.path}: ONNX Runtime refuses the model (no .onnx: {error})") from None
+    if outside:
+        raise ModelError(f"{artifact.path}: keeps weights in other files, {OUTSIDE}")
 
 
 def _plain(tensor_type: str) -> str:

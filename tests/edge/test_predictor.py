@@ -153,19 +153,6 @@ def test_a_foreign_model_cut_short_is_refused_by_the_engine(plain):
         predictor.load(str(plain), allow_unverified=True)
 
 
-def test_an_onnx_model_with_external_data_is_refused(onnx, tmp_path):
-    import onnx as onnx_library
-
-    sealed = artifact.read(str(onnx))
-    model = onnx_library.load_from_string(sealed.data[: sealed.contract.model_bytes])
-    del model.metadata_props[:]
-    model.producer_name = "someone"
-    onnx_library.save(model, tmp_path / "m.onnx", save_as_external_data=True, location="weights.bin", size_threshold=0)
-    assert (tmp_path / "weights.bin").stat().st_size > 10_000
-    with pytest.raises(ModelError, match="ONNX Runtime refuses the model"):
-        predictor.load(str(tmp_path / "m.onnx"), allow_unverified=True)
-
-
 def test_threads_that_share_a_predictor_get_their_own_answers(tflite, pictures):
     ready = predictor.load(str(tflite), trusted=True)
     images = [image.tobytes() for image in pictures.images[:30]]
