@@ -81,7 +81,7 @@ class EngineInChild:
         if self._child and os.getpid() == self._owner:  # a fork of this process may forget it too
             child = self._forget()
             os.kill(child, signal.SIGKILL)
-            os.waitpid(child, 0)
+            _status(child)
 
     def __del__(self) -> None:
         self.end_process()
@@ -121,11 +121,16 @@ class EngineInChild:
         try:
             if request is not None:
                 _write(self._to, b"P", request)
-            if not select.select([self._from], [], [], PATIENCE_S[during])[0]:
+            answers = select.poll()  # select() takes no descriptor from 1024 up
+            answers.register(self._from, select.POLLIN)
+            if not answers.poll(1000 * PATIENCE_S[during]):
                 raise self._ended(during, patience=True)
             message = _read(self._from)
         except (BrokenPipeError, ConnectionResetError):
             message = None
+        except BaseException:  # Ctrl-C, or a caller's time limit: what comes later would pass for the next picture's answer
+            self.end_process()
+            raise
         if message is None:
             raise self._ended(during)
         kind, content = message
@@ -140,7 +145,7 @@ class EngineInChild:
         child = self._forget()
         if patience:
             os.kill(child, signal.SIGKILL)
-        code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        code = _status(child)
         path, title = self._artifact.path, self._title
         if patience or code == -signal.SIGPROF:
             if during == "import":
@@ -155,6 +160,8 @@ class EngineInChild:
             return ModelError(f"{path}: took over {self._seconds_in_all} s of processor time in all; not tried further")
         if code == -signal.SIGKILL:
             return OutOfMemory(f"{path}: killed when tried, as for want of memory")
+        if code is None:
+            return ModelError(f"{path}: its process ended, and this one ignores SIGCHLD, which would say how")
         if code >= 0:
             return StorageError(f"{path}: cannot be tried: its process ended with {code}")
         how = signal.strsignal(-code)
@@ -211,6 +218,14 @@ class EngineInChild:
             error = ModelError(f"{path}: fails when tried: {type(error).__name__}: {error}")
         letter = next((letter for letter, kind in _ERRORS.items() if type(error) is kind), b"M")
         return letter, str(error).encode("utf-8", "backslashreplace")
+
+
+def _status(child: int) -> int | None:
+    """How `child` ended: its exit code, or minus its signal. None where this process ignores SIGCHLD and is not told."""
+    try:
+        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    except ChildProcessError:
+        return None
 
 
 def _pipe() -> tuple[int, int]:

@@ -2,6 +2,7 @@
 
 import faulthandler
 import os
+import resource
 import signal
 import sys
 import threading
@@ -98,6 +99,50 @@ def test_a_crash_is_one_line_and_the_next_picture_has_a_new_process(tmp_path, ca
         engine.run(bytes([signal.SIGSEGV]))
     assert engine.run(bytes(100_000)) == bytes(100_000)
     assert capfd.readouterr() == ("", "")
+
+
+def test_an_answer_that_comes_after_an_interruption_is_no_other_pictures(tmp_path):
+    class Late(Engine):
+        def run(self, pixels: bytes) -> bytes:
+            time.sleep(0.2)
+            return pixels
+
+    def interrupt(*_: object) -> None:
+        raise TimeoutError
+
+    engine, before = started(tmp_path, load=Late), signal.signal(signal.SIGALRM, interrupt)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.05)
+        with pytest.raises(TimeoutError):
+            engine.run(WHITE)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert engine.run(BLACK) == BLACK
+
+
+def test_a_process_that_ignores_its_children_is_answered(tmp_path):
+    before = signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # its children's ends are then nobody's to see
+    try:
+        engine = started(tmp_path)
+        with pytest.raises(ModelError, match="its process ended"):
+            engine.run(bytes([signal.SIGSEGV]))
+        assert engine.run(BLACK) == BLACK
+        engine.end_process()
+    finally:
+        signal.signal(signal.SIGCHLD, before)
+
+
+def test_a_process_with_a_thousand_open_files_is_answered(tmp_path):
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(2048, limits[1]), limits[1]))
+    many = [os.open(os.devnull, os.O_RDONLY) for _ in range(1100)]
+    try:
+        assert started(tmp_path).run(BLACK) == BLACK
+    finally:
+        for each in many:
+            os.close(each)
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
 
 
 def test_memory_beyond_the_bound_is_refused(tmp_path):
