@@ -13,13 +13,15 @@ from train.checkpoint import Checkpoint
 from train.datasets import Dataset
 
 
-@pytest.fixture(autouse=True)
-def few_outliers(monkeypatch):
+@pytest.fixture(scope="module", autouse=True)
+def few_outliers():
     """Conversions whose units are fitted on a few hundred images, and that redraw few: seconds less each."""
-    monkeypatch.setattr(evaluation, "N_REDRAWN_HALF", 40)
-    monkeypatch.setattr(unknown, "N_GENUINE", 300)
-    monkeypatch.setattr(unknown, "N_OUTLIERS", 300)
-    monkeypatch.setattr(unknown, "N_REDRAWN", 30)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(evaluation, "N_REDRAWN_HALF", 4)
+        patch.setattr(unknown, "N_GENUINE", 300)
+        patch.setattr(unknown, "N_OUTLIERS", 300)
+        patch.setattr(unknown, "N_REDRAWN", 4)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -128,8 +128,11 @@ def test_of_few_training_pictures_half_calibrate_and_too_few_others_explain_noth
         few = dataclasses.replace(digits, train=digits.train[:n])
         settings = argparse.Namespace(calibration=None, precisions=("int8",), seed=0)
         chosen = command.calibrate(trained, few, few.train, settings)
-        trial = prepare(trained, few, few.train, calibration=chosen, gate=Gate(2.0), require_int8=False)
+        how = {"calibration": chosen, "gate": Gate(2.0), "require_int8": False, "reject_rate": None}
+        trial = prepare(trained, few, few.train, **how)
         assert (len(chosen.images), trial.can_explain) == (n_calibrating, explains)
+        if n == 300:  # as of 110, nothing is left to calibrate otherwise
+            continue
         result = convert_and_judge(trial, make_converter("tflite", trained, chosen), Plan("int8"))
         assert (trial.second is not None) == (n == 1197)
         tried = "342 other calibration images change " if trial.second else "Other calibration images were not tried: too few"

@@ -254,7 +254,7 @@ def test_what_is_enough_on_validation_images_and_not_on_the_test_split_is_not_ca
 
     monkeypatch.setattr(search, "repair", promising)
     monkeypatch.setattr("convert.repair.diagnose.diagnose", lambda *_, **how: ())
-    done = convert_planted(planted, tmp_path)
+    done = convert_planted(planted, tmp_path, "--no-reject")
     assert done.returncode == 1
     assert done.stdout.rstrip().endswith("  failed, after a repair") and "repaired" not in done.stdout
     words = (
