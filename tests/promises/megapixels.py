@@ -34,34 +34,38 @@ FORMS: dict[str, tuple[str, dict[str, object]]] = {
 # In a process of its own: a child's peak memory includes what its parent held. Light noise makes files as long as a camera's.
 MAKE = """
 import sys
+from functools import lru_cache
 from pathlib import Path
 from PIL import Image, features
 from tests.promises.megapixels import FORMS, SIZES
-folder, page = Path(sys.argv[1]), Image.open("examples/seven-page.png").convert("L")
-for megapixels in SIZES:
+folder, every, page = Path(sys.argv[1]), int(sys.argv[2]), Image.open("examples/seven-page.png").convert("L")
+
+@lru_cache(maxsize=1)  # every format shows the same
+def drawn(size, megapixels):
+    noise = Image.effect_noise((size[0] // 2, size[1] // 2), 40).resize(size) if megapixels <= 16 else Image.new("L", size, 128)
+    return Image.blend(page.resize(size), noise, 0.1).convert("RGB")
+
+for megapixels, name in [(megapixels, name) for megapixels in SIZES for name in FORMS][::every]:
+    form, settings = FORMS[name]
     width = round((megapixels * 1e6 * page.width / page.height) ** 0.5)
     size = width, int(megapixels * 1e6 / width)
-    flat = Image.new("RGB", size, "white")
-    noise = Image.effect_noise((size[0] // 2, size[1] // 2), 40).resize(size) if megapixels <= 16 else Image.new("L", size, 128)
-    drawn = Image.blend(page.resize(size), noise, 0.1).convert("RGB")
-    for name, (form, settings) in FORMS.items():
-        if form == "AVIF" and not features.check("avif"):
-            continue
-        image = drawn if megapixels <= 4 or name.startswith("JPEG") else flat
-        if form != "WEBP" or max(size) < 16384:
-            image.save(folder / f"{name}-{megapixels}", form, **settings)
+    if (form != "AVIF" or features.check("avif")) and (form != "WEBP" or max(size) < 16384):
+        is_drawn = megapixels <= 4 or name.startswith("JPEG")
+        image = drawn(size, megapixels) if is_drawn else Image.new("RGB", size, "white")
+        image.save(folder / f"{name}-{megapixels}", form, **settings)
 """
 
 
 def main() -> int:
     parser = flags("megapixels", __doc__, count=len(SIZES) * len(FORMS), seed=None)
+    parser.add_argument("--every", type=int, default=1, metavar="N", help="every N-th picture alone (default: %(default)s)")
     parser.add_argument("--write", type=Path, metavar="PAGE", help="put the table between the marks on this page")
     given = parser.parse_args()
     tally, ended = Tally(), dict[tuple[str, int], Ended]()
     with tempfile.TemporaryDirectory() as scratch:
         surroundings, folder = environment(scratch), os.path.join(scratch, "pictures")
         os.mkdir(folder)
-        subprocess.run([sys.executable, "-c", MAKE, folder], cwd=ROOT, check=True)
+        subprocess.run([sys.executable, "-c", MAKE, folder, str(given.every)], cwd=ROOT, check=True)
         cases = [(name, size) for size in SIZES for name in FORMS if os.path.exists(os.path.join(folder, f"{name}-{size}"))]
 
         def case(number: int, _: str) -> None:

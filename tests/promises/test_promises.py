@@ -24,7 +24,7 @@ SAMPLES = {
     "a file that is sealed and wrong misleads no command": (
         "sealed --count 60 --first 1 --seed 1 --lanes 2", "60 sealed files, wrong in 6 ways"
     ),
-    "any picture is answered or refused in one line and small memory": ("pictures --count 60 --seed 1", "60 files"),
+    "any picture is answered or refused in one line and small memory": ("pictures --count 30 --seed 1", "30 files"),
     "a truncated picture is refused and every form gets its class": ("truncated --count 50", "373 forms"),
     "eight threads give one thread's answers": (
         "steady threads --count 100", "8 threads, 100 predictions each with litert-c: 800 identical"
@@ -32,15 +32,16 @@ SAMPLES = {
     "memory stays where it was": ("steady process --count 5000", "5,000 predictions"),
     "a prediction fits in 64 MiB": ("memory --count 15", "15 predictions, 0 killed"),
     "nothing of Keras, TensorFlow or pickle is loaded": ("loaded", "litert-c, litert, onnxruntime"),
-    "an update killed at any moment leaves one whole model": ("killed --count 4 --seed 1", "4 installs killed, "),
+    "a picture of any size is answered within 64 MiB or refused": ("megapixels --every 26", "2 answered"),
+    "an update killed at any moment leaves one whole model": ("killed --count 2 --seed 1", "2 installs killed, "),
 }  # fmt: skip
 # Drawing such pictures takes half a minute.
 WHOLE = ("whole --count 39", "39 pictures, 35 answered")
 TRACED = {
     "a prediction writes nothing": ("writes --count 3", "3 predictions"),
     "a failing system call of a prediction ends cleanly": ("faults predict --every 15", "in hand, refused"),
-    "a failing system call of an install ends cleanly": ("faults install --every 70", "in hand, refused"),
-    "a failing system call of a start ends cleanly": ("faults start --every 60", "in hand, refused"),
+    "a failing system call of an install ends cleanly": ("faults install --every 140", "in hand, refused"),
+    "a failing system call of a start ends cleanly": ("faults start --every 120", "in hand, refused"),
 }
 
 
@@ -57,8 +58,8 @@ def test_a_promise_is_kept(command, looked_at):
     name, *flags = command.split()
     done = run(sys.executable, "-m", f"tests.promises.{name}", *flags)
     assert (done.returncode, done.stderr) == (0, ""), done.stdout + done.stderr
-    assert "; 0 broken; " in done.stdout and done.stdout.count("\n") == 1
-    assert looked_at in done.stdout
+    line = done.stdout.splitlines()[-1]  # behind a table, where there is one
+    assert "; 0 broken; " in line and looked_at in line
 
 
 def test_a_log_of_sealed_files_goes_on_behind_a_line_cut_short_and_belongs_to_one_revision(tmp_path):
