@@ -15,6 +15,8 @@ from convert.plan import PRECISIONS
 from tests.convert.command_line import convert
 from train import checkpoint
 
+PLAIN = ("--formats", "tflite", "--no-reject")  # the gate is one and the same
+
 
 @pytest.fixture
 def unexplained(monkeypatch):
@@ -25,17 +27,16 @@ def unexplained(monkeypatch):
 def test_a_candidate_with_shuffled_weights_leaves_no_file(unexplained, monkeypatch, workshop, tmp_path):
     def from_shuffled_weights(kind, network, calibration):
         rng = np.random.default_rng(0)
-        weights = dict(network.trained.weights)
+        weights = dict(network.weights)
         (dense,) = (name for name in weights if name.endswith("dense1/kernel"))
         weights[dense] = rng.permutation(weights[dense])
-        shuffled = dataclasses.replace(network, trained=dataclasses.replace(network.trained, weights=weights))
-        return make_converter(kind, shuffled, calibration)
+        return make_converter(kind, dataclasses.replace(network, weights=weights), calibration)
 
     monkeypatch.setattr(command, "make_converter", from_shuffled_weights)
-    done = convert(workshop, tmp_path, "--no-repair")
+    done = convert(workshop, tmp_path, "--no-repair", *PLAIN)
     assert done.returncode == 1
     assert sorted(path.name for path in tmp_path.iterdir()) == ["lost", "report.json", "report.md"]
-    assert done.stderr.count("failed, not published: top-1 fell ") == done.stdout.count("failed") == 2
+    assert done.stderr.count("failed, not published: top-1 fell ") == done.stdout.count("failed") == 1
 
 
 def test_a_candidate_calibrated_on_noise_leaves_no_file(unexplained, monkeypatch, workshop, tmp_path):
@@ -46,13 +47,13 @@ def test_a_candidate_calibrated_on_noise_leaves_no_file(unexplained, monkeypatch
         return CalibrationSet(images, (), seed)
 
     monkeypatch.setattr(command, "draw_calibration_set", noise)
-    done = convert(workshop, tmp_path, "--formats", "tflite", "--no-repair")
+    done = convert(workshop, tmp_path, "--no-repair", *PLAIN)
     assert done.returncode == 1 and "not published: top-1 fell " in done.stderr
     assert sorted(path.name for path in tmp_path.iterdir()) == ["lost", "report.json", "report.md"]
 
 
 def test_an_undecided_candidate_leaves_no_file_and_says_how_many_images_are_enough(workshop, tmp_path):
-    done = convert(workshop, tmp_path, "--formats", "tflite", "--max-drop-points", "0.5")
+    done = convert(workshop, tmp_path, "--max-drop-points", "0.5", *PLAIN)
     assert done.returncode == 1 and not list(tmp_path.glob("*.tflite"))
     assert "undecided, not published: " in done.stderr and "600 test images are too few to tell; about " in done.stderr
 
@@ -81,7 +82,7 @@ def test_a_runs_trouble_leaves_the_others_theirs_and_stands_in_the_report(worksh
     good, out = str(workshop / "runs" / "lenet5-relu-digits-modern"), tmp_path / "out"
     dataclasses.replace(trained, data="custom", data_digest="0" * 64).save(tmp_path / "other")
     runs = (damaged_run(tmp_path / "bad"), tmp_path / "other", good)
-    done = convert(workshop, out, "--formats", "tflite", "--checkpoint", *runs)
+    done = convert(workshop, out, *PLAIN, "--checkpoint", *runs)
     assert done.returncode == 65 and done.stderr.splitlines()[-1].startswith("convert: ")
     assert "lenet5-relu-digits  tflite  int8" in done.stdout and (out / "lenet5-relu-digits-int8.tflite").exists()
     lines = json.loads((out / "report.json").read_text())["not_converted"]
@@ -108,21 +109,20 @@ def test_where_no_network_is_converted_every_trouble_is_said_and_an_older_report
 def test_a_model_that_answers_no_numbers_is_a_failure_even_with_all(monkeypatch, workshop, tmp_path):
     def predict_all(predictor, images, files=()):
         answers = verify.predict_all(predictor, images, files)
-        is_test_split = len(images) == 600  # not a half of it, redrawn
-        spoilt = is_test_split and precisions.pop(0) == "float16"
+        spoilt = len(images) == 600 and precisions.pop(0) == "float16"  # the test split
         return dataclasses.replace(answers, logits=answers.logits * np.nan) if spoilt else answers
 
     precisions = ["float32", "float16"]
     monkeypatch.setattr(evaluation, "predict_all", predict_all)
     monkeypatch.setattr(command.flags, "PRECISIONS", {precision: PRECISIONS[precision] for precision in precisions})
-    done = convert(workshop, tmp_path, "--formats", "tflite", precision="--all")
+    done = convert(workshop, tmp_path, *PLAIN, precision="--all")
     assert done.returncode == 1
     assert precisions == [] and (tmp_path / "lenet5-relu-digits-float32.tflite").exists()
     assert "lenet5-relu-digits-float16.tflite: failed, not published: its answers are not numbers\n" in done.stderr
 
 
 def test_a_precision_that_is_named_alone_and_not_available_is_exit_1(workshop, tmp_path):
-    assert convert(workshop, tmp_path, "--formats", "onnx", precision="--int16x8").returncode == 1
+    assert convert(workshop, tmp_path, "--formats", "onnx", "--no-reject", precision="--int16x8").returncode == 1
 
 
 def test_two_runs_of_one_name_are_not_published_over_each_other(workshop, tmp_path):
