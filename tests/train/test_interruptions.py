@@ -32,12 +32,14 @@ RUN = "runs/lenet5-relu-digits-modern"
 
 
 def begun(folder: Path, *flags: str) -> subprocess.Popen:
-    """The command in `folder`, running and once saved."""
+    """The command in `folder`, running, and its state saved since it began."""
+    rows = folder / RUN / "history.csv"  # which is written last
+    before = rows.stat().st_mtime_ns if rows.exists() else 0
     process = subprocess.Popen(
         [*COMMAND, "--save-every", "0.1", *flags], cwd=folder, env=os.environ | {"PYTHONPATH": str(ROOT)},
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
-    while not (folder / RUN / "history.csv").exists():  # which comes last
+    while not rows.exists() or rows.stat().st_mtime_ns == before:
         assert process.poll() is None, process.stderr.read()
         time.sleep(0.01)
     return process
@@ -79,27 +81,22 @@ def same_weights(one: Path, other: Path) -> bool:
     return a.keys() == b.keys() and all(a[name].tobytes() == b[name].tobytes() for name in a)
 
 
-def test_after_kill_9_the_same_command_ends_with_the_weights_of_an_undisturbed_run(half_done, undisturbed):
-    done = train(half_done)
-    assert done.returncode == 0 and re.search(r"^going on at step [\d,]+$", done.stderr, re.M)
+def test_after_kill_9_and_ctrl_c_the_same_command_ends_with_the_weights_of_an_undisturbed_run(half_done, undisturbed):
+    process = begun(half_done)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate()
+    assert process.returncode == 130 and out == ""
+    assert re.search(r"^going on at step [\d,]+$", err, re.M)
+    message = rf"train\.mnist: interrupted; step ([\d,]+) of {STEPS} is saved; the same command goes on"
+    step = re.fullmatch(message, err.splitlines()[-1])[1]
+    rows = (half_done / RUN / "history.csv").read_text().splitlines()[1:]
+    assert len(rows) == int(step.replace(",", "")) // Recipe().log_every
+    done = train(half_done, "--resume")
+    assert done.returncode == 0 and f"going on at step {step}\n" in done.stderr
     assert same_weights(half_done / RUN, undisturbed)
     assert {p.name for p in (half_done / RUN).iterdir()} == {p.name for p in undisturbed.iterdir()}
     history, reference = [(path / "history.csv").read_text().splitlines() for path in (half_done / RUN, undisturbed)]
     assert [row.split(",")[:2] for row in history] == [row.split(",")[:2] for row in reference]
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="needs SIGINT")
-def test_ctrl_c_saves_says_how_to_go_on_and_ends_with_130(tmp_path):
-    process = begun(tmp_path)
-    process.send_signal(signal.SIGINT)
-    out, err = process.communicate()
-    assert process.returncode == 130 and out == ""
-    message = err.splitlines()[-1]
-    step = re.fullmatch(rf"train\.mnist: interrupted; step ([\d,]+) of {STEPS} is saved; the same command goes on", message)[1]
-    rows = (tmp_path / RUN / "history.csv").read_text().splitlines()[1:]
-    assert len(rows) == int(step.replace(",", "")) // Recipe().log_every
-    again = train_here(tmp_path, "--resume")
-    assert again.returncode == 0 and f"going on at step {step}\n" in again.stderr
 
 
 def test_a_folder_in_which_another_process_trains_is_refused(killed):
