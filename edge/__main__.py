@@ -30,7 +30,9 @@ def main() -> int:
     time = commands.add_parser("bench", help="how long does this device take for an answer, and for each stage of it?")
     command.add_flags(time)
     lifecycle.add_commands(commands)
-    flags = parser.parse_args()
+    flags, unknown = parser.parse_known_args()
+    if unknown:  # argparse would print them raw, and a shell's * may give the names of anybody's files
+        parser.error(errors.one_line(f"unrecognized arguments: {' '.join(unknown)}"))
     if flags.command in ONLY_TELL:
         errors.need_stdout()
     return int(flags.run(flags))
@@ -41,7 +43,7 @@ def _verify(flags: argparse.Namespace) -> int:
     manifest = model.manifest()  # raises if it contradicts the contract
     if model.kind == "c" and not flags.trust:
         c_program.check_header(model.path, manifest)
-        print(c_program.in_words(model.path, manifest))
+        errors.put(c_program.in_words(model.path, manifest))
         return 0
     ready = selftest.apart(model, engine_name=flags.engine, trusted=flags.trust)
     replay = selftest.replay(ready)
@@ -52,7 +54,7 @@ def _verify(flags: argparse.Namespace) -> int:
     n_others = selftest.answer_others(ready)
     path = errors.one_line(flags.model)
     counted = f"{replay.n_goldens} pictures, {replay.n_exact} bit for bit{replay.files}"
-    print(f"{path}: passed: {counted} ({where}); {n_others} others answered")
+    errors.put(f"{path}: passed: {counted} ({where}); {n_others} others answered")
     return 0
 
 

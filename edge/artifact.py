@@ -232,6 +232,8 @@ def _bytes(path: str) -> bytes:
             return file.read()
     except OSError as error:
         raise missing(path, error) from None
+    except ValueError:  # a NUL in the name
+        raise InputMissing(f"{path}: no file can have this name") from None
 
 
 def _members(path: str, data: bytes) -> "dict[str, bytes | memoryview]":

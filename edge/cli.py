@@ -2,7 +2,6 @@
 
 import os
 import sys
-from io import TextIOWrapper
 
 from edge import errors, load
 from edge.errors import InputMissing, StorageError, UsageError, one_line
@@ -181,7 +180,7 @@ def answer_all(ready: "Predictor", options: Options) -> int:
                 code = _failed(path, known, options, before=code)
                 continue
             for line in lines:
-                _put(line)
+                errors.put(line)
         if counting:
             print(file=sys.stderr)
     return code
@@ -206,24 +205,13 @@ def _stdin() -> "BinaryIO":
     return sys.stdin.buffer
 
 
-def _put(line: str) -> None:
-    """Print `line` now: whatever ends this process later, the answer has left it."""
-    try:
-        print(line, flush=True)
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        errors.discard(1)
-        raise StorageError(f"stdout: {error.strerror or error}") from None
-
-
 def _is_screen(stream: "TextIO | None") -> bool:
     return stream is not None and stream.isatty()
 
 
 def _failed(path: str, error: errors.ToolchainError, options: Options, *, before: int) -> int:
     if options.json:
-        _put(_json({"path": path, "error": str(error)}))
+        errors.put(_json({"path": path, "error": str(error)}))
     errors.say(program, error)
     return before or error.exit_code
 
@@ -292,9 +280,6 @@ def console(name: str = "edge-predict") -> None:
         from edge.search_path import leave_current_folder
 
         leave_current_folder()
-    if isinstance(sys.stdout, TextIOWrapper):
-        # A name with letters that the terminal lacks is printed with escapes rather than not at all.
-        sys.stdout.reconfigure(errors="backslashreplace")
     code = errors.run(main, program)
     # Only tearing down Python is left, which takes 3 ms.
     os._exit(code)

@@ -254,9 +254,9 @@ def _number(key: str, text: str) -> float:
     return value
 
 
-# Printable for Python, and drawn as nothing: fillers of Hangul and Khmer, the blank of braille, joiners, variation selectors.
+# Printable for Python, and drawn as nothing: fillers, the blank of braille, joiners, variation selectors (U+E0100 and on, too).
 _UNSEEN = (
-    "\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u2800\u3164\uffa0"
+    "\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u2800\u3164\uffa0\U00016fe4\U0001d159"
     "\ufe00\ufe01\ufe02\ufe03\ufe04\ufe05\ufe06\ufe07\ufe08\ufe09\ufe0a\ufe0b\ufe0c\ufe0d\ufe0e\ufe0f"
 )
 
@@ -265,7 +265,7 @@ def is_label(text: str) -> bool:
     """Whether `text` can stand for a class or a model: printable characters, one of them seen, and no space at either end."""
     if not (0 < len(text) <= MAX_NAME and text.isprintable() and text == text.strip()):
         return False
-    return text.isascii() or bool(text.strip(_UNSEEN))
+    return text.isascii() or any(c not in _UNSEEN and not "\U000e0100" <= c <= "\U000e01ef" for c in text)
 
 
 def shortened(text: str) -> str:

@@ -135,8 +135,26 @@ def need_stdout() -> None:
         raise StorageError("stdout is closed: there is nowhere to print to")
 
 
+def put(line: str) -> None:
+    """Print `line` on stdout now. Raises StorageError, and BrokenPipeError where the reader has gone."""
+    try:
+        print(line, flush=True)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        discard(1)
+        raise StorageError(f"stdout: {error.strerror or error}") from None
+
+
 def run(main: "Callable[[], int | None]", program: str) -> int:
     """Call `main()`: its failures become one line and their exit code, a defect keeps its traceback and ends with 70."""
+    if reconfigure := getattr(sys.stdout, "reconfigure", None):
+        # A name with letters that the terminal lacks is printed with escapes rather than not at all.
+        reconfigure(errors="backslashreplace")
+    import _signal  # `signal` would take a millisecond
+
+    if _signal.getsignal(_signal.SIGCHLD) == _signal.SIG_IGN:  # inherited: the ends of children would not be told
+        _signal.signal(_signal.SIGCHLD, _signal.SIG_DFL)
     return _flushed(_called(main, program), program)
 
 

@@ -70,7 +70,8 @@ def read_current(store: str) -> list[tuple[str, str, str]]:
     except PermissionError as error:
         raise errors.missing(path, error) from None  # the file may be intact
     except OSError as error:
-        raise ModelError(f"{path}: {error.strerror or error}; {RECOVERY_HINT}") from None
+        hint = RECOVERY_HINT if os.path.isdir(store) else "name another folder in EDGEPROOF_STORE"
+        raise ModelError(f"{path}: {error.strerror or error}; {hint}") from None
     rows = [_row(line) for line in content.splitlines()]
     if not rows or not rows[0]:
         raise ModelError(f"{path}: names no model (begins {content[:16]!r}); {RECOVERY_HINT}")

@@ -73,9 +73,10 @@ def examine(device: Host) -> Iterator[Check]:
     store = locate.store_folder()
     if os.environ.get("EDGEPROOF_MODEL") or (store and os.path.lexists(locate.current_file(store))):
         answer, failure = in_child("from edge.device import doctor; print(doctor.replay_current())")
-        advice = (
-            "install it again, or python -m edge rollback; where only reading differs, install Pillow again" if failure else ""
-        )
+        mend = "install it again, or python -m edge rollback"
+        if os.environ.get("EDGEPROOF_MODEL"):
+            mend = "copy it again, or name another in EDGEPROOF_MODEL"
+        advice = f"{mend}; where only reading differs, install Pillow again" if failure else ""
         yield Check("current model", "fail" if failure else "ok", failure or answer, advice)
     yield pillow(probe("Pillow", package="pillow", module="PIL._imaging"))
     yield from (cpu(device), governor(device), temperature(device), throttling(device), memory(device))

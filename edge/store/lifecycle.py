@@ -233,19 +233,19 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     new.add_argument("--allow-downgrade", action="store_true", help="also if a later version of the network was installed")
     new.set_defaults(run=_install)
     back = command("rollback", "go back to the model before")
-    back.set_defaults(run=lambda flags: _print(rollback(store=_store(flags))))
+    back.set_defaults(run=lambda flags: _tell(rollback(store=_store(flags))))
     listed = command("list", "list the installed models", LIST_CODES)
-    listed.set_defaults(run=lambda flags: _print(*listing(store=_store(flags))))
+    listed.set_defaults(run=_list)
     boot = command("start", "for a boot service: verify the current model, and roll back if it keeps failing")
     boot.add_argument("--after", type=int, default=3, metavar="N", help="failing starts in a row before that (default: 3)")
-    boot.set_defaults(run=lambda flags: _print(start(store=_store(flags), after=flags.after)))
+    boot.set_defaults(run=lambda flags: _tell(start(store=_store(flags), after=flags.after)))
 
 
 def _install(flags: argparse.Namespace) -> int:
     if flags.require_signature == "":  # as of `--require-signature "$UNSET"`
         raise errors.UsageError("--require-signature is empty; name the file of a public key")
     store, key = _store(flags), flags.require_signature
-    return _print(install(flags.model, store=store, key=key, allow_downgrade=flags.allow_downgrade))
+    return _tell(install(flags.model, store=store, key=key, allow_downgrade=flags.allow_downgrade))
 
 
 def _store(flags: argparse.Namespace) -> str:
@@ -257,6 +257,15 @@ def _store(flags: argparse.Namespace) -> str:
     return str(store)
 
 
-def _print(*lines: str) -> int:
-    print(*lines, sep="\n")
+def _list(flags: argparse.Namespace) -> int:
+    errors.put("\n".join(listing(store=_store(flags))))
+    return 0
+
+
+def _tell(done: str) -> int:
+    """Print what was `done`. It was, whoever listens: where stdout cannot be written, stderr gets the line."""
+    try:
+        errors.put(done)
+    except StorageError as error:
+        errors.say("edge", f"{error}; {done}")
     return 0

@@ -234,6 +234,7 @@ def test_a_c_program_whose_goldens_are_no_bytes_is_refused(output):
         (b"cat\xff\ndo", "cannot be read"),
         ("cat\n\u3164\n".encode(), "label '\u3164'"),  # printable, and drawn as nothing
         ("cat\n\u2800\ufe0f\n".encode(), "wanted 1 to 300 printable characters"),
+        ("cat\n\U000e0100\U000e01ef\n".encode(), "wanted 1 to 300 printable characters"),
     ],
 )
 def test_labels_that_are_empty_equal_or_no_text_are_refused(labels, says):

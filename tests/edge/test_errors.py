@@ -1,10 +1,14 @@
 """What ends a program, whatever is raised in it."""
 
+import io
+import signal
 import sys
 
 import pytest
 
 from conftest import ROOT, run
+from edge import __main__, errors
+from edge.store import lifecycle
 
 PROGRAM = """
 import sys
@@ -54,3 +58,32 @@ def test_a_compiled_module_that_cannot_be_mapped_is_one_line_and_74(tmp_path):
     assert (done.returncode, done.stderr.count("\n")) == (74, 1)
     assert done.stderr.startswith(f"p: {tmp_path}/half.so: ")
     assert done.stderr.endswith("; check the disk, or install edgeproof and Python again\n")
+
+
+def test_a_letter_that_stdout_lacks_is_escaped(monkeypatch):
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written := io.BytesIO(), encoding="ascii"))
+    assert errors.run(lambda: print("m\xf6del"), "p") == 0 and written.getvalue() == b"m\\xf6del\n"
+
+
+def test_a_command_learns_how_its_children_end_though_its_parent_ignored_that():
+    before = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    try:
+        assert errors.run(lambda: 0, "p") == 0 and signal.getsignal(signal.SIGCHLD) == signal.SIG_DFL
+    finally:
+        signal.signal(signal.SIGCHLD, before)
+
+
+def test_what_was_done_is_told_on_stderr_where_stdout_is_full(monkeypatch, capsys):
+    def full(line: str) -> None:
+        raise errors.StorageError("stdout: No space left on device")
+
+    monkeypatch.setattr(errors, "put", full)
+    assert lifecycle._tell("m.tflite: installed") == 0
+    assert capsys.readouterr().err == "edge: stdout: No space left on device; m.tflite: installed\n"
+
+
+def test_no_name_that_is_one_argument_too_many_reaches_the_terminal_raw(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["edge", "verify", "m.tflite", "\x1b[31m.tflite"])
+    with pytest.raises(SystemExit) as ended:
+        __main__.main()
+    assert ended.value.code == 2 and "unrecognized arguments: \\x1b[31m.tflite\n" in capsys.readouterr().err

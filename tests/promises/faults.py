@@ -139,8 +139,7 @@ class Bench:
             store = os.path.join(folder, "store")
             disturbed = next((line for line in trace.splitlines() if "(INJECTED)" in line), "")
             flush = f'"{store}"' in disturbed or f"<{store}>" in disturbed
-            unsaid = "edge: stdout: " in ended.err  # all was done, but for saying so
-            fault = self._wrong_store(store, ended.code, may_be_new=flush or unsaid)
+            fault = self._wrong_store(store, ended.code, may_be_new=flush)
         return ended, injected, fault
 
     def _one_line(self, ended: Ended) -> bool:
