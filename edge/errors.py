@@ -151,7 +151,7 @@ def run(main: "Callable[[], int | None]", program: str) -> int:
     if reconfigure := getattr(sys.stdout, "reconfigure", None):
         # A name with letters that the terminal lacks is printed with escapes rather than not at all.
         reconfigure(errors="backslashreplace")
-    import _signal  # `signal` would take a millisecond
+    import _signal  # type: ignore[import-not-found] # `signal` would take a millisecond
 
     if _signal.getsignal(_signal.SIGCHLD) == _signal.SIG_IGN:  # inherited: the ends of children would not be told
         _signal.signal(_signal.SIGCHLD, _signal.SIG_DFL)
