@@ -1,6 +1,6 @@
 """Pictures to build on: an example in every mode, form and size that Pillow writes, and bombs, which are small and unfold.
 
-    python -m tests.promises.corpus FOLDER
+    python -m tests.promises.corpus FOLDER [BOMBS]
 
 A command of its own, so that those who ask stay small. `whole-*` are good pictures; `bomb-*` are what a reader chokes on:
 pictures at the very limits that edge/pictures/decode.py sets or beyond, in every form that costs memory or time.
@@ -11,6 +11,7 @@ import struct
 import sys
 import zlib
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from random import Random
 
@@ -203,9 +204,9 @@ def rle_bmp(side: int, run: bytes) -> bytes:
     return head + struct.pack("<L2l2H6L", 40, side, side, 1, 8, 1, len(body), 2835, 2835, 256, 0) + bytes(1024) + body
 
 
-def write(folder: Path) -> None:
-    """Every picture into `folder`, by kind and name."""
-    for kind, pictures in (("whole", wholes()), ("bomb", bombs())):
+def write(folder: Path, n_bombs: int | None = None) -> None:
+    """Every picture into `folder`, by kind and name; of the bombs, which take longest to draw, the first `n_bombs`."""
+    for kind, pictures in (("whole", wholes()), ("bomb", islice(bombs(), n_bombs))):
         for name, data in pictures:
             with (folder / f"{kind}-{name}").open("wb") as file:
                 file.write(data.rstrip(b"\0"))
@@ -213,4 +214,4 @@ def write(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    write(Path(sys.argv[1]))
+    write(Path(sys.argv[1]), *map(int, sys.argv[2:]))

@@ -20,6 +20,8 @@ from tests.edge.pictures import png_files
 from tests.promises.asking import COMMAND, ROOT, Tally, ask, environment, flags, in_lanes
 
 MAX_CPU_S, MAX_PEAK_MIB = 2.0, 64.0
+KINDS = 10 * ("PNG",) + 10 * ("damaged",) + 3 * ("good",) + 3 * ("bomb",) + 4 * ("other",)
+N_BOMBS, FIRST_BOMB = KINDS.count("bomb"), KINDS.index("bomb")
 TRACES = ("Traceback", "Warning", "defect")
 
 
@@ -29,7 +31,8 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as scratch:
         surroundings, corpus = environment(scratch), os.path.join(scratch, "corpus")
         os.mkdir(corpus)
-        subprocess.run([sys.executable, "-m", "tests.promises.corpus", corpus], cwd=ROOT, check=True)
+        n_bombs = N_BOMBS * -(-given.count // len(KINDS))
+        subprocess.run([sys.executable, "-m", "tests.promises.corpus", corpus, str(n_bombs)], cwd=ROOT, check=True)
         names = sorted(os.listdir(corpus))
         wholes, bombs = ([os.path.join(corpus, n) for n in names if n.startswith(kind)] for kind in ("whole", "bomb"))
 
@@ -37,8 +40,8 @@ def main() -> int:
 
         def case(number: int, folder: str) -> None:
             random = Random(f"{given.seed} {number}")
-            draw = number % 30
-            kind = "PNG" if draw < 10 else "damaged" if draw < 20 else "good" if draw < 23 else "bomb" if draw < 26 else "other"
+            turn, draw = divmod(number, len(KINDS))
+            kind = KINDS[draw]
             if kind == "PNG":
                 with drawing:
                     what, data = next(pngs)
@@ -48,7 +51,7 @@ def main() -> int:
             elif kind == "good":
                 path = what = random.choice(wholes)
             elif kind == "bomb":
-                path = what = bombs[number // 30 % len(bombs)]
+                path = what = bombs[(turn * N_BOMBS + draw - FIRST_BOMB) % len(bombs)]
             else:
                 what, path = _no_picture(random, folder)
             ended = ask([COMMAND, "--", path], surroundings)
