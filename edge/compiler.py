@@ -12,7 +12,7 @@ from subprocess import CompletedProcess
 from edge import child
 from edge.errors import EngineUnavailable, ModelError, one_line
 
-SANITIZE = ("-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
+SANITIZE = ("-g", "-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
 
 
 def find() -> list[str]:
