@@ -82,13 +82,6 @@ def test_two_processes_train_dropout_batch_norms_and_averages_as_one_does_at_the
     assert abs(one.figures["top1"] - both.figures["top1"]) <= 1 / 600  # an image between two classes may go either way
 
 
-@pytest.mark.long
-def test_a_worker_learns_that_the_run_is_finished(together):
-    (code, out, _), (worker_code, _, err) = end(two_hosts.begin(together[0], *SHORT, apart=False))
-    assert (code, worker_code) == (0, 0) and out.startswith("keras-cnn on digits: top-1 ")
-    assert re.fullmatch(r"train\.mnist: process 0 at \S+ ended: the run is finished; there is nothing to train\n", err)
-
-
 DIVERGE = """
 import sys
 from contextlib import nullcontext
@@ -117,7 +110,7 @@ def test_weights_that_differ_are_refused_in_every_process(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL")
-def test_a_killed_worker_ends_the_coordinator_in_one_line_and_the_same_commands_go_on(tmp_path):
+def test_a_killed_worker_and_an_interrupted_coordinator_end_the_other_in_one_line_and_the_same_commands_go_on(tmp_path):
     processes = two_hosts.begin_and_save(tmp_path, *LONG, apart=False)
     processes[1].kill()
     (code, out, err), _ = end(processes)
@@ -125,29 +118,25 @@ def test_a_killed_worker_ends_the_coordinator_in_one_line_and_the_same_commands_
     line = r"train\.mnist: lost process 1; the same commands go on from the last save \((.*)\)"
     parts = re.fullmatch(line, err.splitlines()[-1])[1].split(": ")
     assert len(parts) == len(set(parts)), parts
+    processes = two_hosts.begin_and_save(tmp_path, *LONG, apart=False)
+    processes[0].send_signal(signal.SIGINT)
+    (_, _, err), (worker_code, out, said) = end(processes)
+    assert re.search(r"^going on at step \d+$", err, re.M)
+    line = r"process 0 at \S+ ended: interrupted; step \d+ of 400 is saved; the same command goes on"
+    assert (worker_code, out) == (130, "") and re.fullmatch(rf"train\.mnist: {line}\n", said), said
+
+
+@pytest.mark.long
+@pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL")
+def test_where_the_coordinator_is_killed_the_worker_says_so_and_the_same_commands_train_to_the_end(tmp_path):
+    processes = two_hosts.begin_and_save(tmp_path, *LONG, apart=False)
+    processes[0].kill()
+    _, (worker_code, out, err) = end(processes)
+    line = r"train\.mnist: lost process 0 at \S+; the same commands go on from the last save\n"
+    assert (worker_code, out) == (74, "") and re.fullmatch(line, err), err
     (code, _, err), (worker_code, *_) = end(two_hosts.begin(tmp_path, *LONG, apart=False))
     assert (code, worker_code) == (0, 0), err
     assert re.search(r"^going on at step \d+$", err, re.M) and "2 processes end with the same weights" in err
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL")
-@pytest.mark.parametrize(
-    ("number", "code", "line"),
-    [
-        pytest.param(
-            "SIGKILL", 74, r"lost process 0 at \S+; the same commands go on from the last save", marks=pytest.mark.long
-        ),
-        ("SIGINT", 130, r"process 0 at \S+ ended: interrupted; step \d+ of 400 is saved; the same command goes on"),
-    ],
-    ids=["SIGKILL", "SIGINT"],
-)
-def test_where_the_coordinator_ends_the_worker_ends_in_one_line(number, code, line, tmp_path):
-    processes = two_hosts.begin_and_save(tmp_path, *LONG, apart=False)
-    processes[0].send_signal(getattr(signal, number))
-    _, (worker_code, out, err) = end(processes)
-    assert (worker_code, out) == (code, ""), err
-    assert re.fullmatch(rf"train\.mnist: {line}\n", err)
 
 
 @pytest.mark.parametrize(

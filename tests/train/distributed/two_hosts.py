@@ -168,9 +168,11 @@ def begin(folder: Path, *flags: str, apart: bool = True) -> list[subprocess.Pope
 
 
 def begin_and_save(folder: Path, *flags: str, apart: bool = True) -> list[subprocess.Popen[str]]:
-    """A training that has saved its state once."""
+    """A training that has saved its state, once more where one before had."""
+    state = folder / HOSTS[0].name / "training.npz"
+    before = state.stat().st_mtime_ns if state.exists() else 0
     processes = begin(folder, *flags, apart=apart)
-    while not (folder / HOSTS[0].name / "training.npz").exists():
+    while not state.exists() or state.stat().st_mtime_ns == before:
         if processes[0].poll() is not None:
             raise RuntimeError(f"the training ended early: {processes[0].communicate()}")
         time.sleep(0.05)
