@@ -223,6 +223,18 @@ def test_a_c_program_whose_goldens_are_no_bytes_is_refused(output):
         artifact.parse("x.c", c_program.seal(text.replace("OUTPUT", output), manifest))
 
 
+def test_a_c_program_whose_manifest_says_a_thing_twice_is_refused():
+    first, second, end = c_program.GOLDENS
+    text = f"{c_program.MARK.decode()}*/\n{first} = {{0, 255}};\n{second} = {{5, -5}};\n{end}\n"
+    contract = artifact.parse("x", example()).contract.items() | {"kind": "c"}
+    good = c_program.seal(text, {"contract": contract, "labels": ["cat", "dog"]})
+    twice = good[:-68].replace(b'"labels"', b'"labels": [], "labels"')
+    data = twice + hashlib.sha256(twice).hexdigest().encode() + good[-4:]
+    assert artifact.parse("x.c", good).manifest()["labels"] == ["cat", "dog"]
+    with pytest.raises(ModelError, match="a key stands twice"):
+        artifact.parse("x.c", data).manifest()
+
+
 @pytest.mark.parametrize(
     ("labels", "says"),
     [
