@@ -24,8 +24,9 @@ if TYPE_CHECKING:
 
 MAX_UNITS, MIN_UNITS = 48, 6
 MAX_WEIGHTS = 16_384  # bytes at int8, unless MIN_UNITS need more
-N_GENUINE, N_OUTLIERS, LEAST = 8_000, 8_000, 500
-N_REDRAWN = 1_500  # of genuine digits, each counted twice
+N_GENUINE, N_OUTLIERS, LEAST = 8_000, 12_000, 500
+N_REDRAWN = 3_000  # of genuine digits, each counted twice
+_LETTERS = 0.8  # of the glyphs: what passes for a digit most
 MAX_VALUES = 100_000_000  # bytes of pixels, unless LEAST images are more: 664 of 224x224x3
 _EPOCHS, _LEAST_STEPS, _BATCH, _RATE, _DECAY = 20, 1_000, 256, 3e-3, 1e-4
 _MIN_DEVIATION = 0.1  # of the mean one: what hardly varies in training may still say much, but is not blown up
@@ -94,7 +95,8 @@ def with_units(network: TrainedNetwork, training: Split, *, seed: int = 0, wante
         again = redrawn(genuine[:N_REDRAWN], network.contract, seed=seed)
         genuine = np.concatenate([genuine, again, again])
     inside = evaluate.logits(features, genuine)
-    outside = evaluate.logits(features, outliers.made(training, network.contract, n=n_outliers, seed=seed))
+    made = outliers.made(training, network.contract, n=n_outliers, seed=seed, letters=_LETTERS)
+    outside = evaluate.logits(features, made)
     if not (np.isfinite(inside).all() and np.isfinite(outside).all()):
         return network  # whose answers are no numbers either: it is refused
     return WithUnits(network, fit(inside, outside, n_units(inside.shape[1], n_classes), seed=seed))

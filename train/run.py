@@ -19,7 +19,7 @@ from edge.errors import Interrupted, Refused, UsageError, note, one_line
 from edge.files import clear_partials, write_atomic
 from train import checkpoint, training_state
 from train.architectures import architecture
-from train.datasets import Dataset
+from train.datasets import Dataset, Split
 from train.distributed import training
 from train.distributed.training import ALONE, Rank
 from train.recipes import Recipe
@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     import numpy as np
 
 RESULT = "result.json"
-N_OUTLIERS = 20_000  # made once, a minute's work, and augmented like the images
+N_OUTLIERS = 30_000  # made once, a minute's work, and augmented like the images
+_PER_REDRAWN = 4, 2  # digits, and outliers among them, to one that is redrawn
 
 
 def train(
@@ -94,7 +95,7 @@ def _train_network(
         from train.fit import fit
 
         autosave = Autosave(out, identity, every_s=save_every_s, rank=rank)
-        state = fit(model, dataset.train, recipe, autosave, rank=rank, outliers=_outliers(dataset, recipe))
+        state = fit(model, _shown(dataset, recipe), recipe, autosave, rank=rank, outliers=_outliers(dataset, recipe))
         training.check_same(rank, model)
         weights = model.get_weights()
     if not rank.alone:
@@ -104,6 +105,16 @@ def _train_network(
     return model, state
 
 
+def _shown(dataset: Dataset, recipe: Recipe) -> Split:
+    """The training split; where a background class is trained, some of its digits are redrawn."""
+    if not (recipe.background and dataset.contract.is_digit):
+        return dataset.train
+    n = recipe.n_training(len(dataset.train))
+    images = dataset.train.images.copy()
+    _redraw(images[: n : _PER_REDRAWN[0]], dataset, seed=recipe.seed)
+    return Split(images, dataset.train.labels)
+
+
 def _outliers(dataset: Dataset, recipe: Recipe) -> "np.ndarray | None":
     """The made pictures that train a background class, uint8 [n, H, W, C]; None without one."""
     if not recipe.background:
@@ -111,7 +122,19 @@ def _outliers(dataset: Dataset, recipe: Recipe) -> "np.ndarray | None":
     from train import outliers
 
     genuine = dataset.train[: recipe.n_training(len(dataset.train))]
-    return outliers.made(genuine, dataset.contract, n=N_OUTLIERS, seed=recipe.seed)
+    made = outliers.made(genuine, dataset.contract, n=N_OUTLIERS, seed=recipe.seed)
+    if dataset.contract.is_digit:
+        _redraw(made[:: _PER_REDRAWN[1]], dataset, seed=recipe.seed + 1)
+    return made
+
+
+def _redraw(images: "np.ndarray", dataset: Dataset, *, seed: int) -> None:
+    """`images` in place as a device redraws photographed digits. What that leaves is in genuine images and in outliers, so the
+    network takes it for a sign of neither.
+    """
+    from train.redrawn import redrawn
+
+    images[:] = redrawn(images, dataset.contract, seed=seed)
 
 
 def _write_results(

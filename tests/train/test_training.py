@@ -1,6 +1,7 @@
 """Runs that leave what they promise."""
 
 import csv
+import dataclasses
 import json
 import re
 import shutil
@@ -12,7 +13,9 @@ import pytest
 from conftest import ROOT, call, run
 from edge.errors import InputError, InputMissing
 from train import checkpoint, datasets, evaluate, npz
+from train import run as training_run
 from train.architectures import architecture
+from train.recipes import Recipe
 
 
 @pytest.fixture(scope="module")
@@ -235,3 +238,13 @@ def test_a_backend_that_is_not_there_is_one_line(tmp_path):
 
 def train(*flags, cwd):
     return call("train.mnist", *flags, cwd=cwd)
+
+
+def test_beside_outliers_some_digits_are_redrawn_and_keep_their_labels():
+    digits = datasets.digits.load()
+    few = dataclasses.replace(digits, train=digits.train[:10])
+    shown = training_run._shown(few, Recipe(background=True, held_out=0.2))
+    changed = (shown.images != few.train.images).any(axis=(1, 2, 3))
+    assert changed.tolist() == [True, *[False] * 3] * 2 + [False] * 2  # every fourth of the eight that are trained on
+    assert shown.labels is few.train.labels
+    assert training_run._shown(few, Recipe()) is few.train

@@ -13,13 +13,15 @@ from train.outliers import drawn, noise, pieces
 _SHARES = {"glyphs": 0.5, "strokes": 0.12, "noise": 0.13}  # the rest are pieces
 
 
-def made(genuine: Split, contract: InputContract, *, n: int, seed: int) -> np.ndarray:
-    """`n` images for `contract` in mixed order: uint8 [n, H, W, C]. Pieces are of `genuine`; equal seeds give equal images."""
+def made(genuine: Split, contract: InputContract, *, n: int, seed: int, letters: float = 0.5) -> np.ndarray:
+    """`n` images for `contract` in mixed order: uint8 [n, H, W, C]. Pieces are of `genuine`; `letters` is the share of the
+    glyphs. Equal seeds give equal images.
+    """
     rng = np.random.default_rng([seed, 7])
     counts = {family: round(n * share) for family, share in _SHARES.items()}
     together = np.concatenate(
         [
-            drawn.glyphs(contract, n=counts["glyphs"], rng=rng),
+            drawn.glyphs(contract, n=counts["glyphs"], rng=rng, letters=letters),
             drawn.strokes(contract, n=counts["strokes"], rng=rng),
             noise.images(contract, n=counts["noise"], rng=rng),
             pieces.images(genuine, n=n - sum(counts.values()), rng=rng),

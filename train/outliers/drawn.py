@@ -28,12 +28,12 @@ _BLOCKS = (  # Armenian, Hebrew, Arabic, Georgian, Canadian syllabics, arrows, m
 _FONTS = ("DejaVuSans", "DejaVuSans-Bold", "DejaVuSerif", "DejaVuSerif-Italic", "DejaVuSansMono", "DejaVuSans-Oblique")
 
 
-def glyphs(contract: InputContract, *, n: int, rng: np.random.Generator) -> np.ndarray:
-    """`n` glyphs, slanted, turned, thinned and thickened at random: uint8 [n, H, W, C]. Half are letters."""
+def glyphs(contract: InputContract, *, n: int, rng: np.random.Generator, letters: float = 0.5) -> np.ndarray:
+    """`n` glyphs, slanted, turned, thinned and thickened at random: uint8 [n, H, W, C]. A share of `letters` are LETTERS."""
     every = _every_glyph()
 
     def draw() -> Image.Image:
-        if rng.random() < 0.5:
+        if rng.random() < letters:
             font, glyph = _FONTS[rng.integers(len(_FONTS))], LETTERS[rng.integers(len(LETTERS))]
         else:
             font, glyph = _FONTS[0], every[rng.integers(len(every))]
