@@ -64,6 +64,8 @@ class Confidence:
             raise ValueError(f"extra {extra}; wanted 0 to {MAX_EXTRA} values beside the logits")
         if reject and (reject[0] not in KINDS or not abs(reject[1]) <= MAX_NUMBER):
             raise ValueError(f"reject {reject[0][:40]!r} {reject[1]}; known are {', '.join(KINDS)}, with a finite threshold")
+        if reject and reject[0] == "units" and (not extra or extra % 2):  # else each picture scores 0, and none is rejected
+            raise ValueError(f"reject units with {extra} extra values; wanted an even number of them")
         if len(sets) > MAX_SETS:
             raise ValueError(f"sets: {len(sets)} coverages; at most {MAX_SETS} are read")
         before = (0.0, 0.0)

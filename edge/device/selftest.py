@@ -22,6 +22,7 @@ FLOAT_DIFFERENCE = 1e-3
 # A tolerance beyond these compares nothing: int8 steps, and a share of the range of the goldens' float outputs.
 MAX_STEPS = 4.0
 MAX_SHARE = 0.125
+MAX_SHOWN = 64  # outputs of a picture, in a line about them
 N_OTHERS = 64
 TRIAL_S = 600  # of processor time, for all goldens and others together
 
@@ -89,7 +90,8 @@ def replay(predictor: Predictor) -> Replay:
         n_exact += output == expected and number < len(goldens)
         # `<=`, so that nan counts as different.
         if not all(abs(o - e) <= tolerance for o, e in zip(unpack(output), unpack(expected), strict=True)):
-            differences.append(f"{what}: expected {unpack(expected)}, got {unpack(output)}, tolerance {tolerance}")
+            told, found = (_shown(unpack(values)) for values in (expected, output))
+            differences.append(f"{what}: expected {told}, got {found}, tolerance {tolerance}")
     readings = [_read(name, content, pixels, steps, predictor) for name, content, pixels, _, steps in files]
     differences += [difference for _, difference in readings]
     return Replay(
@@ -99,6 +101,11 @@ def replay(predictor: Predictor) -> Replay:
         n_files=len(files),
         n_files_exact=sum(exact for exact, _ in readings),
     )
+
+
+def _shown(values: tuple[float, ...]) -> str:
+    """The values in one line: of more than MAX_SHOWN, the first of them."""
+    return str(values) if len(values) <= MAX_SHOWN else f"{str(values[:MAX_SHOWN])[:-1]}, … of {len(values):,})"
 
 
 def _read(name: str, content: bytes, expected: bytes, tolerance: int, predictor: Predictor) -> tuple[bool, str | None]:

@@ -66,6 +66,8 @@ def test_a_contract_that_states_none_of_it_is_format_1_as_before():
         ("0.25 -128", "0.25 128", "zero point 128 are not"),
         ("reject energy -3.25", "reject mood -3.25", "reject 'mood'"),
         ("reject energy -3.25", "reject energy inf", "reject 'energy' inf"),
+        ("extra 2 0.25 -128\nreject energy", "extra 3 0.25 -128\nreject units", "units with 3 extra values; wanted an even"),
+        ("extra 2 0.25 -128\nreject energy", "reject units", "units with 0 extra values; wanted an even"),
         ("reject energy -3.25", "reject energy  -3.25", "not as format 3 is written"),
         ("0.9:0.5", "1.0:0.5", "coverages between 0 and 1 that rise"),
         ("0.9:0.5", "0.9:-0.5", "quantiles from 0"),
