@@ -116,3 +116,11 @@ def test_int16x8_runs_where_the_native_operator_would_not_convert(converters):
     model = converters["tflite"].convert(Plan("int16x8"))
     counts = inventory(model, kind="tflite", precision="int16x8", image=PICTURES[0])
     assert counts.by_type["int16 with int8 weights"] == 7  # two convolutions, two sums over neighbours, three dense layers
+
+
+def test_in_onnx_no_two_convolutions_share_a_weight(converters):
+    """Both normalizations add up 64 channels alike, and for a shared weight ONNX Runtime has no exact int8 kernel."""
+    graph = onnx.load_from_string(converters["onnx"].convert(Plan("int8"))).graph
+    stored = {node.output[0]: node.input[0] for node in graph.node if node.op_type == "DequantizeLinear"}
+    weights = [stored[node.input[1]] for node in graph.node if node.op_type == "Conv"]
+    assert len(weights) == len(set(weights)) == 4
