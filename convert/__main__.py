@@ -1,5 +1,6 @@
 """Quantize trained networks, compare each with its float model image by image, and publish only what passed the gate."""
 
+import logging
 import os
 import sys
 import time
@@ -22,13 +23,13 @@ from convert.pictures import reference, trials
 from convert.pictures.reference import Agreement
 from convert.plan import QUANTIZED, Plan
 from convert.programs import check, write_program
-from convert.publish import publish, seal
+from convert.publish import check_folder, publish, seal
 from convert.report import few, tables
 from convert.results import ConversionResult, Finding, NetworkOutcomes, Outcome, Trial
 from convert.signing import check_key
 from convert.unknown import with_units
 from convert.unlabelled import UnlabelledPictures
-from edge import errors
+from edge import compiler, errors
 from edge.errors import Refused, ToolchainError
 from edge.files import clear_partials
 from edge.silence import silence_native_output
@@ -45,13 +46,18 @@ if TYPE_CHECKING:
 
 def main() -> int:
     os.environ["KERAS_BACKEND"] = "tensorflow"  # before Keras: both converters start from a TensorFlow graph
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)  # it warns of networks made again and again, as a repair does
     settings = flags.parse()
     if settings.check:
         errors.need_stdout()
         print(check(settings.check, settings.source))
         return 0
+    # What would stop it after minutes of work stops it now.
+    check_folder(settings.out)
     if settings.sign:
-        check_key(str(settings.sign))  # now, not after minutes of conversion
+        check_key(str(settings.sign))
+    if "c" in settings.formats:
+        compiler.find()
     for folder in (settings.out, tables.lost_folder(settings.out)):
         clear_partials(str(folder))
     networks, failures = load_networks(settings)

@@ -123,7 +123,10 @@ def check(path: str, source: str) -> str:
     made = c_program.made_of(there.manifest())
     model = artifact.read(source)
     if made.get("seal") != model.digest:
-        raise ModelError(f"{path}: made of a .tflite with seal {str(made.get('seal'))[:12]}; {source} has {model.digest[:12]}")
+        raise ModelError(
+            f"{path}: made of a .tflite with seal {str(made.get('seal'))[:12]}; {source} has "
+            f"{model.digest[:12]}: name that one, or convert again"
+        )
     here = {"generator": to_c.VERSION, "edgeproof": version("edgeproof")}
     if here != {key: made.get(key) for key in here}:
         raise ModelError(

@@ -1,6 +1,7 @@
 """Seal a candidate that passed, with its proof, and write the file."""
 
 import hashlib
+import os
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
@@ -15,6 +16,7 @@ from convert.plan import QUANTIZED
 from convert.results import Outcome, Trial
 from convert.signing import write_signed
 from edge import artifact
+from edge.errors import StorageError
 from edge.files import write_atomic
 from edge.predictor import Predictor
 from edge.store.signature import ENDING
@@ -25,6 +27,16 @@ from edge.store.signature import ENDING
 FLOAT_TOLERANCE = 1e-4
 ROUNDED_STEPS = 2
 _TOOLS = ("tensorflow", "keras", "numpy", "ai-edge-litert", "litert-quantizer", "onnx", "onnxruntime", "tf2onnx")
+
+
+def check_folder(folder: Path) -> None:
+    """Raises StorageError if no file can be written in `folder`, which need not be there yet."""
+    there = next(each for each in (folder, *folder.absolute().parents) if each.exists())
+    why = None if there.is_dir() else "a file, where a folder is wanted"
+    if why is None and not os.access(there, os.W_OK | os.X_OK):
+        why = "this user may not write there, or it is read-only"
+    if why:
+        raise StorageError(f"{there}: {why}; name another folder with --out")
 
 
 def seal(outcome: Outcome, trial: Trial, *, goldens: list[bytes], report: str, model_version: int | None = None) -> bytes:

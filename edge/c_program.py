@@ -41,12 +41,14 @@ def seal(text: str, manifest: dict[str, object]) -> bytes:
 
 def parse(path: str, data: bytes) -> "tuple[str, dict[str, bytes | memoryview]]":
     """The seal and the members of an artifact in `data`, the bytes of the file `path`. Raises SealError or ModelError."""
+    if path.endswith(".h"):
+        raise ModelError(f"{path}: the header of a C program, which holds no seal; name the .c beside it")
     at = len(data) - _DIGITS - len(_SEAL_END)
     stored, digest = data[at : at + _DIGITS], hashlib.sha256(data[:at]).hexdigest()
     if data.endswith(_SEAL_END.replace(b"\n", b"\r\n")):
         raise SealError(
-            f"{path}: its line ends are CRLF; it was made with LF, and git changes them: write `*.c -text` and `*.h -text` "
-            "into .gitattributes, and copy the files again"
+            f"{path}: its line ends are CRLF; it was made with LF, and git changes them: write "
+            "`*-int8.c -text` and `*-int8.h -text` into .gitattributes, and copy the files again"
         )
     if data[:at][-len(_SEAL) :] != _SEAL or data[at + _DIGITS :] != _SEAL_END or stored != digest.encode():
         found = stored[:12].decode() if stored.isalnum() else "nothing"
@@ -82,7 +84,9 @@ def read_header(path: str) -> bytes:
         with open(header_path(path), "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
             return file.read() or b""
     except OSError as error:
-        raise InputMissing(f"{missing(header_path(path), error)}; it belongs to {path}: copy both files") from None
+        raise InputMissing(
+            f"{missing(header_path(path), error)}; it belongs to {path}: copy both, under their own names"
+        ) from None
 
 
 def copy(path: str, data: bytes, name: str, folder: str) -> str:
@@ -111,8 +115,9 @@ def in_words(path: str, manifest: dict[str, object]) -> str:
     made = made_of(manifest)
     return one_line(
         f"{path}: sealed: unchanged since edgeproof {made.get('edgeproof')} (generator {made.get('generator')}) made it of "
-        f"{made.get('file')}, seal {str(made.get('seal'))[:12]}. Nothing was built or run: python -m convert --check "
-        f"{os.path.basename(path)} --source {made.get('file')} generates it again and compares every byte; "
+        f"{made.get('file')}, whose seal is {str(made.get('seal'))[:12]}. Nothing was built or run: python -m convert --check "
+        f"{path} --source {os.path.join(os.path.dirname(path), str(made.get('file')))} generates it again and compares every "
+        "byte; "
         "--trust builds it and replays its self-test"
     )
 

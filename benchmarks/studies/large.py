@@ -126,7 +126,8 @@ def measured(name: str, folder: Path, flags: tuple[str, ...]) -> tuple[str, ...]
         process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode not in (0, 1):
         raise UsageError(f"the conversion ended with {process.returncode}")
-    verdict = told.strip().splitlines()[-1].rsplit("  ", 1)[-1]
+    row = next(line for line in told.splitlines() if line.startswith("mobilenetv2-pictures"))  # findings follow it
+    verdict = row.rsplit("  ", 1)[-1]
     seconds = used.ru_utime + used.ru_stime
     return name, verdict, f"{seconds:.0f}", f"{time.perf_counter() - start:.0f}", f"{used.ru_maxrss / 1024:,.0f}"
 

@@ -34,7 +34,11 @@ def check(path: Path, owned: Owned) -> None:
         found = rivals[0]
         speaks = found.beats(answers == labels) and is_sound(found.answers, labels)
         if speaks and (reordered is None or found.hits.mean() >= reordered[1]):
-            raise InputError(f"{measured}, and {found.hits.mean():.0%} with {_advice(found, rivals[1:])}")
+            # Of two classes, whatever turns all answers round looks like the other order.
+            both = ""
+            if reordered is not None and len(owned.class_names) == 2:
+                both = f"; or {_renamed(reordered, owned.class_names)}; only you know which it is"
+            raise InputError(f"{measured}, and {found.hits.mean():.0%} with {_advice(found, rivals[1:])}{both}")
     if reordered is not None:
         raise InputError(f"{measured}, and {_renamed(reordered, owned.class_names)}")
 

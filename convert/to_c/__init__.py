@@ -15,7 +15,7 @@ from convert.to_c.reader import read
 from convert.to_c.steps import Convolve, Float
 from edge.errors import Refused
 
-VERSION = 4  # changes whenever the same model gives another file
+VERSION = 5  # changes whenever the same model gives another file
 MAX_WEIGHT_BYTES = 4 << 20
 
 

@@ -125,6 +125,7 @@ def test_raw_bytes_and_a_pgm_are_answered_as_the_png(command, tmp_path):
 
 REFUSED = {
     "dark on light": (bytes(255 - value for value in seven()), "not light on dark"),
+    "blank": (bytes(784), "no digit found: the picture is blank"),
     "one byte short": (seven()[:-1], "edge-predict reads other pictures"),
     "too long": (bytes(200_000), "edge-predict reads other pictures"),
     "empty": (b"", "an empty file"),

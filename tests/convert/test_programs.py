@@ -150,7 +150,7 @@ def test_line_ends_that_git_changed_are_named(c_program, tmp_path):
     program = copied(c_program, tmp_path)
     program.write_bytes(program.read_bytes().replace(b"\n", b"\r\n"))
     done = call("edge", "verify", program, cwd=tmp_path)
-    assert done.returncode == 78 and "CRLF" in done.stderr and "*.c -text" in done.stderr
+    assert done.returncode == 78 and "CRLF" in done.stderr and "*-int8.c -text" in done.stderr
 
 
 def test_a_changed_header_is_refused_and_a_missing_one_is_missed(c_program, tmp_path):

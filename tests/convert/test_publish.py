@@ -12,11 +12,12 @@ from convert.gate import Gate
 from convert.goldens import golden_images
 from convert.interfaces import make_converter
 from convert.plan import Plan
-from convert.publish import seal
+from convert.publish import check_folder, seal
 from convert.repair import search
 from convert.repair.search import repair
 from convert.results import BIASES_CORRECTED, Outcome
 from edge import artifact
+from edge.errors import StorageError
 
 
 def trial_of(trained, digits, calibration=None):
@@ -92,3 +93,11 @@ def test_float_answers_may_be_off_by_a_share_of_the_logits_however_large(trained
     assert 0 < off < min(tolerances) / 10
     if factor == 1e3:
         assert off > 1e-3  # what 0.001 at any scale would refuse
+
+
+def test_a_folder_that_cannot_be_is_refused_before_the_work(tmp_path):
+    check_folder(tmp_path / "not" / "there" / "yet")
+    (tmp_path / "file").touch()
+    with pytest.raises(StorageError, match="file: a file, where a folder is wanted; name another folder with --out"):
+        check_folder(tmp_path / "file" / "artifacts")
+    assert not (tmp_path / "not").exists()

@@ -1,5 +1,5 @@
-/* Whether the border of `image` is nearer the darkest value than the lightest. */
-static int light_on_dark(void)
+/* Why `image` is no light digit on dark ground, whose border is nearer the darkest value than the lightest; 0 where it may be. */
+static const char *no_digit(void)
 {
     int counts[256] = {0}, low = 255, high = 0, median = 0, below = 0;
     for (int at = 0; at < n_pixels; at++) {
@@ -16,7 +16,9 @@ static int light_on_dark(void)
     }
     while ((below += counts[median]) <= NETWORK_WIDTH + NETWORK_HEIGHT)
         median++;
-    return 2 * median < low + high;
+    if (low == high)
+        return "no digit found: the picture is blank; give it one digit in clear ink";
+    return 2 * median < low + high ? 0 : "not light on dark, as the network takes digits; edge-predict reads such pictures";
 }
 
 /* The picture in `file` as the network takes it, in `image`; else a line on stderr and the exit code. */
@@ -24,6 +26,7 @@ static int read_picture(const char *file)
 {
     size_t size;
     int as_it_is;
+    const char *why;
     const int code = read_file(file, &size);
     if (code)
         return code;
@@ -44,9 +47,9 @@ static int read_picture(const char *file)
             memcpy(image, content, n_pixels);
     }
     if (!as_it_is)
-        return refuse(bad_picture, file, "not " NETWORK_TAKES "; edge-predict reads other pictures");
-    if (NETWORK_IS_DIGIT && !light_on_dark())
-        return refuse(bad_picture, file, "not light on dark, as the network takes digits; edge-predict reads such pictures");
+        return refuse(bad_picture, file, "damaged, or not " NETWORK_TAKES "; edge-predict reads other pictures");
+    if (NETWORK_IS_DIGIT && (why = no_digit()))
+        return refuse(bad_picture, file, why);
     return done;
 }
 

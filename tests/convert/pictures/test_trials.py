@@ -145,6 +145,15 @@ def test_another_class_order_is_refused_with_the_order(pictures):
     assert message.endswith("00-red, 01-blue, 02-green")
 
 
+def test_two_classes_turned_round_may_be_pixels_or_their_order(tmp_path):
+    colours(tmp_path, names=("blue", "green"))
+    dense = L.Dense(2, activation="softmax")
+    model = keras.Sequential([keras.Input((SIZE, SIZE, 3)), L.Rescaling(1 / 255), L.GlobalAveragePooling2D(), dense])
+    dense.set_weights([np.array([[0, 0], [40, 0], [0, 40]]), np.zeros(2)])  # green first
+    message = refusal(owned(model, tmp_path))
+    assert "with pixels inverted; say so" in message and "; or 100% were the classes in the order green, blue" in message
+
+
 def test_with_few_pictures_a_class_order_that_fits_by_chance_is_not_advised(tmp_path):
     colours(tmp_path, n=7)
     network = owned(by_colour(softness=0.0), tmp_path)  # all answers are blue
