@@ -55,7 +55,7 @@ class Converter:
         self._model, self._units = model, units
         self._fused_into = fused_into(model)
         whole = with_units(model, units) if units else model
-        self._floating = fold_scaling(fold_batchnorm(with_own_weights(_prepared(float_graph(whole)))))
+        self._floating = with_own_weights(fold_scaling(fold_batchnorm(_prepared(float_graph(whole)))))
         self.layers = tuple(dict.fromkeys(filter(None, map(self._layer, self._floating.graph.node))))
         self._calibrate(calibration)
 

@@ -166,7 +166,7 @@ def test_a_changed_header_is_refused_and_a_missing_one_is_missed(c_program, tmp_
 def test_verify_checks_the_seal_and_names_the_command_that_asks_more(c_program):
     done = call("edge", "verify", c_program, cwd=c_program.parent)
     assert done.returncode == 0 and "Nothing was built or run" in done.stdout
-    assert f"python -m convert --check {c_program.name} --source {SHIPPED.name}" in done.stdout
+    assert f"python -m convert --check {c_program} --source {c_program.parent / SHIPPED.name}" in done.stdout
     assert check(c_program).returncode == 0
 
 
