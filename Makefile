@@ -98,7 +98,7 @@ lint: $(VENV)/installed
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-# Remake the model in the wheel from MNIST in EDGEPROOF_DATA (five minutes).
+# Remake the model in the wheel from MNIST in EDGEPROOF_DATA (ten minutes).
 shipped-model: $(VENV)/installed examples
 	$(RUN) -m train.mnist --arch lenet5-relu --background --out runs/shipped
 	$(RUN) -m convert --int8 --formats tflite --checkpoint runs/shipped --goldens examples --out artifacts/shipped
