@@ -127,8 +127,8 @@ def test_the_halves_share_no_picture_and_are_the_same_every_time():
 
 def test_extra_values_are_counted_and_a_score_may_use_them(ten_thousand):
     logits, labels = ten_thousand
-    found = judge(logits, labels, np.zeros((len(labels), 3), np.float32))
-    assert found.confidence.extra == 3
+    found = judge(logits, labels, np.zeros((len(labels), 4), np.float32))
+    assert found.confidence.extra == 4
     assert not found.reasons
 
 

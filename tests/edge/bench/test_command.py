@@ -285,7 +285,8 @@ def test_precisions_of_one_network_take_turns_and_equal_ones_are_called_so(tmp_p
     assert command.main(flags(shipped_model(), other, *arguments), ticking()) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line.split(":")[0] for line in lines if ": inference" in line] == ["int8 tflite", "float16 tflite"]
-    assert lines[-2].startswith("Ship int8 tflite: 99.40 % top-1 (n = 10,000), 113.4 kB, 1.00 µs.")
+    top1 = artifact.read(str(shipped_model())).manifest()["verification"]["top1"]
+    assert lines[-2].startswith(f"Ship int8 tflite: {100 * top1:.2f} % top-1 (n = 10,000), 113.4 kB, 1.00 µs.")
     assert lines[-1].startswith("int8 tflite and float16 tflite are equally fast here")
 
 
