@@ -212,7 +212,7 @@ def with_own_weights(model: onnx.ModelProto) -> onnx.ModelProto:
     """`model`, where products that share a weight have one each, as tf2onnx merges equal ones.
 
     Without VNNI, ONNX Runtime 1.31 and 1.32 prepare no exact int8 kernel for a weight that two products share: they computed in
-    float, and cifar-lrn took thirteen times as long.
+    float, and cifar-lrn took nine times as long.
     """
     weights, taken = {tensor.name: tensor for tensor in model.graph.initializer}, set()
     for node in model.graph.node:
