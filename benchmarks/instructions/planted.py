@@ -102,7 +102,7 @@ def main() -> int:
     parser.add_argument(
         "--log", type=Path, default=Path("reports/instructions.jsonl"), metavar="FILE", help="default: %(default)s"
     )
-    parser.add_argument("--write", type=Path, metavar="PAGE", help="also write the table between the marks on this page")
+    pages.add_write(parser)
     flags = parser.parse_args()
     order = [False] * flags.equal + [True] * flags.planted
     lines = [json.loads(line) for line in flags.log.read_text().splitlines()] if flags.log.exists() else []

@@ -10,7 +10,6 @@ import argparse
 import sys
 import tempfile
 from dataclasses import dataclass
-from pathlib import Path
 
 from benchmarks import pages
 from benchmarks.limits import breakdown, peaks, work
@@ -206,7 +205,7 @@ def main() -> int:
     parser.add_argument(
         "--shared-machine", action="store_true", help="allow the calibration loop to drift by 5 %% instead of 2 %%"
     )
-    parser.add_argument("--write", type=Path, metavar="PAGE", help="also write the text between the marks on this page")
+    pages.add_write(parser)
     flags = parser.parse_args()
     plan = TimingPlan(percentile=50, shared_machine=flags.shared_machine)
     models = [predictor.load(path, trusted=flags.trust) for path in flags.models]

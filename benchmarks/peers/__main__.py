@@ -202,7 +202,7 @@ def main() -> int:
         "--tflite-runtime", metavar="PYTHON", help="the Python of an environment with tflite-runtime and numpy 1"
     )
     parser.add_argument("--tf-lite", action="store_true", help="also measure tf.lite, which takes seconds to start")
-    parser.add_argument("--write", type=Path, metavar="PAGE", help="also write the tables between the marks on this page")
+    pages.add_write(parser)
     flags = parser.parse_args()
     fewest = fewest_rounds(0.025)  # on either side of a 95 % interval
     if flags.rounds < fewest or 0 < flags.processes < fewest or flags.calls < 1:

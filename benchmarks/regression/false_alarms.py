@@ -161,7 +161,7 @@ def main() -> int:
     parser.add_argument("--equal", type=int, default=20, metavar="N", help="comparisons of equal code (default: 20)")
     parser.add_argument("--planted", type=int, default=10, metavar="N", help="of each slowdown (default: 10)")
     parser.add_argument("--rounds", type=int, default=compare.ROUNDS, metavar="N", help=f"default: {compare.ROUNDS}")
-    parser.add_argument("--write", type=Path, metavar="PAGE", help="also write the tables between the marks on this page")
+    pages.add_write(parser)
     flags = parser.parse_args()
     if min(flags.equal, flags.planted) < 1:
         raise UsageError("--equal and --planted want 1 or more")

@@ -61,7 +61,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.studies.confidence", description="What answers are worth.")
     parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="a published model of MNIST or CIFAR-10")
     parser.add_argument("--data-dir", metavar="DIR", help="folder with its data (default: $EDGEPROOF_DATA)")
-    parser.add_argument("--write", type=Path, metavar="PAGE", help="write the table between the marks of this page too")
+    pages.add_write(parser)
     parser.add_argument("--draw", type=Path, metavar="FILE.png", help="draw the first model's reliability diagram")
     flags = parser.parse_args()
     rows = []

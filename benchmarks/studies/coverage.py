@@ -195,7 +195,7 @@ def main() -> int:
     parser.add_argument("--runs", type=int, default=30, metavar="N", help="beside each number of hogs (default: 30)")
     parser.add_argument("--quiet", type=int, default=10, metavar="N", help="quiet runs (default: 10)")
     parser.add_argument("--log", type=Path, default=Path("reports/coverage.jsonl"), metavar="FILE", help="default: %(default)s")
-    parser.add_argument("--write", type=Path, metavar="PAGE", help="also write the tables between the marks on this page")
+    pages.add_write(parser)
     flags = parser.parse_args()
     if min(flags.runs, flags.quiet) < 1:
         raise errors.UsageError("--runs and --quiet want 1 or more")

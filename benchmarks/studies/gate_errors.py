@@ -12,7 +12,6 @@ import functools
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from scipy.stats import binomtest
@@ -177,7 +176,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.studies.gate_errors", description=__doc__.splitlines()[0])
     parser.add_argument("--candidates", type=int, default=200_000, help="drawn for each cell (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="of the draws (default: %(default)s)")
-    parser.add_argument("--write", type=Path, metavar="PAGE", help="also write the tables between the marks on this page")
+    pages.add_write(parser)
     flags = parser.parse_args()
     if flags.candidates < 1:
         raise errors.UsageError(f"--candidates {flags.candidates}: wanted 1 or more")

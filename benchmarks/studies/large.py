@@ -141,7 +141,7 @@ def main() -> int:
     parser.add_argument("--store", type=int, default=10_000, metavar="N", help="images to store (default: 10,000)")
     parser.add_argument("--only", choices=RUNS, help="one of the runs (default: all)")
     parser.add_argument("--prepare", type=Path, metavar="DIR", help=argparse.SUPPRESS)  # the child that makes the network
-    parser.add_argument("--write", type=Path, metavar="PAGE", help="write the table there too")
+    pages.add_write(parser)
     flags = parser.parse_args()
     if flags.prepare:
         network(flags.prepare / "pictures", flags.prepare / "mobilenetv2.keras", side=flags.side)

@@ -160,7 +160,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.studies.lrn", description=__doc__.splitlines()[0])
     parser.add_argument("--checkpoint", type=Path, required=True, metavar="RUN", help="run folder of a cifar-lrn")
     parser.add_argument("--data-dir", metavar="DIR", help="where CIFAR-10 is (default: $EDGEPROOF_DATA, the cache, a download)")
-    parser.add_argument("--write", type=Path, metavar="PAGE", help="also write the table between the marks on this page")
+    pages.add_write(parser)
     flags = parser.parse_args()
     trained = checkpoint.load(flags.checkpoint)
     if trained.network != "cifar-lrn":

@@ -14,7 +14,6 @@ import statistics
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from benchmarks import pages
 from edge import errors
@@ -142,7 +141,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog=f"python -m {PROGRAM}", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--runs", type=int, default=400, metavar="N", help="measurements of each machine (default: 400)")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="default: 0")
-    parser.add_argument("--write", type=Path, metavar="PAGE", help="also write the table between the marks on this page")
+    pages.add_write(parser)
     flags = parser.parse_args()
     if flags.runs < 1:
         raise errors.UsageError("--runs wants 1 or more")

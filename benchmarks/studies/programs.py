@@ -215,7 +215,7 @@ def main() -> int:
     parser.add_argument("--data-dir", metavar="DIR", help="folder with the data (default: $EDGEPROOF_DATA)")
     for key, each in generators.GENERATORS.items():
         parser.add_argument(f"--{key}", metavar="COMMAND", help=f"{each.name}, installed elsewhere")
-    parser.add_argument("--write", type=Path, metavar="PAGE", help="also write the tables between the marks on this page")
+    pages.add_write(parser)
     flags = parser.parse_args()
     if flags.calls < ROUNDS:
         raise UsageError(f"--calls wants {ROUNDS} or more, one for each round")

@@ -62,7 +62,7 @@ def main() -> int:
     parser.add_argument("--checkpoint", type=Path, required=True, nargs="+", metavar="RUN", help="run folders")
     parser.add_argument("--data-dir", metavar="DIR", help="where the data is (default: $EDGEPROOF_DATA, the cache, a download)")
     parser.add_argument("--n-images", type=int, default=2_000, metavar="N", help="test images (default: %(default)s)")
-    parser.add_argument("--write", type=Path, metavar="PAGE", help="also write the table between the marks on this page")
+    pages.add_write(parser)
     flags = parser.parse_args()
     runs = " ".join(map(str, flags.checkpoint))
     table = [row for run in flags.checkpoint for row in rows(run, data_dir=flags.data_dir, n_images=flags.n_images)]

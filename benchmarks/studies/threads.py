@@ -69,7 +69,7 @@ def main() -> int:
     parser.add_argument("--models", nargs="+", required=True, metavar="FILE", help="edgeproof .tflite models")
     parser.add_argument("--rounds", type=int, default=15, metavar="N", help="turns of each setting (default: 15)")
     parser.add_argument("--calls", type=int, default=200, metavar="N", help="calls in a turn (default: 200)")
-    parser.add_argument("--write", type=Path, metavar="PAGE", help="also write the table between the marks on this page")
+    pages.add_write(parser)
     flags = parser.parse_args()
     if flags.rounds < fewest_rounds(0.025) or flags.calls < 1:
         raise UsageError(f"--rounds wants {fewest_rounds(0.025)} or more: fewer have no 95 % interval; --calls wants 1 or more")

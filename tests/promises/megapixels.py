@@ -10,7 +10,6 @@ import os
 import subprocess
 import sys
 import tempfile
-from pathlib import Path
 
 from benchmarks import pages
 from tests.promises.asking import COMMAND, ROOT, Ended, Tally, ask, environment, flags, in_lanes
@@ -59,7 +58,7 @@ for megapixels, name in [(megapixels, name) for megapixels in SIZES for name in 
 def main() -> int:
     parser = flags("megapixels", __doc__, count=len(SIZES) * len(FORMS), seed=None)
     parser.add_argument("--every", type=int, default=1, metavar="N", help="every N-th picture alone (default: %(default)s)")
-    parser.add_argument("--write", type=Path, metavar="PAGE", help="put the table between the marks on this page")
+    pages.add_write(parser)
     given = parser.parse_args()
     tally, ended = Tally(), dict[tuple[str, int], Ended]()
     with tempfile.TemporaryDirectory() as scratch:

@@ -156,7 +156,7 @@ def main() -> int:
     parser.add_argument("--pictures", type=int, default=300, metavar="N", help="made pictures (default: 300)")
     parser.add_argument("--seed", type=int, default=0, metavar="S", help="of the pictures (default: 0)")
     parser.add_argument("--libraries", metavar="PYTHON", help="of an environment with torchvision and OpenCV")
-    parser.add_argument("--write", type=Path, metavar="PAGE", help="write the table into this page")
+    pages.add_write(parser)
     given = parser.parse_args()
     rows, exact = [], True
     with tempfile.TemporaryDirectory() as folder:

@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from multiprocessing import get_context
-from pathlib import Path
 
 import PIL
 
@@ -43,7 +42,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.studies.sheets", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--pictures", type=int, default=150, metavar="N", help="of each kind (default: 150)")
     parser.add_argument("--seed", type=int, default=0, metavar="S", help="of the pictures (default: 0)")
-    parser.add_argument("--write", type=Path, metavar="PAGE", help="write the tables into this page")
+    pages.add_write(parser)
     parser.add_argument("--processes", type=int, default=1, metavar="N", help="that share the work (default: 1)")
     given = parser.parse_args()
     if min(given.pictures, given.processes) < 1:

@@ -109,7 +109,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.studies.unknown", description="Pictures of no class, rejected.")
     parser.add_argument("networks", nargs="+", type=Path, metavar="NETWORK", help="a run folder of MNIST or CIFAR-10")
     parser.add_argument("--data-dir", metavar="DIR", help="folder with the data sets (default: $EDGEPROOF_DATA)")
-    parser.add_argument("--write", type=Path, metavar="PAGE", help="write the table between the marks of this page too")
+    pages.add_write(parser)
     flags = parser.parse_args()
     rows = []
     for folder in flags.networks:

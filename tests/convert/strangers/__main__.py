@@ -119,7 +119,7 @@ def main() -> int:
 
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("kinds", nargs="*", metavar="KIND", help="a kind by its name (default: all)")
-    parser.add_argument("--write", type=Path, metavar="PAGE", help="write the table into this page too")
+    pages.add_write(parser)
     settings = parser.parse_args()
     os.environ["KERAS_BACKEND"] = "tensorflow"
     if unknown := [name for name in settings.kinds if name not in every()]:
