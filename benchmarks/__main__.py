@@ -17,7 +17,7 @@ from benchmarks.instructions import count
 from benchmarks.regression import compare
 from benchmarks.report import collect, html, markdown, merge
 from benchmarks.report.row import How, Report
-from convert.git_commit import commit
+from convert.publishing.git_commit import commit
 from edge import errors
 from edge.console import called
 from edge.device import host

@@ -10,25 +10,26 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from convert import effort, flags, labelling, unlabelled
+from convert import effort, flags
 from convert.calibration.checks import LEAST_IMAGES, MIN_IMAGES, N_IMAGES, contents
 from convert.calibration.images import CalibrationSet, draw_calibration_set, read_calibration_set
 from convert.confidence.rejection import MIN_PICTURES
 from convert.effort import Trials
 from convert.evaluation import LEAST_SCREENING, convert_and_judge, logits_of, prepare
-from convert.gate import Verdict, gate_for
-from convert.goldens import golden_images
 from convert.interfaces import Converter, make_converter
+from convert.judging import labelling, unlabelled
+from convert.judging.gate import Verdict, gate_for
+from convert.judging.unlabelled import UnlabelledPictures
 from convert.pictures import reference, trials
 from convert.pictures.reference import Agreement
 from convert.plan import QUANTIZED, Plan
-from convert.programs import check, write_program
-from convert.publish import check_folder, publish, seal
+from convert.publishing.goldens import golden_images
+from convert.publishing.programs import check, write_program
+from convert.publishing.publish import check_folder, publish, seal
+from convert.publishing.signing import check_key
 from convert.report import few, tables
 from convert.results import ConversionResult, Finding, NetworkOutcomes, Outcome, Trial
-from convert.signing import check_key
 from convert.unknown import with_units
-from convert.unlabelled import UnlabelledPictures
 from edge import compiler, errors
 from edge.errors import Refused, ToolchainError
 from edge.files import clear_partials

@@ -9,15 +9,15 @@ import numpy as np
 from convert import effort
 from convert.calibration.images import CalibrationSet, draw_validation_images, second_set
 from convert.confidence import N_REDRAWN_HALF, REJECT_RATE, Outputs, halves, judge
-from convert.gate import Gate, UnlabelledCounts, Verdict
 from convert.interfaces import Converter, TrainedNetwork, as_predictor, convert
+from convert.judging.gate import Gate, UnlabelledCounts, Verdict
+from convert.judging.unlabelled import UnlabelledPictures
+from convert.judging.verify import compare, predict_all
 from convert.operators import inventory
 from convert.pictures.files import as_files
 from convert.pictures.reference import Agreement
 from convert.plan import Plan
 from convert.results import ConversionResult, Evaluation, Trial
-from convert.unlabelled import UnlabelledPictures
-from convert.verify import compare, predict_all
 from edge.errors import Refused, say
 from edge.predictor import Predictor
 from train import evaluate

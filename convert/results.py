@@ -6,14 +6,14 @@ import numpy as np
 
 from convert.calibration.images import CalibrationSet
 from convert.confidence import REJECT_RATE, Judged
-from convert.gate import Gate, Grounds, Verdict
 from convert.interfaces import Candidate, Converter, TrainedNetwork
+from convert.judging.gate import Gate, Grounds, Verdict
+from convert.judging.unlabelled import UnlabelledPictures
+from convert.judging.verify import Verification
 from convert.operators import Inventory
 from convert.pictures.files import PictureFiles
 from convert.pictures.reference import Agreement
 from convert.plan import Plan
-from convert.unlabelled import UnlabelledPictures
-from convert.verify import Verification
 from edge.predictor import Predictor
 from train.datasets import Dataset, Split
 

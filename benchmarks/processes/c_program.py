@@ -25,7 +25,7 @@ LAUNCH = os.path.join(os.path.dirname(os.path.abspath(__file__)), "launch.c")
 GENERATE = """
 import sys
 from pathlib import Path
-from convert import programs
+from convert.publishing import programs
 from edge import artifact
 model = artifact.read(sys.argv[2])
 made = programs.program(model)

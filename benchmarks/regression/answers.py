@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.regression.sides import Side
-from convert.gate import gate_for
-from convert.verify import Verification
+from convert.judging.gate import gate_for
+from convert.judging.verify import Verification
 from edge import artifact
 from edge.artifact import Artifact
 from edge.errors import ToolchainError, one_line

@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.report.row import Accuracy, Recheck, ReportRow
-from convert.gate import gate_for
+from convert.judging.gate import gate_for
 from edge import predictor
 from edge.errors import InputError, ToolchainError, one_line
 from train import datasets

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from benchmarks import pages
 from convert.confidence import Judged, judge
+from convert.judging.verify import predict_all
 from convert.report import confidence
-from convert.verify import predict_all
 from edge import errors, predictor
 from edge.files import write_atomic
 from train import datasets, markdown

@@ -18,8 +18,8 @@ from scipy.stats import binomtest
 
 from benchmarks import pages
 from benchmarks.studies import unlabelled_errors
-from convert.gate import Gate
-from convert.verify import Verification
+from convert.judging.gate import Gate
+from convert.judging.verify import Verification
 from edge import errors
 from train import markdown
 

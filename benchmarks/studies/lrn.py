@@ -24,9 +24,9 @@ from ai_edge_litert.interpreter import Interpreter
 from benchmarks import pages
 from convert import to_onnx, to_tflite  # before TensorFlow
 from convert.calibration.images import CalibrationSet, draw_calibration_set
-from convert.gate import LIMITS, Gate
+from convert.judging.gate import LIMITS, Gate
+from convert.judging.verify import Verification, compare
 from convert.plan import Plan
-from convert.verify import Verification, compare
 from edge import errors
 from edge.device import host
 from edge.engines.interpreter import as_input

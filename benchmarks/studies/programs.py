@@ -21,7 +21,7 @@ import numpy as np
 from benchmarks import pages
 from benchmarks.limits import bounds, peaks, work
 from benchmarks.studies import generators
-from convert import programs
+from convert.publishing import programs
 from convert.to_c import identity
 from edge import artifact, compiler, errors, predictor
 from edge.artifact import Artifact

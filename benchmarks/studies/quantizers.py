@@ -15,8 +15,8 @@ from benchmarks import pages
 from benchmarks.studies.lrn import TimedModel, by_tensorflow, drop_in_words, in_litert, in_onnx_runtime, measure
 from convert import to_onnx, to_tflite
 from convert.calibration.images import CalibrationSet, draw_calibration_set
+from convert.judging.verify import compare
 from convert.plan import Plan
-from convert.verify import compare
 from edge import errors
 from edge.device import host
 from edge.silence import silence_native_output

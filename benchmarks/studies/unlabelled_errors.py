@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import binom
 
-from convert.gate import Gate, UnlabelledCounts
-from convert.verify import Verification
+from convert.judging.gate import Gate, UnlabelledCounts
+from convert.judging.verify import Verification
 from train import markdown
 
 N_TEST = 100

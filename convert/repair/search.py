@@ -18,11 +18,11 @@ from convert.calibration.ranges import METHODS
 from convert.effort import MORE, Trials
 from convert.evaluation import LEAST_SCREENING, logit_error, logits_of
 from convert.interfaces import Converter, Network, make_converter
+from convert.judging.verify import Verification, compare
 from convert.plan import QUANTIZED, Plan
 from convert.repair.fusion_groups import fusion_groups, with_consumers
 from convert.repair.remedies import correct_biases, equalize
 from convert.results import BIASES_CORRECTED, ConversionResult, Finding, Repair, Step, Trial
-from convert.verify import Verification, compare
 from edge.errors import Refused, note
 from train import evaluate
 

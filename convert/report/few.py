@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from convert import labelling
-from convert.gate import TEST, Verdict
+from convert.judging import labelling
+from convert.judging.gate import TEST, Verdict
 from convert.results import NetworkOutcomes, Trial
 from train.datasets import listing
 

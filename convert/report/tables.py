@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 
 from convert import contact_sheet
-from convert.gate import ANSWERS
+from convert.judging.gate import ANSWERS
+from convert.judging.verify import LostImage
 from convert.plan import QUANTIZED
 from convert.repair.causes import NONE
 from convert.report import confidence, pixels
 from convert.results import MIN_VALIDATION, ConversionResult, NetworkOutcomes, Outcome, Trial
-from convert.verify import LostImage
 from edge.device import host
 from edge.files import write_atomic
 from train import markdown

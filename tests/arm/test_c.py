@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from conftest import ROOT
-from convert import programs
+from convert.publishing import programs
 from convert.to_c import identity, parts
 from edge import artifact, predictor
 from edge.contract import CIFAR, DIGIT

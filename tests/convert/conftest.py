@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from convert import evaluation, programs, unknown
+from convert import evaluation, unknown
+from convert.publishing import programs
 from edge import artifact
 from tests.edge.on_device import SHIPPED
 from train import checkpoint, datasets

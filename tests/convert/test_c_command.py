@@ -9,7 +9,7 @@ from random import Random
 import pytest
 
 from conftest import ROOT, run
-from convert import programs
+from convert.publishing import programs
 from edge import artifact, cli, compiler, predictor
 from edge.confidence import KINDS
 from edge.contract import DIGIT

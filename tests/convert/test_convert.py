@@ -17,8 +17,8 @@ from conftest import ROOT
 from convert import __main__ as command
 from convert.calibration.images import draw_calibration_set
 from convert.evaluation import convert_and_judge, prepare
-from convert.gate import Gate
 from convert.interfaces import make_converter
+from convert.judging.gate import Gate
 from convert.plan import Plan
 from edge import artifact, predictor
 from edge.device import selftest

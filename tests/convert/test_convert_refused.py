@@ -8,9 +8,10 @@ import pytest
 
 from conftest import call
 from convert import __main__ as command
-from convert import evaluation, verify
+from convert import evaluation
 from convert.calibration.images import CalibrationSet
 from convert.interfaces import make_converter
+from convert.judging import verify
 from convert.plan import PRECISIONS
 from tests.convert.command_line import convert
 from train import checkpoint

@@ -21,9 +21,9 @@ from convert.calibration.images import draw_calibration_set
 from convert.confidence import Judged, halves, judge
 from convert.evaluation import outputs, redrawn_halves
 from convert.interfaces import as_predictor, convert, make_converter
+from convert.judging.verify import Answers, predict_all
 from convert.plan import Plan
 from convert.unknown import with_units
-from convert.verify import Answers, predict_all
 from edge import errors
 from edge.confidence import KINDS
 from train import checkpoint, datasets, markdown

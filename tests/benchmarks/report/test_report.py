@@ -14,7 +14,7 @@ from benchmarks import __main__ as command
 from benchmarks.report import collect, html, kinds, markdown, sealed, words
 from benchmarks.report.recheck import disagreement, judged, recheck
 from benchmarks.report.row import SCHEMA, How, LostThumbnail, ReportRow
-from convert import git_commit, publish
+from convert.publishing import git_commit, publish
 from edge import artifact
 from edge.errors import InputMissing, ModelError, ToolchainError
 from edge.locate import shipped_model

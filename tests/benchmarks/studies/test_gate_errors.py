@@ -10,8 +10,8 @@ from benchmarks.pages import BEGIN, END
 from benchmarks.studies import gate_errors, unlabelled_errors
 from benchmarks.studies.gate_errors import N_IMAGES, Cell, Rates, draw, most_lost, outcome, simulate, wilson_percent
 from conftest import ROOT, call
-from convert.gate import Gate
-from convert.verify import Verification
+from convert.judging.gate import Gate
+from convert.judging.verify import Verification
 
 PAGE = ROOT / "docs/gate.md"
 

@@ -9,7 +9,7 @@ import pytest
 
 from conftest import call
 from convert.confidence import coverage, halves, judge, rejection, temperature
-from convert.gate import Verdict
+from convert.judging.gate import Verdict
 from convert.plan import Plan
 from convert.repair.search import repairable
 from convert.report import confidence as report

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from convert import verify
+from convert.judging import verify
 from convert.pictures import files
 from edge import predictor
 from edge.errors import Refused

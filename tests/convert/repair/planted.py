@@ -16,13 +16,13 @@ import numpy as np
 from benchmarks import pages
 from convert.calibration.images import draw_calibration_set
 from convert.evaluation import logits_of, prepare
-from convert.gate import gate_for
 from convert.interfaces import Converter, make_converter
+from convert.judging.gate import gate_for
+from convert.judging.verify import Verification, compare
 from convert.plan import Plan
 from convert.repair.diagnose import diagnose
 from convert.repair.search import repair
 from convert.results import Trial
-from convert.verify import Verification, compare
 from edge import errors
 from edge.device import host
 from tests.convert.repair.faults import FAULTS, Fault, Planted

@@ -11,8 +11,8 @@ import pytest
 from convert.calibration.images import draw_calibration_set
 from convert.effort import Trials
 from convert.evaluation import prepare
-from convert.gate import Gate
 from convert.interfaces import make_converter
+from convert.judging.gate import Gate
 from convert.plan import Plan
 from convert.repair import causes
 from convert.repair.causes import LayerStats, cause

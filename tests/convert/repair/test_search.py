@@ -10,14 +10,14 @@ import pytest
 from convert.calibration.images import draw_calibration_set
 from convert.effort import Trials
 from convert.evaluation import logits_of, prepare
-from convert.gate import Gate, UnlabelledCounts, Verdict
 from convert.interfaces import make_converter
+from convert.judging.gate import Gate, UnlabelledCounts, Verdict
+from convert.judging.verify import Verification, compare
 from convert.plan import Plan
 from convert.repair import search
 from convert.repair.remedies import Reweighted, correct_biases, equalize
 from convert.repair.search import harm_left, repair, repairable
 from convert.results import ConversionResult, Evaluation, Finding, Repair, Step
-from convert.verify import Verification, compare
 from edge import artifact
 from tests.convert.command_line import convert
 from tests.convert.repair.faults import outlier

@@ -29,7 +29,7 @@ def signed(tmp_path) -> tuple[Path, Path]:
     pytest.importorskip(
         "model_signing", reason="model-signing is not installed: pip install '.[signing]'", exc_type=ImportError
     )
-    from convert import signing
+    from convert.publishing import signing
 
     private, public = pair(tmp_path, "owner")
     model = tmp_path / "model.tflite"

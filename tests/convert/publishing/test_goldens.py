@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from convert import goldens
-from convert.goldens import golden_images
+from convert.publishing import goldens
+from convert.publishing.goldens import golden_images
 from edge.errors import InputMissing
 
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 
 from scipy import special
 
-from convert.tango import Z_95, tango_interval
-from convert.verify import Verification
+from convert.judging.tango import Z_95, tango_interval
+from convert.judging.verify import Verification
 
 # Percentage points. The digits' test split is small: at 2.0 points its 600 images can prove a loss of up to five of them.
 LIMITS = {"mnist": 0.5, "digits": 2.0, "cifar10": 1.0}

@@ -2,7 +2,7 @@
 
 import pytest
 
-from convert.tango import Z_95, tango_interval
+from convert.judging.tango import Z_95, tango_interval
 
 
 def test_the_published_worked_example():

@@ -6,7 +6,7 @@ from pathlib import Path
 
 def commit() -> str:
     """The commit of the checkout this runs from, `-dirty` if it was changed; "unknown" without a checkout or git."""
-    checkout = Path(__file__).resolve().parent.parent
+    checkout = Path(__file__).resolve().parents[2]
     if not (checkout / ".git").exists():
         return "unknown"
     command = ["git", "-C", str(checkout), "describe", "--always", "--dirty", "--abbrev=40", "--match", ""]

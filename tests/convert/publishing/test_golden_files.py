@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from convert.golden_files import golden_files
+from convert.publishing.golden_files import golden_files
 from edge.contract import CIFAR, DIGIT, InputContract
 from edge.pictures import pixels_of
 

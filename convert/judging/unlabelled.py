@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from convert.gate import ANSWERS, Gate, UnlabelledCounts
+from convert.judging.gate import ANSWERS, Gate, UnlabelledCounts
 from edge.contract import InputContract
 from edge.errors import InputError, InputMissing, note, one_line
 from edge.pictures import read_pixels

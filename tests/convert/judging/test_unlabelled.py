@@ -10,12 +10,12 @@ import pytest
 from PIL import Image
 
 from conftest import call
-from convert import labelling, unlabelled
-from convert.gate import Gate, UnlabelledCounts, Verdict
-from convert.labelling import NONE
+from convert.judging import labelling, unlabelled
+from convert.judging.gate import Gate, UnlabelledCounts, Verdict
+from convert.judging.labelling import NONE
+from convert.judging.unlabelled import UNKNOWN, UnlabelledPictures
+from convert.judging.verify import Verification
 from convert.report import few
-from convert.unlabelled import UNKNOWN, UnlabelledPictures
-from convert.verify import Verification
 from edge import artifact
 from edge.contract import InputContract
 from edge.errors import InputError, InputMissing

@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 
 from convert.calibration.images import CalibrationSet
-from convert.git_commit import commit
-from convert.golden_files import golden_files
 from convert.interfaces import Candidate
 from convert.plan import QUANTIZED
+from convert.publishing.git_commit import commit
+from convert.publishing.golden_files import golden_files
+from convert.publishing.signing import write_signed
 from convert.results import Outcome, Trial
-from convert.signing import write_signed
 from edge import artifact
 from edge.errors import StorageError
 from edge.files import write_atomic

@@ -8,11 +8,11 @@ import pytest
 
 from convert.calibration.images import draw_calibration_set, read_calibration_set
 from convert.evaluation import convert_and_judge, prepare
-from convert.gate import Gate
-from convert.goldens import golden_images
 from convert.interfaces import make_converter
+from convert.judging.gate import Gate
 from convert.plan import Plan
-from convert.publish import check_folder, seal
+from convert.publishing.goldens import golden_images
+from convert.publishing.publish import check_folder, seal
 from convert.repair import search
 from convert.repair.search import repair
 from convert.results import BIASES_CORRECTED, Outcome

@@ -11,12 +11,12 @@ from pathlib import Path
 import numpy as np
 
 from convert import to_c
-from convert.gate import Verdict
 from convert.interfaces import Candidate
-from convert.publish import publish
+from convert.judging.gate import Verdict
+from convert.judging.verify import compare
+from convert.publishing.publish import publish
 from convert.results import ConversionResult, Outcome, Trial
 from convert.to_c import identity, parts
-from convert.verify import compare
 from edge import artifact, c_program
 from edge.artifact import Artifact
 from edge.contract import ModelContract

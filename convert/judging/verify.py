@@ -9,7 +9,7 @@ from itertools import chain
 
 import numpy as np
 
-from convert.tango import tango_interval
+from convert.judging.tango import tango_interval
 from edge.predictor import Prediction, Predictor
 from train.datasets import mapped
 

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from conftest import call
-from convert import publish, signing
+from convert.publishing import publish, signing
 from edge import artifact, files
 from edge.errors import InputError, InputMissing, StorageError
 from edge.store import signature

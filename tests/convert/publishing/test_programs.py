@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from conftest import ROOT, call, run
-from convert import programs
+from convert.publishing import programs
 from convert.to_c import identity, parts
 from edge import artifact, compiler, predictor
 from edge import c_program as c_file

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from convert.gate import Gate, UnlabelledCounts, gate_for
-from convert.verify import LostImage, Verification, compare
+from convert.judging.gate import Gate, UnlabelledCounts, gate_for
+from convert.judging.verify import LostImage, Verification, compare
 
 
 def verification(*, n_images: int, lost: int, gained: int) -> Verification:

@@ -1,0 +1,1 @@
+"""What goes into the file that a device gets, and how it is written."""
