@@ -31,7 +31,7 @@ FLOORS = {
         ("unknown",),
         ("results",),
         ("evaluation", "publishing"),
-        ("repair",),
+        ("inputs", "repair"),
         ("report",),
         ("__main__",),
     ),

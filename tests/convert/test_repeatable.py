@@ -204,7 +204,7 @@ def test_a_writers_partial_file_stays_while_it_lives_and_once_it_is_killed_the_n
     left = {path.name for path in out.iterdir()} - {"lost", "reliability"}  # drawn where anything was
     assert left == {name, f"{NETWORK}-digits-int8.onnx", "report.json", "report.md"}
     # This process has another hash seed, and has converted before.
-    monkeypatch.setattr("convert.__main__.N_IMAGES", 100)
+    monkeypatch.setattr("convert.inputs.N_IMAGES", 100)
     assert call("convert", *FLAGS, "--out", "undisturbed", cwd=workplace).returncode == 0
     assert published(out) == published(workplace / "undisturbed")
 

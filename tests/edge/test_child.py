@@ -60,26 +60,14 @@ def test_a_start_that_fails_halfway_leaves_no_child(monkeypatch):
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child of its parent's death")
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
-def test_a_killed_parent_takes_its_child_along(how, tmp_path):
+@pytest.mark.parametrize("starts", ["child.run", "process.measure_from_small"])
+def test_a_killed_parent_takes_its_child_along(how, starts, tmp_path):
     tell = f"import os, time; open({str(tmp_path / 'new')!r}, 'w').write(str(os.getpid())); "
     tell += f"os.rename({str(tmp_path / 'new')!r}, {str(tmp_path / 'pid')!r}); time.sleep(60)"
-    code = f"import sys; from edge import child; child.run([sys.executable, '-c', {tell!r}])"
+    code = f"import sys; from edge import child; from edge.bench import process; {starts}([sys.executable, '-c', {tell!r}])"
     parent = subprocess.Popen([sys.executable, "-c", code])
     wait_until((tmp_path / "pid").exists)
     os.kill(parent.pid, how)
-    parent.wait()
-    pid = (tmp_path / "pid").read_text()
-    wait_until(lambda: not os.path.exists(f"/proc/{pid}"))
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child of its parent's death")
-def test_a_command_that_is_measured_ends_with_whoever_measures_it(tmp_path):
-    tell = f"import os, time; open({str(tmp_path / 'new')!r}, 'w').write(str(os.getpid())); "
-    tell += f"os.rename({str(tmp_path / 'new')!r}, {str(tmp_path / 'pid')!r}); time.sleep(60)"
-    code = f"import sys; from edge.bench import process; process.measure_from_small([sys.executable, '-c', {tell!r}])"
-    parent = subprocess.Popen([sys.executable, "-c", code])
-    wait_until((tmp_path / "pid").exists)
-    parent.kill()
     parent.wait()
     pid = (tmp_path / "pid").read_text()
     wait_until(lambda: not os.path.exists(f"/proc/{pid}"))

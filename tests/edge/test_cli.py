@@ -109,11 +109,7 @@ def test_help_and_version():
         (("",), 2, "a picture's name is empty"),
         (("x.png", "--top-k", "9" * 5000), 2, "wanted a whole number from 1 to 1024"),
         (("x.png", "--top-k", "none"), 2, "--top-k none: wanted a whole number from 1 to 1024"),
-        (
-            ("page.png",),
-            65,
-            "page.png: not a picture (begins b'<html>'); PNG, JPEG, ",
-        ),
+        (("page.png",), 65, "page.png: not a picture (begins b'<html>'); PNG, JPEG, "),
         (("empty",), 66, "empty: holds no .png, .jpg, .jpeg, .bmp, .webp, "),
         ((SEVEN, "--model", "foreign.tflite"), 78, "foreign.tflite: not sealed by edgeproof; edge-predict --allow-unverified"),
     ],
@@ -205,9 +201,13 @@ def test_what_stdin_cannot_be_is_said(command, code, says):
     assert done.stderr.startswith(f"edge-predict: {says}")
 
 
-def test_a_full_disk_under_stdout_is_74():
-    done = run("bash", "-c", f"{COMMAND} seven.png seven.png > /dev/full", cwd=EXAMPLES)
-    assert (done.returncode, done.stderr) == (74, "edge-predict: stdout: No space left on device\n")
+@pytest.mark.parametrize(
+    ("stdout", "says"),
+    [(">/dev/full", "stdout: No space left on device"), (">&-", "stdout is closed: there is nowhere to print to")],
+)
+def test_a_stdout_that_is_full_or_closed_is_74(stdout, says):
+    done = run("bash", "-c", f"{COMMAND} seven.png seven.png {stdout}", cwd=EXAMPLES)
+    assert (done.returncode, done.stderr) == (74, f"edge-predict: {says}\n")
 
 
 def test_a_reader_that_goes_away_is_no_error():
@@ -223,11 +223,6 @@ def test_a_closed_stderr_changes_neither_answer_nor_exit_code(picture, closed, c
     done = run("bash", "-c", f"{COMMAND} {picture} {closed}", cwd=EXAMPLES)
     assert (done.returncode, done.stdout.startswith(out), done.stderr) == (code, True, "")
     assert bool(done.stdout) == bool(out)
-
-
-def test_a_closed_stdout_is_74():
-    done = run("bash", "-c", f"{COMMAND} seven.png >&-", cwd=EXAMPLES)
-    assert (done.returncode, done.stderr) == (74, "edge-predict: stdout is closed: there is nowhere to print to\n")
 
 
 def test_a_name_the_terminal_has_no_letters_for_is_escaped(tmp_path):

@@ -8,8 +8,8 @@ import keras
 import numpy as np
 import pytest
 
-from convert.__main__ import check_pixels
 from convert.calibration.images import CalibrationSet
+from convert.inputs import check_pixels
 from convert.pictures import conventions, trials
 from convert.pictures.arithmetic import Arithmetic
 from convert.pictures.presets import PRESETS
