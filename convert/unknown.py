@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 MAX_UNITS, MIN_UNITS = 48, 6
 MAX_WEIGHTS = 16_384  # bytes at int8, unless MIN_UNITS need more
 N_GENUINE, N_OUTLIERS, LEAST = 8_000, 12_000, 500
-N_REDRAWN = 3_000  # of genuine digits, each counted twice
+N_REDRAWN = 3_000  # of genuine digits, and as many varied ones, each counted twice
 _LETTERS = 0.8  # of the glyphs: what passes for a digit most
 MAX_VALUES = 100_000_000  # bytes of pixels, unless LEAST images are more: 664 of 224x224x3
 _EPOCHS, _LEAST_STEPS, _BATCH, _RATE, _DECAY = 20, 1_000, 256, 3e-3, 1e-4
@@ -93,7 +93,8 @@ def with_units(network: TrainedNetwork, training: Split, *, seed: int = 0, wante
     n_outliers = min(N_OUTLIERS, max(LEAST, 2 * n_genuine), max(LEAST, MAX_VALUES // genuine[0].size))
     if network.contract.is_digit:  # else the traces of redrawing, which the made glyphs have, would tell them
         again = redrawn(genuine[:N_REDRAWN], network.contract, seed=seed)
-        genuine = np.concatenate([genuine, again, again])
+        varied = redrawn(genuine[-N_REDRAWN:], network.contract, seed=seed, varied=True)
+        genuine = np.concatenate([genuine, again, again, varied, varied])
     inside = evaluate.logits(features, genuine)
     made = outliers.made(training, network.contract, n=n_outliers, seed=seed, letters=_LETTERS)
     outside = evaluate.logits(features, made)

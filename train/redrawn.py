@@ -10,19 +10,25 @@ from PIL import Image, ImageFilter
 from edge.contract import InputContract
 from edge.errors import InputError
 from edge.pictures import decode
+from edge.pictures.digit import SIDE
 
 SCALES = (2.0, 4.0)  # of a digit on its sheet
+TILT = 30.0  # degrees
+_PENS, _COARSE = 0.15, 0.25  # the share drawn with a thicker pen, as many with a thinner; the share of coarse ones
+_COARSE_SIDES, _FINE_SIDE = (10, 19), 84  # pixels
 
 
-def redrawn(images: np.ndarray, contract: InputContract, *, seed: int) -> np.ndarray:
+def redrawn(images: np.ndarray, contract: InputContract, *, seed: int, varied: bool = False) -> np.ndarray:
     """`images`, uint8 [N, 28, 28, 1], light on dark, each in dark ink on a light sheet and fitted again: the same shape.
 
     Half of the sheets are even, half have uneven light and grain. Where the fit refuses a sheet, the image stays as it is.
+    With `varied` each lies turned by up to TILT degrees, and some have another pen or are coarse: other hands, other scanners.
     """
     rng = np.random.default_rng([seed, 11])
     made = images.copy()
     for number, image in enumerate(images):
-        sheet = _sheet(image[:, :, 0], rng, photographed=bool(number % 2))
+        digit = Image.fromarray(image[:, :, 0])
+        sheet = _sheet(_varied(digit, rng) if varied else digit, rng, photographed=bool(number % 2))
         try:
             made[number] = np.frombuffer(decode.fit(sheet, contract), np.uint8).reshape(image.shape)
         except InputError:
@@ -30,12 +36,24 @@ def redrawn(images: np.ndarray, contract: InputContract, *, seed: int) -> np.nda
     return made
 
 
-def _sheet(digit: np.ndarray, rng: np.random.Generator, *, photographed: bool) -> Image.Image:
-    """`digit`, uint8 [28, 28], as mode L, somewhere on a sheet of twice its side."""
+def _varied(digit: Image.Image, rng: np.random.Generator) -> Image.Image:
+    """`digit` turned, some with another pen or coarse, _FINE_SIDE pixels a side."""
+    if rng.random() < _COARSE:
+        digit = digit.resize((int(rng.integers(*_COARSE_SIDES)),) * 2, Image.Resampling.BOX)
+    fine = digit.resize((_FINE_SIDE, _FINE_SIDE), Image.Resampling.BICUBIC)
+    fine = fine.rotate(rng.uniform(-TILT, TILT), Image.Resampling.BICUBIC)
+    pen = rng.random()
+    if pen < _PENS:
+        return fine.filter(ImageFilter.MaxFilter(3))
+    return fine.filter(ImageFilter.MinFilter(3)) if pen < 2 * _PENS else fine
+
+
+def _sheet(digit: Image.Image, rng: np.random.Generator, *, photographed: bool) -> Image.Image:
+    """`digit`, mode L, somewhere on a sheet of twice its side."""
     scale = rng.uniform(*SCALES)
-    side = round(scale * len(digit))
+    side = round(scale * SIDE)
     resample = (Image.Resampling.BILINEAR, Image.Resampling.BICUBIC, Image.Resampling.LANCZOS)[rng.integers(3)]
-    drawn = Image.fromarray(digit).resize((side, side), resample)
+    drawn = digit.resize((side, side), resample)
     drawn = drawn.filter(ImageFilter.GaussianBlur(scale * rng.uniform(0, 0.4)))
     cover = np.zeros((round(1.5 * side), 2 * side), np.float32)
     top, left = rng.integers(0, cover.shape[0] - side), rng.integers(0, cover.shape[1] - side)

@@ -129,12 +129,12 @@ def _outliers(dataset: Dataset, recipe: Recipe) -> "np.ndarray | None":
 
 
 def _redraw(images: "np.ndarray", dataset: Dataset, *, seed: int) -> None:
-    """`images` in place as a device redraws photographed digits. What that leaves is in genuine images and in outliers, so the
-    network takes it for a sign of neither.
+    """`images` in place as a device redraws photographed digits, of many hands. What that leaves is in genuine images and in
+    outliers, so the network takes it for a sign of neither.
     """
     from train.redrawn import redrawn
 
-    images[:] = redrawn(images, dataset.contract, seed=seed)
+    images[:] = redrawn(images, dataset.contract, seed=seed, varied=True)
 
 
 def _write_results(

@@ -15,7 +15,7 @@ from edge.confidence import KINDS, Confidence
 
 SEED = 0
 KIND, WITH_UNITS = "energy", "units"  # the score of networks without and with extra outputs (convert/unknown.py)
-N_REDRAWN_HALF = 2_500  # genuine pictures of either half of the test split
+N_REDRAWN_HALF = 5_000  # genuine pictures of either half of the test split
 Outputs = tuple[np.ndarray, np.ndarray]  # logits and extra values
 REJECT_RATE = 0.01  # of genuine pictures, at most
 
