@@ -76,24 +76,24 @@ def parse() -> argparse.Namespace:
     )
     parser.add_argument(
         "--reject-rate", type=_rate, default=REJECT_RATE, metavar="R",
-        help="the share of genuine pictures that may be told none of the classes, as an upper bound (default: 0.01)",
+        help="at most this share of genuine pictures may be answered `none of these` (default: 0.01)",
     )  # fmt: skip
     parser.add_argument(
         "--no-reject", action="store_const", dest="reject_rate", const=None, help="name a class for every picture"
     )
     parser.add_argument(
         "--no-units", action="store_false", dest="units",
-        help="write models of one output, for a tool that refuses the second, which tells pictures of no class; the logits "
-        "alone tell far fewer",
+        help="write models with one output, for tools that refuse a second; far fewer pictures of no class are then recognized",
     )  # fmt: skip
     parser.add_argument("--no-repair", action="store_true", help="do not try to repair a model that did not pass")
     parser.add_argument(
         "--budget", type=_minutes, metavar="MINUTES",
-        help="about how long diagnosing and repairing may take; becomes a number of trials before they begin, which is printed",
+        help="about how many minutes diagnosis and repair may take; converted to a number of trials, which is printed",
     )  # fmt: skip
     parser.add_argument(
         "--trials", type=_trials, metavar="N",
-        help="that number itself, for each model: conversions tried, the most promising first; equal numbers give equal files "
+        help="how many conversions diagnosis and repair may try for each model, the most promising first; equal numbers give "
+        f"equal files "
         f"(default: all there are; of images over 128x128 pixels {TRIALS}, {TRIALS_TO_EXPLAIN} with --no-repair)",
     )  # fmt: skip
     parser.add_argument(

@@ -16,7 +16,7 @@ def main() -> int:
     what = "Verify, time, install and roll back models on this device."
     parser = argparse.ArgumentParser(prog=called("edge"), description=what)
     commands = parser.add_subparsers(required=True, metavar="COMMAND", dest="command")
-    verify = commands.add_parser("verify", help="replay the images that a model carries and compare the outputs")
+    verify = _add(commands, "verify", "replay the images that a model carries and compare the outputs")
     verify.add_argument("model", metavar="MODEL", help="an edgeproof model")
     verify.add_argument("--engine", metavar="NAME", help="litert-c, litert, tflite-runtime or onnxruntime")
     verify.add_argument(
@@ -25,9 +25,9 @@ def main() -> int:
         help="allow litert-c, which skips structure checks, and building and running a C program; for models you trust",
     )
     verify.set_defaults(run=_verify)
-    examine = commands.add_parser("doctor", help="is this device fit to run edgeproof, and what should its owner do?")
+    examine = _add(commands, "doctor", "say whether this device is fit, and what to do if not")
     doctor.add_flags(examine)
-    time = commands.add_parser("bench", help="how long does this device take for an answer, and for each stage of it?")
+    time = _add(commands, "bench", "time an answer on this device, and each stage of it")
     command.add_flags(time)
     lifecycle.add_commands(commands)
     flags, unknown = parser.parse_known_args()
@@ -36,6 +36,10 @@ def main() -> int:
     if flags.command in ONLY_TELL:
         errors.need_stdout()
     return int(flags.run(flags))
+
+
+def _add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str, what: str) -> argparse.ArgumentParser:
+    return commands.add_parser(name, help=what, description=what)
 
 
 def _verify(flags: argparse.Namespace) -> int:

@@ -17,13 +17,13 @@ on a device
   predict         classify pictures (the same as edge-predict)
   install         make a model the one that answers, once it is verified
   rollback        go back to the model before
-  list            the installed models
+  list            list the installed models
   start           for a boot service: verify the current model
   verify          replay the images that a model carries
-  bench           how long does an answer take here?
-  doctor          is this device fit?
+  bench           time an answer on this device
+  doctor          say whether this device is fit, and what to do if not
 
-where TensorFlow is
+where TensorFlow is installed
   train           list the networks
   train mnist     train one on MNIST
   train cifar10   train one on CIFAR-10

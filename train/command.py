@@ -16,16 +16,18 @@ def parser(program: str, *, networks: tuple[str, ...], description: str) -> argp
     """A parser with the flags of every training command."""
     flags = argparse.ArgumentParser(prog=program, description=description)
     flags.add_argument("--arch", choices=networks, default=networks[0], help="the network (default: %(default)s)")
-    flags.add_argument("--recipe", choices=("modern", "documented"), default="modern", help="default: %(default)s")
+    flags.add_argument(
+        "--recipe", choices=("modern", "documented"), default="modern", help="ours, or the document's (default: %(default)s)"
+    )
     flags.add_argument("--data-dir", metavar="DIR", help="folder with the data set; else $EDGEPROOF_DATA, cache, download")
     flags.add_argument("--out", metavar="RUN", help="run folder (default: runs/NETWORK-DATA-RECIPE)")
     flags.add_argument("--resume", action="store_true", help="resume an interrupted run; an error if there is none")
     flags.add_argument("--save-every", type=float, metavar="S", default=30.0, help="seconds between saves (default: 30)")
     flags.add_argument("--deterministic", action="store_true", help="equal commands give equal weights, bit for bit")
     together = flags.add_argument_group("several processes", "one training, with KERAS_BACKEND=jax; the same flags in each")
-    together.add_argument("--coordinator", metavar="HOST:PORT", help="where the others find process 0, which writes the run")
-    together.add_argument("--processes", type=int, metavar="N", help="how many there are; each takes its part of every batch")
-    together.add_argument("--index", type=int, metavar="I", help="which one this is, from 0 to N-1")
+    together.add_argument("--coordinator", metavar="HOST:PORT", help="address of process 0, which also writes the run folder")
+    together.add_argument("--processes", type=int, metavar="N", help="how many processes; each computes its part of a batch")
+    together.add_argument("--index", type=int, metavar="I", help="number of this process, from 0 to N-1")
     recipes.add_flags(flags)
     return flags
 

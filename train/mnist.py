@@ -16,7 +16,7 @@ from train.datasets import mnist
 
 def main() -> int:
     parser = command.parser(called("train.mnist"), networks=networks_for(DIGIT), description=__doc__)
-    parser.add_argument("--data", choices=("mnist", "digits"), default="mnist", help="default: %(default)s")
+    parser.add_argument("--data", choices=("mnist", "digits"), default="mnist", help="the data set (default: %(default)s)")
     flags = parser.parse_args()
     command.chosen(flags, data=flags.data)  # refuses bad flags before a download
     command.train(flags, mnist.named(flags.data, flags.data_dir))
