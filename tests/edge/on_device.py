@@ -17,14 +17,14 @@ SHIPPED = ROOT / "edge" / "models" / "lenet5-relu-mnist-int8.tflite"
 
 def resealed(
     path: Path, *, name: str, model: bytes | None = None, alter=lambda goldens: goldens,
-    files: tuple[tuple[str, bytes, bytes, bytes], ...] = (), **contract: object,
+    files: tuple[tuple[str, bytes, bytes, bytes], ...] = (), account: dict[str, object] | None = None, **contract: object,
 ) -> Path:  # fmt: skip
     """The shipped model sealed anew in the file `path`, under another name, and with whatever else is changed.
 
-    `files` are picture files for the self-test, with one step of tolerance.
+    `files` are picture files for the self-test, with one step of tolerance; `account` replaces keys of the manifest.
     """
     shipped = artifact.read(str(SHIPPED))
-    manifest = {k: v for k, v in shipped.manifest().items() if k not in ("contract", "labels")}
+    manifest = {k: v for k, v in shipped.manifest().items() if k not in ("contract", "labels")} | (account or {})
     manifest |= {"pictures": {"tolerance": {file[0]: 1 for file in files}}} if files else {}
     labels, goldens = contract.pop("labels", shipped.labels), shipped.goldens()
     for key, value in ({"name": name} | contract).items():

@@ -19,6 +19,7 @@ from edge import artifact
 from edge.errors import InputMissing, ModelError, ToolchainError
 from edge.locate import shipped_model
 from tests.benchmarks.made_up import comparison, everything, report, row, speed, unsteady
+from tests.edge.on_device import SHIPPED, resealed
 from train.datasets import Split, digits
 
 
@@ -223,12 +224,7 @@ def test_a_manifest_without_an_accuracy_is_not_agreed_with(capsys):
 
 def stating(folder: Path, name: str, provenance: dict | None) -> str:
     """The shipped model, saying that it was judged on these pictures."""
-    old = artifact.read(shipped_model())
-    parts = {"labels": old.labels, "goldens": old.goldens(), "report": ""}
-    manifest = old.manifest() | {"provenance": provenance}
-    path = folder / name
-    path.write_bytes(artifact.seal(old.data[: old.contract.model_bytes], old.contract, **parts, manifest=manifest))
-    return str(path)
+    return str(resealed(folder / name, name=SHIPPED.stem, account={"provenance": provenance}))
 
 
 def test_a_row_that_cannot_be_rechecked_says_why_and_the_others_go_on(tmp_path, nowhere_else, capsys):

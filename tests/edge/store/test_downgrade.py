@@ -5,10 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from edge import artifact
 from edge.errors import ModelError, Refused, StorageError
 from edge.store import lifecycle, models, sandbox
-from tests.edge.on_device import SHIPPED, current
+from tests.edge.on_device import current, resealed
 
 
 @pytest.fixture(autouse=True)
@@ -18,21 +17,9 @@ def no_trial(monkeypatch):
 
 def versioned(folder: Path, version: int | None, *, name: str = "", network: str = "net", labels: tuple[str, ...] = ()) -> Path:
     """The wheel's model sealed anew as `version` of `network`."""
-    model = artifact.read(str(SHIPPED))
-    model.contract.name = name or f"v{version}"
-    manifest = {"provenance": {"network": network}} | ({} if version is None else {"model_version": version})
-    path = folder / f"{model.contract.name}.tflite"
-    path.write_bytes(
-        artifact.seal(
-            model.data[: model.contract.model_bytes],
-            model.contract,
-            labels=labels or model.labels,
-            goldens=model.goldens(),
-            manifest=manifest,
-            report="",
-        )
-    )
-    return path
+    account = {"provenance": {"network": network}} | ({} if version is None else {"model_version": version})
+    name = name or f"v{version}"
+    return resealed(folder / f"{name}.tflite", name=name, account=account, **({"labels": labels} if labels else {}))
 
 
 def install(path: Path, store: Path, **options) -> str:

@@ -31,7 +31,7 @@ def refused_with_the_way_out(store: Path) -> bool:
     )
 
 
-def test_an_installed_model_that_was_damaged_is_refused_and_start_mends_it_after_three_failures(model_files, store):
+def test_an_installed_model_that_was_damaged_is_refused_and_start_mends_it_after_three_failures(store):
     flip(file_of("second", store))
     assert refused_with_the_way_out(store)
     for count in (1, 2):
@@ -48,7 +48,7 @@ def with_a_failing_card(path: Path, *arguments, store: Path) -> subprocess.Compl
 
 
 @needs_strace
-def test_a_model_that_the_card_does_not_give_is_a_failing_one(model_files, store):
+def test_a_model_that_the_card_does_not_give_is_a_failing_one(store):
     bad = file_of("second", store)
     ended = with_a_failing_card(bad, "start", "--after", "2", store=store)
     assert (ended.returncode, ended.stderr.count("\n"), current(store)) == (78, 1, "second")
@@ -70,7 +70,7 @@ def test_a_current_that_the_card_does_not_give_is_like_a_damaged_one(model_files
 
 
 @pytest.mark.parametrize("what", ["the model", "its folder", "models", "current"])
-def test_a_model_that_may_not_be_read_has_not_failed_and_stays(what, model_files, store):
+def test_a_model_that_may_not_be_read_has_not_failed_and_stays(what, store):
     before, model = tree(store), file_of("second", store)
     path = {"the model": model, "its folder": model.parent, "models": store / "models", "current": store / "current"}[what]
     mode = path.stat().st_mode
@@ -83,7 +83,7 @@ def test_a_model_that_may_not_be_read_has_not_failed_and_stays(what, model_files
     assert tree(store) == before and not (store / "failures").exists()
 
 
-def test_a_device_that_cannot_try_a_model_just_now_keeps_it(model_files, tmp_path, store):
+def test_a_device_that_cannot_try_a_model_just_now_keeps_it(tmp_path, store):
     # Of the children that try a model the first does not come up, as where processes are short; the next would.
     once = str(tmp_path / "once")
     scarce = in_the_trial(tmp_path, f"os.path.exists({once!r}) or (os.mkdir({once!r}), os._exit(1))")
@@ -99,7 +99,7 @@ def test_a_device_that_cannot_try_a_model_just_now_keeps_it(model_files, tmp_pat
     assert not (store / "failures").exists()
 
 
-def test_failures_that_cannot_be_kept_stop_no_start_and_no_going_back_to_the_model_that_came_along(model_files, store):
+def test_failures_that_cannot_be_kept_stop_no_start_and_no_going_back_to_the_model_that_came_along(store):
     (store / "failures").mkdir()
     ended = edge("start", store=store)
     assert (ended.returncode, ended.stdout.startswith("second.tflite (")) == (0, True)
@@ -113,7 +113,7 @@ def test_failures_that_cannot_be_kept_stop_no_start_and_no_going_back_to_the_mod
     assert current(store) == ""
 
 
-def test_a_current_that_cannot_be_read_is_not_removed_where_replacing_it_fails(model_files, store, monkeypatch):
+def test_a_current_that_cannot_be_read_is_not_removed_where_replacing_it_fails(store, monkeypatch):
     entries, before = models.history(str(store)), tree(store)
 
     def fails(*arguments, **keywords):
@@ -127,7 +127,7 @@ def test_a_current_that_cannot_be_read_is_not_removed_where_replacing_it_fails(m
     assert tree(store) == before
 
 
-def test_a_good_start_forgets_the_failures_before_it(model_files, store):
+def test_a_good_start_forgets_the_failures_before_it(store):
     whole = file_of("second", store).read_bytes()
     for _ in range(2):
         flip(file_of("second", store))
@@ -137,7 +137,7 @@ def test_a_good_start_forgets_the_failures_before_it(model_files, store):
     assert current(store) == "second"
 
 
-def test_a_model_of_another_task_never_takes_over_by_itself(model_files, tmp_path, store):
+def test_a_model_of_another_task_never_takes_over_by_itself(tmp_path, store):
     letters = resealed(tmp_path / "letters.tflite", name="letters", labels=tuple("abcdefghij"))
     place(letters, store=store)
     flip(file_of("letters", store))
