@@ -54,9 +54,9 @@ class Converter:
     kind = "tflite"
 
     def __init__(self, model: keras.Model, calibration: CalibrationSet, *, units: Units | None = None) -> None:
-        whole = with_units(model, units) if units else model
+        widened = with_units(model, units) if units else model
         self._n_classes, self._units = model.output_shape[-1], units
-        converted = bytes(tf.lite.TFLiteConverter.from_keras_model(whole).convert())
+        converted = bytes(tf.lite.TFLiteConverter.from_keras_model(widened).convert())
         self._floating = _in_one_piece(converted, self._n_classes) if units else converted
         self._outputs = [detail["name"] for detail in Interpreter(model_content=self._floating).get_output_details()]
         self._operators = _operators(self._floating, fused_into(model))

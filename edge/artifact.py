@@ -95,7 +95,7 @@ class Artifact:
             return []
         account = self.manifest().get("pictures")
         steps = account.get("tolerance") if isinstance(account, dict) else None
-        expected, found = self.goldens("pictures.bin"), []
+        expected, picture_files = self.goldens("pictures.bin"), []
         if len(expected) != len(names):
             raise ModelError(f"{self.path}: {len(names)} picture files, and pictures.bin has {len(expected)}")
         for name, (pixels, output) in zip(names, expected, strict=True):
@@ -103,8 +103,8 @@ class Artifact:
             if type(tolerance) is not int or not 0 <= tolerance <= MAX_PIXEL_STEPS:
                 wanted = f"no tolerance from 0 to {MAX_PIXEL_STEPS} for {name}"
                 raise ModelError(f"{self.path}: manifest.json states {wanted}; make the artifact again")
-            found.append((name.removeprefix(PICTURES), bytes(self.members[name]), pixels, output, tolerance))
-        return found
+            picture_files.append((name.removeprefix(PICTURES), bytes(self.members[name]), pixels, output, tolerance))
+        return picture_files
 
     def goldens(self, member: str = "goldens.bin") -> list[tuple[bytes, bytes]]:
         """Images (uint8 [H, W, C]) with the exact output tensor expected for each, as raw bytes."""
@@ -246,7 +246,7 @@ def _members(path: str, data: bytes) -> "dict[str, bytes | memoryview]":
         if count > MAX_MEMBERS:
             raise ValueError(f"{count:,} members; at most {MAX_MEMBERS} are read")
         members: dict[str, bytes | memoryview] = {}
-        free, directory, whole = 0, start, memoryview(data)
+        free, directory, view = 0, start, memoryview(data)
         for _ in range(count):
             header = _CENTRAL.unpack_from(data, start)
             signature, method, length, stored, local = header[0], header[4], header[8], header[9], header[16]
@@ -263,7 +263,7 @@ def _members(path: str, data: bytes) -> "dict[str, bytes | memoryview]":
             if local < free or content + stored > directory or data[local : local + 4] != b"PK\x03\x04":
                 raise ValueError(f"member {name!r} reaches past the archive or into another member")
             free = content + stored
-            members[name] = whole[content:free]
+            members[name] = view[content:free]
             start += _CENTRAL.size + name_length + extra + remark
         absent = [name for name in MEMBERS if name not in members]
         if absent:

@@ -51,8 +51,8 @@ def parse(path: str, data: bytes) -> "tuple[str, dict[str, bytes | memoryview]]"
             "`*-int8.c -text` and `*-int8.h -text` into .gitattributes, and copy the files again"
         )
     if data[:at][-len(_SEAL) :] != _SEAL or data[at + _DIGITS :] != _SEAL_END or stored != digest.encode():
-        found = stored[:12].decode() if stored.isalnum() else "nothing"
-        raise SealError(f"{path}: damaged: the seal reads {found}, the bytes hash to {digest[:12]}; copy the file again")
+        stated = stored[:12].decode() if stored.isalnum() else "nothing"
+        raise SealError(f"{path}: damaged: the seal reads {stated}, the bytes hash to {digest[:12]}; copy the file again")
     try:
         text, _, rest = data.rpartition(_MANIFEST)
         account = rest[: rest.rindex(_END)]

@@ -54,14 +54,14 @@ def build(sources: list[str], output: str, *flags: str) -> None:
         if not os.path.exists(output):
             raise EngineUnavailable(f"{_name()} ends without an error and has built nothing; {_ANOTHER}")
         return
-    said = _said(done)
+    last_words = _said(done)
     with tempfile.TemporaryDirectory() as folder:
         empty = os.path.join(folder, "empty.c")
         with open(empty, "w") as file:
             file.write("int main(void) { return 0; }\n")
         if _compiled([empty], os.path.join(folder, "empty")).returncode:
-            raise EngineUnavailable(f"{_name()} does not even compile an empty program: {said}; {_ANOTHER}")
-    raise ModelError(f"{_name()} does not compile it: {said}; {_ANOTHER}")
+            raise EngineUnavailable(f"{_name()} does not even compile an empty program: {last_words}; {_ANOTHER}")
+    raise ModelError(f"{_name()} does not compile it: {last_words}; {_ANOTHER}")
 
 
 _ANOTHER = "name another C compiler of this machine, such as CC=clang"

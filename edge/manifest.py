@@ -35,10 +35,10 @@ def parse(text: str, contract: dict[str, str | int | float], labels: tuple[str, 
 
 
 def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
+    members = dict(pairs)
+    if len(members) != len(pairs):
         raise ValueError("a key stands twice")
-    return found
+    return members
 
 
 def _no_number(text: str) -> float:

@@ -128,12 +128,12 @@ class Prediction:
 def level(contract: ModelContract, coverage: float) -> tuple[float, float]:
     """The least promised coverage from `coverage` up, and its quantile. Raises UsageError where `contract` promises none."""
     promises = contract.confidence
-    found = promises.level(coverage) if promises and 0 < coverage < 1 else None
-    if found is None:
+    chosen = promises.level(coverage) if promises and 0 < coverage < 1 else None
+    if chosen is None:
         promised = promises.promised if promises else "none"
         more = "convert it again, on more test pictures for more"
         raise UsageError(f"{contract.name}: coverage {coverage:g}; its file promises {promised}: {more}")
-    return found
+    return chosen
 
 
 def _are_probabilities(scores: list[float], contract: ModelContract) -> bool:
@@ -201,8 +201,8 @@ class Predictor:
         with self._one_at_a_time:
             raw = self._run(pixels)
         if len(raw) != self._n_output_bytes:  # a graph may compute how much it gives
-            said = f"answers {len(raw)} bytes; its contract says {self._n_output_bytes}"
-            raise ModelError(f"{self.artifact.path}: {said}")
+            mismatch = f"answers {len(raw)} bytes; its contract says {self._n_output_bytes}"
+            raise ModelError(f"{self.artifact.path}: {mismatch}")
         return Prediction(raw, self.contract, self.labels)
 
 

@@ -80,9 +80,9 @@ def _collected(python: str, model: str, engine: str, n: int) -> tuple[int, str]:
     """The instructions of a whole process with `n` predictions, and what it said of its engine."""
     prefix = ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null"]
     done = _run(python, model, engine, n, prefix=prefix)
-    if not (found := re.search(r"Collected : (\d+)", done.stderr)):
+    if not (total := re.search(r"Collected : (\d+)", done.stderr)):
         raise ToolchainError(f"valgrind counted nothing: {child.last_line(done, default='no message')}")
-    return int(found[1]), done.stdout.strip()
+    return int(total[1]), done.stdout.strip()
 
 
 def _run(
@@ -123,8 +123,8 @@ def main() -> int:
     by, rows = able(), []
     for path in flags.models:
         errors.say("benchmarks.instructions", f"{path}: counting by {by}")
-        found = count(path, flags.engine, by=by)
-        rows.append((Path(path).name, f"{found.per_prediction:,.0f}", f"{found.predictions:,}", found.counter, found.kernels))
+        each = count(path, flags.engine, by=by)
+        rows.append((Path(path).name, f"{each.per_prediction:,.0f}", f"{each.predictions:,}", each.counter, each.kernels))
     print(markdown.table(("model", "instructions a prediction", "predictions", "counter", "kernels"), rows, align="lrrl"))
     return 0
 

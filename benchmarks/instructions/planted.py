@@ -70,14 +70,14 @@ def trial(number: int, turns: int, by: str) -> dict[str, object]:
 def turns_for(share: float, by: str) -> int:
     """How many turns of the planted loop are `share` of the instructions of an answer, counted with 1,000 turns."""
     with tempfile.TemporaryDirectory() as folder:
-        found = []
+        counts = []
         for turns in (0, 1000):
             source = sides.export(None, Path(folder, f"source-{turns}"))
             if turns:
                 plant(source, turns)
             side = sides.install(source, Path(folder, f"env-{turns}"), name=f"{turns} turns")
-            found.append(count.count("", python=side.python, by=by).per_prediction)
-    return round(1000 * share * found[0] / (found[1] - found[0]))
+            counts.append(count.count("", python=side.python, by=by).per_prediction)
+    return round(1000 * share * counts[0] / (counts[1] - counts[0]))
 
 
 def page(lines: Sequence[dict], *, command: str) -> str:

@@ -72,9 +72,9 @@ def _side_by_side(devices: dict[str, list[Report]]) -> tuple[list[str], list[lis
     head = ["model", "engine", *(f"{where} ({report.commit[:7]})" for where, report in last.items())]
     body = []
     for key in _keys(last.values()):
-        found = [_find(key, report) for report in last.values()]
-        first = next(row for row in found if row)
-        body.append([*_titles(key), *(_cell(row, first) for row in found)])
+        rows = [_find(key, report) for report in last.values()]
+        first = next(row for row in rows if row)
+        body.append([*_titles(key), *(_cell(row, first) for row in rows)])
     return head, body
 
 
@@ -108,8 +108,8 @@ def _cell(row: ReportRow | None, first: ReportRow | None = None) -> str:
 
 
 def _series(key: Key, reports: Sequence[Report]) -> list[tuple[Report, ReportRow]]:
-    found = ((report, _find(key, report)) for report in reports)
-    return [(report, row) for report, row in found if row and row.inference_us]
+    pairs = ((report, _find(key, report)) for report in reports)
+    return [(report, row) for report, row in pairs if row and row.inference_us]
 
 
 def _trend(key: Key, reports: Sequence[Report]) -> str:

@@ -81,7 +81,7 @@ def quiet_run() -> dict[str, object]:
     """The plain median of all calls, in µs, of each of FIGURES."""
     clock = time.perf_counter_ns
     ready = predictor.load(shipped_model(), trusted=True)
-    found = {}
+    medians = {}
     with tempfile.TemporaryDirectory() as folder:
         pictures = samples.write(ready.artifact, folder)
         made = pipelines.in_this_process(ready, pictures, calls=0, clock=clock)
@@ -97,8 +97,8 @@ def quiet_run() -> dict[str, object]:
                     break
             kept = taken[len(taken) // 20 :]  # the first warm up
             at = pipeline.stages.index(stage) if stage in pipeline.stages else None
-            found[name] = statistics.median(sum(call) if at is None else call[at] for call in kept) / 1e3
-    return {"medians_us": found}
+            medians[name] = statistics.median(sum(call) if at is None else call[at] for call in kept) / 1e3
+    return {"medians_us": medians}
 
 
 def run(order: Sequence[tuple[str, int]], log: Path) -> list[dict]:

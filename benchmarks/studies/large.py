@@ -35,15 +35,15 @@ HEAD = ("run", "verdict", "processor time, s", "elapsed, s", "peak memory, MiB")
 
 def crops(photographs: Path, out: Path, *, n_train: int, n_test: int) -> None:
     """Plain crops of N_CLASSES photographs in out/train/NAME and out/test/NAME. Raises InputMissing where they are fewer."""
-    found = []
+    paths = []
     for path in sorted(each for each in photographs.iterdir() if each.suffix in (".png", ".jpg")):
         with Image.open(path) as image:
             if image.mode == "RGB" and min(image.size) >= LEAST_SIDE:
-                found.append(path)
-    if len(found) < N_CLASSES:
-        raise InputMissing(f"{photographs}: {len(found)} colour photographs of {LEAST_SIDE} pixels; wanted {N_CLASSES}")
+                paths.append(path)
+    if len(paths) < N_CLASSES:
+        raise InputMissing(f"{photographs}: {len(paths)} colour photographs of {LEAST_SIDE} pixels; wanted {N_CLASSES}")
     rng = random.Random(4)
-    for path in found[:N_CLASSES]:
+    for path in paths[:N_CLASSES]:
         with Image.open(path) as image:
             width, height = image.size
             for split, n, left, right in (("train", n_train, 0.0, 0.6), ("test", n_test, 0.4, 1.0)):

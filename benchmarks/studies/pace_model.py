@@ -85,8 +85,8 @@ def ratio(sample: Sample) -> tuple[float, float, float]:
 
 def least(sample: Sample) -> tuple[float, float, float]:
     """The least slice; no interval comes with it but the margin."""
-    found = min(calls for calls, _, _ in sample)
-    return found, found, found
+    fastest = min(calls for calls, _, _ in sample)
+    return fastest, fastest, fastest
 
 
 def unblocked(sample: Sample) -> tuple[float, float, float]:
@@ -128,10 +128,12 @@ def table(runs: int, seed: int) -> str:
         samples = [simulate(scenario, draw) for _ in range(runs)]
         cells = [scenario.name]
         for statistic in STATISTICS.values():
-            found = [statistic(sample) for sample in samples]
-            holds = sum(low * (1 - MARGIN) <= TRUE <= high * (1 + MARGIN) for _, low, high in found) / runs
-            width = statistics.median((high * (1 + MARGIN) - low * (1 - MARGIN)) / 2 / middle for middle, low, high in found)
-            middle = statistics.median(middle for middle, _, _ in found)
+            estimates = [statistic(sample) for sample in samples]
+            holds = sum(low * (1 - MARGIN) <= TRUE <= high * (1 + MARGIN) for _, low, high in estimates) / runs
+            width = statistics.median(
+                (high * (1 + MARGIN) - low * (1 - MARGIN)) / 2 / middle for middle, low, high in estimates
+            )
+            middle = statistics.median(middle for middle, _, _ in estimates)
             cells.append(f"{100 * holds:.0f} %, ±{100 * width:.1f} % ({middle:.0f})")
         rows.append(cells)
     return markdown.table(("machine", *STATISTICS), rows, align="lr")

@@ -97,11 +97,11 @@ def identical(built: Built, images: np.ndarray, *, plain: int | None) -> list[tu
     rows = []
     for _, name, answer in built.paths():
         most = None if plain is None or name != "plain" else len(everything) - len(images) + plain
-        found = [answer(image) for image in everything[:most]]
-        same = sum(a == b for a, b in zip(found, wanted, strict=False))
-        pairs = [(np.frombuffer(a, np.int8), np.frombuffer(b, np.int8)) for a, b in zip(found, wanted, strict=False)]
+        outputs = [answer(image) for image in everything[:most]]
+        same = sum(a == b for a, b in zip(outputs, wanted, strict=False))
+        pairs = [(np.frombuffer(a, np.int8), np.frombuffer(b, np.int8)) for a, b in zip(outputs, wanted, strict=False)]
         furthest = max(int(np.abs(a.astype(int) - b).max()) for a, b in pairs)
-        rows.append((contract.name, name, f"{len(found):,}", f"{same:,}", f"{furthest}"))
+        rows.append((contract.name, name, f"{len(outputs):,}", f"{same:,}", f"{furthest}"))
     return rows
 
 
@@ -119,12 +119,12 @@ def contenders(built: Built, others: Iterable[generators.Other]) -> list[Contend
     litert.function = ctypes.c_void_p(ctypes.c_void_p.from_address(at(engine._invoke)).value)
     predict = ctypes.cast(getattr(built.library, f"{built.program.symbol}_predict_on"), ctypes.c_void_p)
     keeps = pixels, logits, context
-    found = [litert]
+    everybody = [litert]
     for number, name, _ in built.paths():
-        found.append(Contender(name, predict, [number, at(context), at(pixels), at(logits), None, None], keeps))
+        everybody.append(Contender(name, predict, [number, at(context), at(pixels), at(logits), None, None], keeps))
     for other in others:
-        found.append(Contender(other.name, other.function, [at(pixels), at(logits), *[None] * 4], (keeps, other)))
-    return found
+        everybody.append(Contender(other.name, other.function, [at(pixels), at(logits), *[None] * 4], (keeps, other)))
+    return everybody
 
 
 def race(found: list[Contender], caller: ctypes.CDLL, *, calls: int) -> None:
@@ -169,12 +169,12 @@ def page(models: list[Artifact], flags: argparse.Namespace) -> str:
             if flags.images:
                 images = _images(network, flags.data_dir)[: flags.images]
                 same += identical(built, images, plain=flags.plain_images)
-            found = contenders(built, generators.others(model, commands, folder))
-            race(found, caller, calls=flags.calls)
-            speed += speed_rows(network, found, bounds.bound(work.count(model), best).us)
+            racing = contenders(built, generators.others(model, commands, folder))
+            race(racing, caller, calls=flags.calls)
+            speed += speed_rows(network, racing, bounds.bound(work.count(model), best).us)
             kib = [f"{n / 1024:,.0f}" for n in (len(built.program.source), built.library_bytes, len(model.data))]
             size.append((network, f"{built.compile_s:.1f}", *kib))
-            for row in (*same[-3:], *speed[-len(found) :]):
+            for row in (*same[-3:], *speed[-len(racing) :]):
                 errors.say("benchmarks.studies.programs", " ".join(row))
     machine = host.read()
     features = ", ".join(machine.cpu_features or ()) or "no AVX2, VNNI or dot products"

@@ -32,8 +32,8 @@ class Coverage(Promise):
     @property
     def in_words(self) -> str:
         low, high = self.interval
-        said = f"{100 * self.coverage:.2f} % ({100 * low:.2f} to {100 * high:.2f} %) of sets hold the true class"
-        return self.words(said, f"{100 * self.level:g} %")
+        share = f"{100 * self.coverage:.2f} % ({100 * low:.2f} to {100 * high:.2f} %) of sets hold the true class"
+        return self.words(share, f"{100 * self.level:g} %")
 
 
 def quantiles(logits: np.ndarray, labels: np.ndarray, *, slack: float) -> tuple[tuple[float, float], ...]:
@@ -42,12 +42,12 @@ def quantiles(logits: np.ndarray, labels: np.ndarray, *, slack: float) -> tuple[
     Of the pictures fitted on, as many are left outside as have a one-sided 95 % bound within 1 - level. The quantile has
     `slack` and less than two millionths on top, so that no rounding leaves another one out.
     """
-    n, found = len(labels), []
+    n, shown = len(labels), []
     scores = np.sort(_nats(logits)[np.arange(n), labels])
     for level in LEVELS:
         if (outside := most(n, at_most=1 - level)) is not None:
-            found.append((level, math.ceil((max(0.0, float(scores[n - 1 - outside])) + slack) * 1e6 + 1) / 1e6))
-    return tuple(found)
+            shown.append((level, math.ceil((max(0.0, float(scores[n - 1 - outside])) + slack) * 1e6 + 1) / 1e6))
+    return tuple(shown)
 
 
 def judge(sets: tuple[tuple[float, float], ...], logits: np.ndarray, labels: np.ndarray) -> tuple[Coverage, ...]:

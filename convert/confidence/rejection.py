@@ -68,8 +68,8 @@ class Rejection(Promise):
     @property
     def in_words(self) -> str:
         low, high = self.interval
-        said = f"rejects {self.n_rejected:,} of {self.n_images:,} genuine pictures ({100 * low:.2f} to {100 * high:.2f} %)"
-        return self.words(said, f"at most {100 * self.fitted.rate:.3g} %")
+        counted = f"rejects {self.n_rejected:,} of {self.n_images:,} genuine pictures ({100 * low:.2f} to {100 * high:.2f} %)"
+        return self.words(counted, f"at most {100 * self.fitted.rate:.3g} %")
 
     def as_json(self) -> dict[str, object]:
         return asdict(self) | {"interval": list(self.interval)}
@@ -83,7 +83,7 @@ def bound(seen: int, n: int) -> float:
 def most(n: int, *, at_most: float) -> int | None:
     """The greatest number of `n` whose bound is `at_most`, a share; None where n pictures cannot show so little: 5,000 at 1 %
     give 38, 299 give 0, 298 None."""
-    return max((seen for seen in range(math.ceil(n * at_most) + 1) if bound(seen, n) <= at_most), default=None)
+    return max((n_failed for n_failed in range(math.ceil(n * at_most) + 1) if bound(n_failed, n) <= at_most), default=None)
 
 
 def threshold(scores: np.ndarray, *, at_most: float, slack: float) -> Threshold | None:

@@ -152,18 +152,21 @@ class Search:
         for convention in self._beside(self.given):
             self._try(convention, tried, wanted)
         single = list(tried.values())[1:]
-        first = max(single, key=lambda found: found.n_hits, default=None)
+        first = max(single, key=lambda candidate: candidate.n_hits, default=None)
         for convention in self._presets() + (self._beside(first.convention) if first else []):
             self._try(convention, tried, wanted)
         double = list(tried.values())[1 + len(single) :]
-        most = max(double, key=lambda found: found.n_hits, default=first)
+        most = max(double, key=lambda candidate: candidate.n_hits, default=first)
         if first and most and most.p_over(first.hits) >= MAX_P:
             double, most = single, first
         if most is None:
             return []
         least = most.n_hits - _NEAR * len(wanted)
-        alike = sorted((found for found in double if most.p_over(found.hits) >= _CLEAR), key=lambda found: found.n_hits < least)
-        return [replace(found, n_tried=len(tried) - 1) for found in alike]
+        alike = sorted(
+            (candidate for candidate in double if most.p_over(candidate.hits) >= _CLEAR),
+            key=lambda candidate: candidate.n_hits < least,
+        )
+        return [replace(candidate, n_tried=len(tried) - 1) for candidate in alike]
 
     def _contracts(self) -> list[InputContract]:
         """Every geometry tried, by the presets first."""

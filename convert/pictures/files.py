@@ -49,10 +49,10 @@ def as_files(dataset: Dataset, answers: Callable[[np.ndarray], np.ndarray], *, d
     read, read_s = {}, 0.0  # those that the files give otherwise: a thousand large ones would take all memory
     for index, (path, image) in enumerate(zip(paths, mapped.each(images), strict=True)):
         start = time.perf_counter()
-        found = _read(path, dataset.contract, image.shape)
+        read_back = _read(path, dataset.contract, image.shape)
         read_s += time.perf_counter() - start
-        if (found != image).any():
-            read[index] = found
+        if (read_back != image).any():
+            read[index] = read_back
     changed = np.array(list(read), np.int64)
     astray = changed[answers(images[changed]) != answers(np.stack(list(read.values())))] if read else changed
     if len(astray) > (1 - MIN_AGREEING) * len(images):

@@ -122,19 +122,19 @@ def _explain(
     n = effort.n_images(N_SEARCHED, owned.contract, least=200)
     some: np.ndarray = np.sort(np.random.default_rng(0).permutation(len(paths))[:n])
     search = Search(owned, [paths[index] for index in some])
-    found = max(search.best(owners[some]), key=lambda found: found.n_hits, default=None)
-    here = agrees[some]
+    best = max(search.best(owners[some]), key=lambda best: best.n_hits, default=None)
+    agreed = agrees[some]
     rival = ""
-    if found and found.n_hits > here.sum():
-        of = f"{len(here):,}" if len(here) == len(agrees) else f"{len(here):,} pictures tried"
-        rival = f"{found.n_hits:,} of {of} with {found.convention.words}, {here.sum():,} with the one given"
-        is_clear = found.beats(here) and is_sound(found.answers, owners[some])
-        if is_clear and found.hits.mean() >= order_share(owned):  # else the caller names the order
-            ask = found.convention.ask
+    if best and best.n_hits > agreed.sum():
+        of = f"{len(agreed):,}" if len(agreed) == len(agrees) else f"{len(agreed):,} pictures tried"
+        rival = f"{best.n_hits:,} of {of} with {best.convention.words}, {agreed.sum():,} with the one given"
+        is_clear = best.beats(agreed) and is_sound(best.answers, owners[some])
+        if is_clear and best.hits.mean() >= order_share(owned):  # else the caller names the order
+            ask = best.convention.ask
             raise InputError(f"{file}: {rival}" + ("" if ask in rival else f"; say so with {ask}"))
     bound = disagreement_bound(int(agrees.sum()), len(agrees))
     if bound > MAX_DISAGREEMENT:
-        write_atomic(str(drawing), _drawn(search, found, some, paths, owners, logits, images, owned.class_names))
+        write_atomic(str(drawing), _drawn(search, best, some, paths, owners, logits, images, owned.class_names))
         raise Refused(
             f"{counted}, the rest otherwise: up to {100 * bound:.1f} % differ (one-sided 95 % bound; at most "
             f"{100 * MAX_DISAGREEMENT:.0f} %), and no convention tried explains it"

@@ -31,14 +31,14 @@ def check(path: Path, owned: Owned) -> None:
     measured = f"{path}: answers {np.mean(answers == labels):.0%} of {len(labels)} training pictures right"
     reordered = _order(answers, labels, owned.class_names)
     if rivals := search.best(labels):
-        found = rivals[0]
-        speaks = found.beats(answers == labels) and is_sound(found.answers, labels)
-        if speaks and (reordered is None or found.hits.mean() >= reordered[1]):
+        rival = rivals[0]
+        speaks = rival.beats(answers == labels) and is_sound(rival.answers, labels)
+        if speaks and (reordered is None or rival.hits.mean() >= reordered[1]):
             # Of two classes, whatever turns all answers round looks like the other order.
             both = ""
             if reordered is not None and len(owned.class_names) == 2:
                 both = f"; or {_renamed(reordered, owned.class_names)}; only you know which it is"
-            raise InputError(f"{measured}, and {found.hits.mean():.0%} with {_advice(found, rivals[1:])}{both}")
+            raise InputError(f"{measured}, and {rival.hits.mean():.0%} with {_advice(rival, rivals[1:])}{both}")
     if reordered is not None:
         raise InputError(f"{measured}, and {_renamed(reordered, owned.class_names)}")
 

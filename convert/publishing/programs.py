@@ -85,21 +85,21 @@ def write_program(outcome: Outcome, trial: Trial, *, folder: Path, key: Path | N
     print(f"{of.name}.c: building it, {len(trial.dataset.test):,} images to compare on each instruction path", file=sys.stderr)
     try:
         made = program(artifact.read(str(folder / of.file_name)))
-        found = compared(made, of.name, evaluation.predictor, trial.dataset.test.images, evaluation.outputs)
+        proof = compared(made, of.name, evaluation.predictor, trial.dataset.test.images, evaluation.outputs)
     except (Refused, EngineMissing, ModelError) as error:
         return _refused(of, str(error))
-    verification = compare(found.logits, trial.dataset.test.labels, trial.reference)
+    verification = compare(proof.logits, trial.dataset.test.labels, trial.reference)
     publish(folder / f"{of.name}.h", made.header, key=key)
     publish(folder / f"{of.name}.c", made.source, key=key)
     own = replace(
         evaluation,
         candidate=Candidate(of.name, "c", of.plan, made.source[: made.text_bytes]),
         verification=verification,
-        logits=found.logits,
-        median_us=found.median_us,
+        logits=proof.logits,
+        median_us=proof.median_us,
         sensitivity=None,
     )
-    verdict = Verdict("passed", (*of.verdict.reasons, found.in_words))
+    verdict = Verdict("passed", (*of.verdict.reasons, proof.in_words))
     result = ConversionResult(of.name, "c", of.plan, verdict, own)
     return Outcome(result, result)
 
@@ -127,8 +127,8 @@ def check(path: str, source: str) -> str:
             f"{path}: made of a .tflite with seal {str(made.get('seal'))[:12]}; {source} has "
             f"{model.digest[:12]}: name that one, or convert again"
         )
-    here = {"generator": to_c.VERSION, "edgeproof": version("edgeproof")}
-    if here != {key: made.get(key) for key in here}:
+    versions = {"generator": to_c.VERSION, "edgeproof": version("edgeproof")}
+    if versions != {key: made.get(key) for key in versions}:
         raise ModelError(
             f"{path}: made by generator {made.get('generator')} of edgeproof {made.get('edgeproof')}, and this is generator "
             f"{to_c.VERSION} of edgeproof {version('edgeproof')}: check it with that version, or convert again"

@@ -54,13 +54,14 @@ def _cells(result: ConversionResult, judged: Judged) -> tuple[str, ...]:
 
 def _account(judged: Judged) -> str:
     fitted = f"fitted on {judged.n_fitted:,} test pictures (seed {SEED}), judged on the other {judged.n_judged:,}"
-    said = f"{fitted}. Calibration error: {judged.before.in_words} before, {judged.after.in_words} after"
+    summary = f"{fitted}. Calibration error: {judged.before.in_words} before, {judged.after.in_words} after"
     if judged.rejection is None:
-        return f"{said}. Rejection: {judged.why_not}"
+        return f"{summary}. Rejection: {judged.why_not}"
     limit = judged.rejection.fitted
     allowed = f"{limit.n_allowed:,} of {limit.n_images:,} pictures allow at most {100 * limit.bound:.2f} % (one-sided, 95 %)"
     by = (
-        f"{said}. Rejected by `{judged.rejection.kind}` above {limit.threshold:g}: {allowed}, {100 * limit.rate:.3g} % promised"
+        f"{summary}. Rejected by `{judged.rejection.kind}` above {limit.threshold:g}: {allowed}, "
+        f"{100 * limit.rate:.3g} % promised"
     )
     return (
         by if judged.redrawn is None else f"{by}. Redrawn as a device redraws photographed digits, it {judged.redrawn.in_words}"

@@ -62,7 +62,7 @@ def texts(group: h5py.Group, name: str, *, max_bytes: int) -> list[str]:
     """The attribute `name` of `group`, one text or several; long lists of Keras's are in NAME0, NAME1 and so on. Empty where
     there is none. Raises ValueError where it is anything else, or larger than `max_bytes`."""
     parts = [name] if name in group.attrs else [part for k in range(len(group.attrs)) if (part := f"{name}{k}") in group.attrs]
-    found: list[str] = []
+    names: list[str] = []
     for part in parts:
         entry = group.attrs.get_id(part)
         if entry.dtype.kind not in "SO" or math.prod(entry.shape) * entry.dtype.itemsize > max_bytes:
@@ -70,8 +70,8 @@ def texts(group: h5py.Group, name: str, *, max_bytes: int) -> list[str]:
                 continue
             raise ValueError(f"{part!r} is no text that fits in the file")
         values = np.ravel(np.asarray(group.attrs[part], dtype=object)).tolist()
-        found += [value.decode() if isinstance(value, bytes) else str(value) for value in values]
-    return found
+        names += [value.decode() if isinstance(value, bytes) else str(value) for value in values]
+    return names
 
 
 def assign(model: keras.Model, arrays: dict[str, np.ndarray], names: dict[str, list[str]]) -> None:

@@ -43,8 +43,8 @@ class Harness:
         if done.returncode == _NOT_HERE:
             return None
         if done.returncode:
-            said = done.stderr.strip().splitlines() or ["it said nothing"]
-            line = next((line for line in said if "ERROR" in line or "runtime error" in line), said[-1])
+            stderr_lines = done.stderr.strip().splitlines() or ["it said nothing"]
+            line = next((line for line in stderr_lines if "ERROR" in line or "runtime error" in line), stderr_lines[-1])
             raise Refused(f"the program fails on path {path} (exit code {done.returncode}): {line.strip()}")
         return taken.read_bytes(), int(done.stdout) / 1000
 
@@ -83,8 +83,8 @@ def compare(
     )
     machine = f"{predictor.engine.name} {predictor.engine.version} on {len(images):,} test images and {len(made)} made ones"
     on = ", ".join(path for path, _, _ in ran)
-    said = f"{exactly} as {machine} on each of {on}; {compiler.version(compiler.find())}; {sanitized}"
-    return Identity(_dequantized(ran[0][2][: len(images), : contract.n_classes], contract), ran[0][1], said)
+    account = f"{exactly} as {machine} on each of {on}; {compiler.version(compiler.find())}; {sanitized}"
+    return Identity(_dequantized(ran[0][2][: len(images), : contract.n_classes], contract), ran[0][1], account)
 
 
 def made_images(takes: InputContract) -> np.ndarray:

@@ -28,8 +28,8 @@ def _reach(step: Convolve) -> tuple[int, int, int, int]:
 
 def _borders(program: list[Step]) -> list[Step]:
     """Give planes the borders that convolutions read; where a plane may have none, a copy with one."""
-    whole = (Reshape, Softmax, Leave)  # they take a plane as one row of values
-    fixed = {id(plane) for step in program if isinstance(step, whole) for plane in (*step.sources, step.out)}
+    takes_a_row = (Reshape, Softmax, Leave)  # they take a plane as one row of values
+    fixed = {id(plane) for step in program if isinstance(step, takes_a_row) for plane in (*step.sources, step.out)}
     bordered: list[Step] = []
     for step in program:
         if isinstance(step, Convolve) and any(_reach(step)):

@@ -54,8 +54,8 @@ class Converter:
     def __init__(self, model: keras.Model, calibration: CalibrationSet, *, units: Units | None = None) -> None:
         self._model, self._units = model, units
         self._fused_into = fused_into(model)
-        whole = with_units(model, units) if units else model
-        self._floating = with_own_weights(fold_scaling(fold_batchnorm(_prepared(float_graph(whole)))))
+        widened = with_units(model, units) if units else model
+        self._floating = with_own_weights(fold_scaling(fold_batchnorm(_prepared(float_graph(widened)))))
         self.layers = tuple(dict.fromkeys(filter(None, map(self._layer, self._floating.graph.node))))
         self._calibrate(calibration)
 

@@ -90,8 +90,8 @@ def replay(predictor: Predictor) -> Replay:
         n_exact += output == expected and number < len(goldens)
         # `<=`, so that nan counts as different.
         if not all(abs(o - e) <= tolerance for o, e in zip(unpack(output), unpack(expected), strict=True)):
-            told, found = (_shown(unpack(values)) for values in (expected, output))
-            differences.append(f"{what}: expected {told}, got {found}, tolerance {tolerance}")
+            told, answered = (_shown(unpack(values)) for values in (expected, output))
+            differences.append(f"{what}: expected {told}, got {answered}, tolerance {tolerance}")
     readings = [_read(name, content, pixels, steps, predictor) for name, content, pixels, _, steps in files]
     differences += [difference for _, difference in readings]
     return Replay(

@@ -238,9 +238,9 @@ def _pipe() -> tuple[int, int]:
 
 
 def _write(pipe: int, kind: bytes, content: bytes) -> None:
-    whole = memoryview(_HEAD.pack(kind, len(content)) + content)
-    while whole:
-        whole = whole[os.write(pipe, whole) :]
+    left = memoryview(_HEAD.pack(kind, len(content)) + content)
+    while left:
+        left = left[os.write(pipe, left) :]
 
 
 def _read(pipe: int) -> tuple[bytes, bytes] | None:

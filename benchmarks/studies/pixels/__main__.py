@@ -111,11 +111,11 @@ def compare(way: Way, files: Sequence[Path], python: str | None = None) -> Agree
                 left_out += 1
                 continue
             wanted = np.rint(np.clip(theirs[number], 0, 255)).reshape(-1).astype(int)
-            found = np.frombuffer(read_pixels(str(file), way.contract(height, width)), np.uint8).astype(int)
-            near = int((abs(found - wanted) <= 1).sum())
+            ours = np.frombuffer(read_pixels(str(file), way.contract(height, width)), np.uint8).astype(int)
+            near = int((abs(ours - wanted) <= 1).sum())
             within[file.suffix] = within.get(file.suffix, 0) + near
-            values[file.suffix] = values.get(file.suffix, 0) + len(found)
-            off += near < len(found)
+            values[file.suffix] = values.get(file.suffix, 0) + len(ours)
+            off += near < len(ours)
             counted += 1
     return Agreement(within, values, counted, left_out, off, used)
 

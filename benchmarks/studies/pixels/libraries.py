@@ -39,10 +39,10 @@ def keras_dataset(files: list[str], height: int, width: int, **settings: object)
         os.mkdir(f"{folder}/all")
         for number in read:
             shutil.copyfile(files[number], f"{folder}/all/{number:05}{os.path.splitext(files[number])[1]}")
-        found = keras.utils.image_dataset_from_directory(
+        dataset = keras.utils.image_dataset_from_directory(
             folder, labels=None, batch_size=None, image_size=(height, width), shuffle=False, verbose=False, **settings
         )
-        for number, image in zip(read, found, strict=True):
+        for number, image in zip(read, dataset, strict=True):
             images[number] = image.numpy()
     return images
 

@@ -56,9 +56,11 @@ def main() -> int:
         ):
             rows[kind.group].append(row(kind, counts))
             print("  ".join(rows[kind.group][-1]), file=sys.stderr)
-    said = f"{given.pictures} sheets of each kind, every second one a photograph; seed {given.seed}; MNIST test digits; "
-    said += f"{ready.contract.name}, {ready.engine.name}; Pillow {PIL.__version__}."
-    return pages.show("\n".join([said + "\n", *(table(group, rows[group]) + "\n" for group in WANTED)]), given.write)
+    circumstances = (
+        f"{given.pictures} sheets of each kind, every second one a photograph; seed {given.seed}; MNIST test digits; "
+    )
+    circumstances += f"{ready.contract.name}, {ready.engine.name}; Pillow {PIL.__version__}."
+    return pages.show("\n".join([circumstances + "\n", *(table(group, rows[group]) + "\n" for group in WANTED)]), given.write)
 
 
 if __name__ == "__main__":

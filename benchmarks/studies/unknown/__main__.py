@@ -63,9 +63,9 @@ def study(network: Checkpoint, data_dir: str | None) -> Found:
     rejected, areas, areas_of_softmax = {}, {}, {}
     for name, images in pictures.sets(dataset, network.contract, data_dir, seed=0).items():
         shown = predict_all(predictor, images)
-        found = scores(kind, shown)
-        rejected[name] = 100 * float(np.mean(found > threshold))
-        areas[name], areas_of_softmax[name] = area(genuine[0], found), area(genuine[1], uncertainty(shown))
+        unlikeness = scores(kind, shown)
+        rejected[name] = 100 * float(np.mean(unlikeness > threshold))
+        areas[name], areas_of_softmax[name] = area(genuine[0], unlikeness), area(genuine[1], uncertainty(shown))
     return Found(network, judged, rejected, areas, areas_of_softmax)
 
 
