@@ -75,6 +75,13 @@ class Contender(WorkerProcess):
         return float(self.ask(f"{warm_up} {calls} {MOST_S}"))
 
 
+def write_goldens(model: Artifact, path: str) -> None:
+    """The images that `model` carries, one behind the other in the file `path`. Raises ModelError where it carries none."""
+    Path(path).write_bytes(b"".join(image for image, _ in model.goldens()))
+    if not os.path.getsize(path):
+        raise ModelError(f"{model.path}: carries no goldens to measure with; zeros would flatter it")
+
+
 def contest(models: Sequence[Artifact], pythons: dict[str, str], *, rounds: int, calls: int) -> list[ContenderResult]:
     """Every contender on each of `models`, in turns, `rounds` times. The reference runs twice: the second shows the noise.
 
@@ -85,9 +92,7 @@ def contest(models: Sequence[Artifact], pythons: dict[str, str], *, rounds: int,
         entered, absent = [], []
         for number, model in enumerate(models):
             images = os.path.join(folder, str(number))
-            Path(images).write_bytes(b"".join(image for image, _ in model.goldens()))
-            if not os.path.getsize(images):
-                raise ModelError(f"{model.path}: carries no goldens to measure with; zeros would flatter it")
+            write_goldens(model, images)
             for library in libraries(model.kind, pythons):
                 errors.say("benchmarks.peers", f"{model.path}: {library}")
                 try:

@@ -86,8 +86,8 @@ def _cells(row: ReportRow) -> list[str]:
         f"{row.model_bytes:,}",
         top1,
         f"{value}<small>{interval.strip('()')}</small>",
-        _with_interval(row, "edge-predict"),
-        _with_interval(row, "pixels", stage="inference"),
+        words.with_interval(row, "edge-predict", "<small>{}</small>"),
+        words.with_interval(row, "pixels", "<small>{}</small>", stage_name="inference"),
         *(words.stage(row, "pixels", percentile, stage="inference") for percentile in (90, 99)),
         words.memory(row),
         words.bound(row),
@@ -97,11 +97,6 @@ def _cells(row: ReportRow) -> list[str]:
 def _instructions(row: ReportRow) -> str:
     kernels = f"<small>{escape(row.instructions.kernels)}</small>" if row.instructions else ""
     return words.instructions(row) + kernels
-
-
-def _with_interval(row: ReportRow, pipeline: str, stage: str = "whole") -> str:
-    interval = words.interval(row, pipeline, stage=stage)
-    return words.stage(row, pipeline, stage=stage) + (f"<small>{interval}</small>" if interval else "")
 
 
 def grid(head: Sequence[str], body: Sequence[Sequence[str]], *, words: int) -> str:

@@ -56,17 +56,12 @@ def _cells(row: ReportRow) -> tuple[str, ...]:
         f"{row.model_bytes:,}",
         words.top1(row) + _rechecked(row),
         words.drop(row),
-        _with_interval(row, "edge-predict"),
-        _with_interval(row, "pixels", stage="inference"),
+        words.with_interval(row, "edge-predict", " ({})"),
+        words.with_interval(row, "pixels", " ({})", stage_name="inference"),
         words.stage(row, "pixels", 99, stage="inference"),
         words.memory(row),
         words.bound(row),
     )
-
-
-def _with_interval(row: ReportRow, pipeline: str, stage: str = "whole") -> str:
-    interval = words.interval(row, pipeline, stage=stage)
-    return words.stage(row, pipeline, stage=stage) + (f" ({interval})" if interval else "")
 
 
 def _rechecked(row: ReportRow) -> str:

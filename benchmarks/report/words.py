@@ -85,6 +85,12 @@ def stage(row: ReportRow, pipeline: str, percentile: int = 50, *, stage: str = "
     return "too few calls" if value is None else time(value)
 
 
+def with_interval(row: ReportRow, pipeline: str, form: str, *, stage_name: str = "whole") -> str:
+    """A latency of the row; behind it, by `form`, its interval if it has one."""
+    latency, between = stage(row, pipeline, stage=stage_name), interval(row, pipeline, stage=stage_name)
+    return latency + form.format(between) if between else latency
+
+
 def interval(row: ReportRow, pipeline: str, *, stage: str = "whole") -> str:
     """The 95 % interval of the median on an unsteady machine; "" on a steady one."""
     latency = row.speed.figure(pipeline, stage) if row.speed else None

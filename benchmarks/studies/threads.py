@@ -12,16 +12,15 @@ import statistics
 import sys
 import tempfile
 from contextlib import ExitStack
-from pathlib import Path
 
 from benchmarks import pages
-from benchmarks.peers.__main__ import Contender
+from benchmarks.peers.__main__ import Contender, write_goldens
 from benchmarks.signed_ranks import fewest_rounds, ratio
 from benchmarks.worker_process import WorkerEnded
 from edge import artifact, errors
 from edge.artifact import Artifact
 from edge.device import host
-from edge.errors import ModelError, UsageError
+from edge.errors import UsageError
 from train import markdown
 
 PROGRAM = "benchmarks.studies.threads"
@@ -41,9 +40,7 @@ def row(model: Artifact, *, rounds: int, calls: int) -> tuple[str, ...]:
     with ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory())
         images = os.path.join(folder, "images")
-        Path(images).write_bytes(b"".join(image for image, _ in model.goldens()))
-        if not os.path.getsize(images):
-            raise ModelError(f"{model.path}: carries no goldens to measure with; zeros would flatter it")
+        write_goldens(model, images)
         entered: list[Contender | None] = []
         for threads, batch in (SETTINGS[0], *SETTINGS):
             try:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from convert.calibration.images import draw_calibration_set, read_calibration_set
+from convert.effort import Trials
 from convert.evaluation import convert_and_judge, prepare
 from convert.interfaces import make_converter
 from convert.judging.gate import Gate
@@ -59,7 +60,7 @@ def test_calibration_is_recorded_where_biases_were_corrected_by_it_and_only_ther
     assert "calibration" not in sealed(plain, trial).manifest()["quantization"]
     # Whether it is kept depends on the network; that it is tried under this name does not.
     worse = dataclasses.replace(plain.evaluation.verification, lost=50)
-    tried = repair(trial, converter, Plan(precision), verification=worse)
+    tried = repair(trial, converter, Plan(precision), verification=worse, trials=Trials(2))
     assert tried.steps[1].remedy == BIASES_CORRECTED
     for kept in (True, False):
         steps = (tried.steps[0], dataclasses.replace(tried.steps[1], kept=kept))
