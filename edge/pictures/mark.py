@@ -111,10 +111,30 @@ def _are_one(mark: Mark, part: Mark, *, reach: float, width: int) -> bool:
     lower = min(mark.height, part.height)
     if across > -0.1 * size and lower > 0.65 * high and wide > 0.4 * high:
         return False  # side by side, and as high as each other: two digits
+    if across > 0 and part.height > 0.3 * high and not straight(part, width, times=3):
+        middle = (a[1] + a[3]) / 2
+        if b[3] < middle or b[1] > middle or not straight(mark, width, times=5):
+            return False  # beside it, and too large and curved for a stroke, and not the left half of a 4: an exponent
     is_below = down > -0.05 * size and lower > 0.6 * max(mark.height, part.height) and wide < 0.6 * high
     if is_below and not (down < 0.05 * size and straight(mark.with_part(part), width, times=5)):
         return False  # the one below the other, and no broken 1
+    if reach > 0.1 and b[1] > a[3] and straight(part, width, times=4) > 45:
+        return False  # an underline
     return _are_near(mark, part, reach=reach * size, width=width)
+
+
+def is_frame(mark: Mark, marks: list[Mark], width: int) -> bool:
+    """Whether `mark` is a form's box around another: nine tenths of it lie within a twelfth of its box's sides."""
+    left, top, right, bottom = mark.box
+    if not any(left < m.box[0] and top < m.box[1] and m.box[2] < right and m.box[3] < bottom for m in marks):
+        return False
+    near = max(mark.width, mark.height) // 12
+    inside = 0
+    for start, end in mark.runs:
+        row, first = divmod(start, width)
+        if top + near <= row < bottom - near:
+            inside += max(0, min(first + end - start, right - near) - max(first, left + near))
+    return inside < 0.1 * mark.n_pixels
 
 
 def _are_near(mark: Mark, part: Mark, *, reach: float, width: int) -> bool:

@@ -9,8 +9,8 @@ from PIL import Image
 
 from edge.errors import InputError
 from edge.pictures import digit, ink
-from edge.pictures.digit import WORKING_SIDE, place
-from edge.pictures.mark import Mark, is_dot, is_minor, joined, n_within, straight
+from edge.pictures.digit import SIDE, WORKING_SIDE, place
+from edge.pictures.mark import Mark, is_dot, is_frame, is_minor, joined, n_within, straight
 
 # Of one digit, and of a page. Parts of digits and what is none count as marks: each is compared with each. Runs are pieces of
 # rows that are ink: a digit has hundreds, noise tens of thousands.
@@ -35,7 +35,16 @@ def redraw(grey: Image.Image) -> bytes:
     if len(sheet.digits) > 1:
         n = len(sheet.digits)
         raise InputError(f"{n} shapes of similar size: give one digit, or read them all with --many")
-    return sheet.cut_out(sheet.digits[0])
+    found = sheet.cut_out(sheet.digits[0])
+    if _is_filled(found):
+        raise InputError("no digit found, only a filled shape, such as a stain: give it one digit in clear strokes")
+    return found
+
+
+def _is_filled(pixels: bytes) -> bool:
+    """Whether twelve rows of these 28x28 have twelve bright pixels side by side, as 13 of 60,000 MNIST training digits do."""
+    bright = pixels.translate(bytes(v >= 128 for v in range(256)))
+    return sum(b"\1" * 12 in bright[start : start + SIDE] for start in range(0, len(bright), SIDE)) >= 12
 
 
 def read(grey: Image.Image, *, is_page: bool = False) -> "Sheet":
@@ -165,8 +174,23 @@ class Sheet:
         contacts, extents = self._contacts(mark), (mark.height, mark.width, mark.height, mark.width)
         if straight(mark, self.width) or any(n > 0.4 * extent for n, extent in zip(contacts, extents, strict=True)):
             return False
-        reaches = mark.width >= 0.8 * self.width and mark.height >= 0.8 * self.height
-        return reaches or sum(n > 0 for n in contacts) <= 1
+        if mark.width >= 0.8 * self.width and mark.height >= 0.8 * self.height:
+            return True
+        return sum(n > 0 for n in contacts) <= 1 and not self._is_cut(mark)
+
+    def _is_cut(self, mark: Mark) -> bool:
+        """Whether the picture's edge runs through `mark`: it is as wide there as further in. What only touches is narrower."""
+        left, top, right, bottom = mark.box
+        further = max(2, max(mark.width, mark.height) // 12)
+        runs = [(*divmod(start, self.width), end - start) for start, end in mark.runs]
+        if left <= 1 or right >= self.width - 1:
+            columns = (left, left + further) if left <= 1 else (right - 1, right - 1 - further)
+            spans = [[row for row, first, n in runs if first <= column < first + n] for column in columns]
+        else:
+            rows = (top, top + further) if top <= 1 else (bottom - 1, bottom - 1 - further)
+            spans = [[at for row, first, n in runs if row == line for at in (first, first + n - 1)] for line in rows]
+        at_edge, inside = (max(span) - min(span) + 1 if span else 0 for span in spans)
+        return at_edge > 0.85 * inside
 
     def _is_plain(self, mark: Mark) -> bool:
         """Whether `mark`, which touches the edge, is a line, the edge of something, or small: no digit is in it."""
@@ -189,7 +213,10 @@ class Sheet:
     def _digits(self, marks: list[Mark]) -> list[Mark]:
         """The marks that are digits, their parts joined; those that are not join `others`."""
         near = ink.dilated(self.erased, 4).tobytes() if self.erased.getbbox() else b""  # most sheets have no lines
-        lines = [mark for mark in marks if self._is_line(mark) or 2 * n_within(mark, near) > mark.n_pixels]
+        lines = [
+            mark for mark in marks
+            if self._is_line(mark) or 2 * n_within(mark, near) > mark.n_pixels or is_frame(mark, marks, self.width)
+        ]  # fmt: skip
         marks = joined([mark for mark in marks if mark not in lines], self.width)
         kept = [mark for mark in marks if not self._is_other(mark)]
         usual = self._usual(kept)

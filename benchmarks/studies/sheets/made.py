@@ -289,6 +289,60 @@ def line_through(sheet: Sheet, digit: Digit) -> int:
     return label
 
 
+def underlined(sheet: Sheet, digit: Digit) -> int:
+    """A short stroke below the digit, apart from it."""
+    image, label = digit()
+    height = sheet.short * sheet.rng.uniform(0.3, 0.45)
+    x, y = sheet.anywhere(1.4 * height)
+    sheet.digit(image, height=height, centre=(x, y))
+    half, at = height * sheet.rng.uniform(0.25, 0.5), y + height * sheet.rng.uniform(0.62, 0.75)
+    sheet.line((x - half, at), (x + half, at), width=height * sheet.rng.uniform(0.03, 0.08))
+    return label
+
+
+def boxed(sheet: Sheet, digit: Digit) -> int:
+    """In a form's box."""
+    image, label = digit()
+    height = sheet.short * sheet.rng.uniform(0.3, 0.4)
+    x, y = sheet.anywhere(1.8 * height)
+    sheet.digit(image, height=height, centre=(x, y))
+    half, pen, width = height * sheet.rng.uniform(0.7, 0.95), float(sheet.rng.uniform(20, 130)), sheet.rng.uniform(1.5, 3.5)
+    for a, b in zip(corners := [(-1, -1), (1, -1), (1, 1), (-1, 1)], [*corners[1:], corners[0]], strict=True):
+        sheet.line((x + a[0] * half, y + a[1] * half), (x + b[0] * half, y + b[1] * half), width=width, pen=pen)
+    return label
+
+
+def exponent(sheet: Sheet, digit: Digit) -> None:
+    """A digit, and one less than half as high, beside it and up."""
+    height = sheet.short * sheet.rng.uniform(0.35, 0.5)
+    small = height * sheet.rng.uniform(0.38, 0.48)
+    x, y = sheet.anywhere(1.4 * height)
+    sheet.digit(digit()[0], height=height, centre=(x, y))
+    sheet.digit(digit()[0], height=small, centre=(x + 0.6 * height + 0.5 * small, y - 0.5 * height))
+
+
+def coin(sheet: Sheet, digit: Digit) -> None:
+    """A disc, and no digit."""
+    size = sheet.short * sheet.rng.uniform(0.15, 0.5)
+    (x, y), mask = sheet.anywhere(size), Image.new("L", (sheet.width, sheet.height))
+    ImageDraw.Draw(mask).ellipse((x - size / 2, y - size / 2, x + size / 2, y + size / 2), fill=255)
+    sheet.cover(mask, float(sheet.rng.uniform(20, 130)))
+
+
+def cut_off(sheet: Sheet, digit: Digit) -> int:
+    """The picture ends 15 to 50 % into the digit: refused, or read right."""
+    image, label = digit()
+    height = sheet.short * sheet.rng.uniform(0.4, 0.65)
+    ys, xs = np.nonzero(image > 60)
+    wide, high = np.ptp(xs) / BOX * height, np.ptp(ys) / BOX * height
+    off, (x, y) = sheet.rng.uniform(0.15, 0.5) - 0.5, sheet.anywhere(height)
+    ends = (-off * wide, y), (sheet.width + off * wide, y), (x, -off * high), (x, sheet.height + off * high)
+    x, y = ends[sheet.rng.integers(4)]
+    sheet.digit(image, height=height, centre=(x, y))
+    return label
+
+
+# Later kinds come last: a kind's place in the list is part of its seed.
 KINDS = (
     *(Kind(f.__name__.replace("_", " "), "clean", f) for f in (plain, ruled, grid, red_ink, pencil, chalk, tilted, broken)),
     *(Kind(f.__name__.replace("_", " "), "beside", f) for f in (margin, rule_below, table_edge, shadow_edge, specks)),
@@ -296,6 +350,8 @@ KINDS = (
         Kind(f.__name__.replace("_", " "), "none", f)
         for f in (neighbours, number, column, unlike, word, line_alone, edge_alone, specks_alone, line_through)
     ),
+    *(Kind(f.__name__, "beside", f) for f in (underlined, boxed)),
+    *(Kind(f.__name__.replace("_", " "), "none", f) for f in (exponent, coin, cut_off)),
 )
 
 

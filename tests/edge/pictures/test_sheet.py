@@ -85,6 +85,30 @@ def test_several_shapes_are_counted_and_the_remedy_is_named():
         assert refusal(paper(*digits)) == f"{n} shapes of similar size: give one digit, or read them all with --many"
 
 
+def test_a_small_digit_beside_a_large_one_is_counted_too():
+    assert refusal(paper(("five", 150, (20, 45)), ("two", 80, (122, 20)))).startswith("2 shapes of similar size")
+
+
+def test_a_form_s_box_and_an_underline_are_left_out():
+    plain = fit(paper(("eight", 120, (140, 30))), DIGIT2)
+    box = lines(
+        paper(("eight", 120, (140, 30))), *[(120, 5, 280, 5), (280, 5, 280, 180), (280, 180, 120, 180), (120, 180, 120, 5)]
+    )
+    assert fit(box, DIGIT2) == plain
+    assert fit(lines(paper(("eight", 120, (140, 30))), (170, 152, 230, 154)), DIGIT2) == plain
+
+
+def test_a_digit_that_the_edge_cuts_is_refused_and_one_that_only_touches_is_read():
+    assert refusal(paper(("four", 140, (80, 100)))).startswith("a line or the picture's edge runs into the digit; ")
+    assert difference(example("zero.png").tobytes(), fit(paper(("zero", 140, (80, -20))), DIGIT2)) < 0.25
+
+
+def test_a_filled_shape_is_no_digit():
+    page = paper()
+    ImageDraw.Draw(page).ellipse((90, 50, 200, 160), fill=INK)
+    assert refusal(page).startswith("no digit found, only a filled shape")
+
+
 @pytest.mark.parametrize("line", [(-5, 100, 305, 104), (150, -5, 154, 205)])
 def test_a_line_that_runs_through_the_digit_is_refused(line):
     assert refusal(lines(paper(("eight", 140, (80, 30))), line)).startswith(
