@@ -15,6 +15,7 @@ from PIL import Image
 import convert as package
 from conftest import ROOT
 from convert import __main__ as command
+from convert import inputs
 from convert.calibration.images import draw_calibration_set
 from convert.evaluation import convert_and_judge, prepare
 from convert.interfaces import make_converter
@@ -127,7 +128,7 @@ def test_of_few_training_pictures_half_calibrate_and_too_few_others_explain_noth
     for n, n_calibrating, explains in ((1197, 512, True), (300, 150, True), (110, 100, False)):
         few = dataclasses.replace(digits, train=digits.train[:n])
         settings = argparse.Namespace(calibration=None, precisions=("int8",), seed=0)
-        chosen = command.calibrate(trained, few, few.train, settings)
+        chosen = inputs.calibrate(trained, few, few.train, settings)
         how = {"calibration": chosen, "gate": Gate(2.0), "require_int8": False, "reject_rate": None}
         trial = prepare(trained, few, few.train, **how)
         assert (len(chosen.images), trial.can_explain) == (n_calibrating, explains)
@@ -145,7 +146,7 @@ def test_held_out_pictures_validate_and_may_not_calibrate(trained, digits, tmp_p
     trained.save(tmp_path / "run")
     n_training = trained.recipe.n_training(len(digits.train))
     training, held_out = digits.train[:n_training], digits.train[n_training:]
-    chosen = command.calibrate(trained, digits, training, argparse.Namespace(calibration=None, precisions=("int8",), seed=0))
+    chosen = inputs.calibrate(trained, digits, training, argparse.Namespace(calibration=None, precisions=("int8",), seed=0))
     trial = prepare(trained, digits, training, calibration=chosen, gate=Gate(2.0), require_int8=False)
     np.testing.assert_array_equal(trial.validation.images[: len(held_out)], held_out.images)
     np.testing.assert_array_equal(trial.validation.labels[: len(held_out)], held_out.labels)
@@ -172,20 +173,13 @@ def test_a_folders_own_validation_pictures_validate_and_do_not_calibrate(tmp_pat
     )
     model.save(tmp_path / "tones.keras")
     settings = argparse.Namespace(
-        model=tmp_path / "tones.keras",
-        data=tmp_path / "tones",
-        contract=None,
-        pixels="",
-        calibration=None,
-        seed=0,
-        skip_bad=False,
-        out=tmp_path,
-        precisions=("int8",),
-    )
-    (own,), _ = command.load_networks(settings)
-    data, training = command.load_data(own, settings)
+        model=tmp_path / "tones.keras", data=tmp_path / "tones", contract=None, pixels="", calibration=None, seed=0,
+        skip_bad=False, out=tmp_path, precisions=("int8",),
+    )  # fmt: skip
+    (own,), _ = inputs.load_networks(settings)
+    data, training = inputs.load_data(own, settings)
     assert (len(training), len(data.train), len(data.test)) == (120, 200, 40)
-    chosen = command.calibrate(own, data, training, settings)
+    chosen = inputs.calibrate(own, data, training, settings)
     trial = prepare(own, data, training, calibration=chosen, gate=Gate(2.0), require_int8=False)
     assert len(chosen.images) == 100 and len(trial.validation) == 80 + 20 and trial.can_explain
     np.testing.assert_array_equal(trial.validation.images[:80], data.train.images[120:])

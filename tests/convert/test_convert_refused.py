@@ -8,7 +8,7 @@ import pytest
 
 from conftest import call
 from convert import __main__ as command
-from convert import evaluation
+from convert import evaluation, inputs
 from convert.calibration.images import CalibrationSet
 from convert.interfaces import make_converter
 from convert.judging import verify
@@ -47,7 +47,7 @@ def test_a_candidate_calibrated_on_noise_leaves_no_file(unexplained, monkeypatch
         images[np.arange(200), np.random.default_rng(seed).integers(0, 28, 200), 0] = 255
         return CalibrationSet(images, (), seed)
 
-    monkeypatch.setattr(command, "draw_calibration_set", noise)
+    monkeypatch.setattr(inputs, "draw_calibration_set", noise)
     done = convert(workshop, tmp_path, "--no-repair", *PLAIN)
     assert done.returncode == 1 and "not published: top-1 fell " in done.stderr
     assert sorted(path.name for path in tmp_path.iterdir()) == ["lost", "report.json", "report.md"]
@@ -66,7 +66,7 @@ def test_a_network_that_diverged_is_refused_before_anything_is_written(monkeypat
         saved = load(folder)
         return dataclasses.replace(saved, weights={name: value * np.float32(np.nan) for name, value in saved.weights.items()})
 
-    monkeypatch.setattr(command.checkpoint, "load", diverged)
+    monkeypatch.setattr(inputs.checkpoint, "load", diverged)
     done = convert(workshop, tmp_path / "out")
     assert done.returncode == 1
     assert done.stderr.endswith("the float model's own answers are not numbers; train it again\n")

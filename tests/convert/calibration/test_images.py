@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from convert import __main__ as main
+from convert import inputs
 from convert.calibration.checks import check, is_plain, likeness
 from convert.calibration.images import CalibrationSet, draw_calibration_set, draw_validation_images, second_set
 from edge.contract import CIFAR, DIGIT, InputContract
@@ -71,9 +71,9 @@ def test_float_precisions_ask_for_no_calibration_images(digits, precisions, n_dr
     few = replace(digits, train=digits.train[:30])
     if n_drawn is None:
         with pytest.raises(InputError, match=r"at least 100 are wanted.*--float32, --float16 and --dynamic need none"):
-            main.calibrate(None, few, few.train, settings)
+            inputs.calibrate(None, few, few.train, settings)
     else:
-        assert len(main.calibrate(None, few, few.train, settings).images) == n_drawn
+        assert len(inputs.calibrate(None, few, few.train, settings).images) == n_drawn
 
 
 def test_a_training_split_of_scaled_images_is_refused(digits):
