@@ -14,7 +14,8 @@ from edge.contract import InputContract
 from edge.errors import ModelError
 from edge.silence import silence_native_output
 
-_DECLARED = "declared_scaling"
+_DECLARED, _FLAT_ENTRY = "declared_scaling", "without_channels"
+_IDLE = TRAINING_ONLY | {"Cast"}  # every number here is float32
 # Operations that equal an activation.
 _ACTIVATIONS = {
     "HardSigmoid": "hard_sigmoid", "HardSilu": "hard_silu", "Relu": "relu", "Relu6": "relu6", "Sigmoid": "sigmoid",
@@ -35,12 +36,12 @@ def flatten(
         if _turned(flat):
             return flat
     copies: dict[int, Any] = {}
-    names = {"pixels", _DECLARED}
+    names = {"pixels", _DECLARED, _FLAT_ENTRY}
 
     def call(operation: Any, *arguments: Any, **keywords: Any) -> Any:
         if isinstance(operation, keras.Model):
             return through(operation, arguments[0])
-        if type(operation).__name__ in TRAINING_ONLY:
+        if type(operation).__name__ in _IDLE:
             return arguments[0]
         if operation is last and _only_activates(operation):
             return arguments[0]
@@ -67,7 +68,10 @@ def flatten(
     last = last_operation(model)
     with silence_native_output():
         pixels = keras.Input((contract.height, contract.width, contract.channels), batch_size=batch_size, name="pixels")
-        logits = through(model, _declared(pixels, arithmetic))
+        entry = _declared(pixels, arithmetic)
+        if len(model.inputs[0].shape) == 3:  # [N, H, W], as of Keras's own MNIST
+            entry = keras.layers.Reshape((contract.height, contract.width), name=_FLAT_ENTRY)(entry)
+        (logits,) = keras.tree.flatten(through(model, entry))  # [logits] and {"name": logits} too are one output
         return keras.Model(pixels, _two_logits(logits) if logits.shape[-1] == 1 else logits, name="foreign")
 
 
@@ -189,13 +193,21 @@ def _as_rescaling(layer: Any, name: str) -> Any:
 
 
 def last_operation(model: keras.Model) -> Any:
-    """The operation that makes a model's only output, also inside nested models."""
+    """The operation that makes a model's only output, also inside nested models, but those that only drop axes of 1."""
     for operation in reversed(model.layers if isinstance(model, keras.Sequential) else model.operations):
         if isinstance(operation, keras.Model):
             return last_operation(operation)
-        if type(operation).__name__ not in TRAINING_ONLY:
+        if type(operation).__name__ not in _IDLE and not _only_drops_axes(operation):
             return operation
     raise AssertionError("a model without operations")
+
+
+def _only_drops_axes(operation: Any) -> bool:
+    """Whether it is a Flatten or Reshape of [N, 1, 1, K], or of [N, K], to [N, K]."""
+    if type(operation).__name__ not in ("Flatten", "Reshape", "Squeeze"):
+        return False
+    (given, *_), (made, *_) = operation._inbound_nodes[0].input_tensors, operation._inbound_nodes[0].output_tensors
+    return len(made.shape) == 2 and given.shape[-1] == made.shape[-1]
 
 
 def activation_of(operation: Any) -> str | None:

@@ -9,6 +9,7 @@ import hashlib
 import json
 import math
 import re
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,7 @@ from train.datasets.folder import CLASSES, SIDES, FolderDataset
 _SIZES = ("height", "width", "channels")
 # Numbers that one layer puts out for one image: VGG16 at 320x320 makes 6.6 million.
 MAX_VALUES = 1 << 25
+_ENOUGH = 64  # pictures to tell logits from probabilities
 _WANTED = 'wanted an object such as {"scale": 0.00392156862745098}'
 
 
@@ -50,7 +52,7 @@ class Foreign:
     @property
     def open_sizes(self) -> dict[str, int]:
         """The sizes that the network in the file leaves open, by the keys of a contract file."""
-        sizes = dict(zip(_SIZES, self.loaded.inputs[0].shape[1:], strict=True))
+        sizes = dict(zip(_SIZES, _sizes(self.loaded), strict=True))
         return {key: getattr(self.contract, key) for key, size in sizes.items() if size is None}
 
     @property
@@ -115,18 +117,25 @@ def load(
     _check_answers(path, foreign)
     if file.model.outputs[0].shape[1] == 1:
         first, second = map(one_line, dataset.class_names)
-        note(f"{path}: one output, taken as {second!r} where it is near 1 and as {first!r} where it is near 0")
+        high, low = ("near 1", "near 0") if activation_of(last_operation(file.model)) == "sigmoid" else ("above 0", "below 0")
+        note(f"{path}: one output, taken as {second!r} where it is {high} and as {first!r} where it is {low}")
     return foreign
 
 
 def _input_shape(path: Path, model: keras.Model) -> tuple[int | None, ...]:
-    if not model.built or len(model.inputs) != 1 or len(model.inputs[0].shape) != 4:
+    if not model.built or len(model.inputs) != 1 or len(model.inputs[0].shape) not in (3, 4):
         shapes = ", ".join(str(tuple(entry.shape)) for entry in getattr(model, "inputs", None) or []) or "none that is stated"
         raise ModelError(f"{path}: input {shapes}; wanted one of pictures: [None, height, width, channels]")
-    shape = tuple(model.inputs[0].shape)
-    if shape[3] not in (None, 1, 3):
-        raise ModelError(f"{path}: input {shape}; wanted [None, height, width, channels] with 1 or 3 channels")
-    return shape[1:]
+    shape = _sizes(model)
+    if shape[2] not in (None, 1, 3):
+        given = tuple(model.inputs[0].shape)
+        raise ModelError(f"{path}: input {given}; wanted [None, height, width, channels] with 1 or 3 channels")
+    return shape
+
+
+def _sizes(model: keras.Model) -> tuple[int | None, ...]:
+    """Height, width and channels as `model` takes them: of [N, height, width] one channel."""
+    return (*model.inputs[0].shape[1:], 1)[:3]
 
 
 def _stated(contract_file: Path | None) -> tuple[int, int, int] | None:
@@ -204,18 +213,21 @@ def _declared(file: Path) -> dict[str, Any]:
 def _check_answers(path: Path, foreign: Foreign) -> None:
     """Raises ModelError where the flattened network's answers differ from those of the one in the file."""
     images = foreign.dataset.train.images[:8]
-    scaled = foreign.arithmetic.apply(images)
-    n = foreign.loaded.inputs[0].shape[0] or 1  # a fixed batch is filled with one image
     with silence_native_output():
         flat = foreign.build()
         _check_size(path, flat)
-        rows = [np.asarray(foreign.loaded(np.repeat(row[None], n, axis=0), training=False), np.float64)[0] for row in scaled]
+        before = _answers_of(foreign.loaded, foreign.arithmetic.apply(images))
         logits = evaluate.logits(flat, images).astype(np.float64)
-    before, last = np.stack(rows), activation_of(last_operation(foreign.loaded))
+    last = activation_of(last_operation(foreign.loaded))
     if not np.isfinite(before).all() or not np.isfinite(logits).all():
         raise ModelError(f"{path}: its answers to pictures of {foreign.data} are not numbers; train it again")
     after = logits
     if before.shape[1] == 1:  # of the second of two classes
+        if last != "sigmoid" and _like_probabilities(evaluate.logits(flat, foreign.dataset.train.images[:_ENOUGH])[:, 1]):
+            raise ModelError(
+                f"{path}: its one output is from 0 to 1 for every picture, as a probability, and no sigmoid is last; "
+                "wanted sigmoid at the end, or a logit"
+            )
         before = np.concatenate([1 - before if last == "sigmoid" else 0 * before, before], axis=1)
     if last in ("sigmoid", "softmax"):
         after = np.exp(logits - logits.max(axis=1, keepdims=True))
@@ -228,6 +240,21 @@ def _check_answers(path: Path, foreign: Foreign) -> None:
             f"{path}: without its training-only layers it answers otherwise, by {difference:.3g}; "
             "call layers without training=True, and save it again"
         )
+
+
+def _answers_of(loaded: keras.Model, scaled: np.ndarray) -> np.ndarray:
+    """What the network in the file answers to `scaled`, as it takes pixels: float64 [N, outputs]."""
+    n, *shape = loaded.inputs[0].shape
+    rows = []
+    with warnings.catch_warnings(action="ignore"):  # Keras's, of inputs with a name
+        for row in scaled.reshape(-1, *scaled.shape[1 : 1 + len(shape)]):  # without channels where it takes none
+            output = loaded(np.repeat(row[None], n or 1, axis=0), training=False)  # a fixed batch is filled with one image
+            rows.append(np.asarray(keras.tree.flatten(output)[0], np.float64)[0])
+    return np.stack(rows)
+
+
+def _like_probabilities(outputs: np.ndarray) -> bool:
+    return bool((outputs >= 0).all() and (outputs <= 1).all())
 
 
 def _check_size(path: Path, flat: keras.Model) -> None:

@@ -3,6 +3,8 @@
 import math
 from typing import Any
 
+import keras
+
 # Layers that do nothing outside training; conversion leaves them out.
 TRAINING_ONLY = frozenset({
     "ActivityRegularization", "AlphaDropout", "Dropout", "GaussianDropout", "GaussianNoise", "Identity",
@@ -21,6 +23,7 @@ LAYERS = TRAINING_ONLY | {
 # `x + y` and `keras.ops.relu(x)` in a functional model are operations of their own.
 OPERATIONS = {
     "keras.src.activations.activations": frozenset({"ReLU"}),
+    "keras.src.ops.core": frozenset({"Cast"}),
     "keras.src.ops.numpy": frozenset({
         "Absolute", "Add", "Clip", "Concatenate", "Divide", "GetItem", "Max", "Maximum", "Mean", "Minimum", "Multiply",
         "Negative", "Reshape", "Square", "Stack", "Subtract", "Tanh", "TrueDivide",
@@ -54,6 +57,7 @@ _CLASSES = OPERATIONS | {
 }  # fmt: skip
 _MODELS = ("Functional", "Sequential")
 # Training in half precision leaves these; the weights are float32, and so is the network that we build.
+_FLOATS = ("bfloat16", "float16", "float32", "float64")
 _POLICIES = ("float32", "mixed_float16", "mixed_bfloat16")
 _RECURRENT = frozenset({"Bidirectional", "ConvLSTM2D", "GRU", "LSTM", "RNN", "SimpleRNN", "TimeDistributed"})
 _ATTENTION = frozenset({"AdditiveAttention", "Attention", "GroupQueryAttention", "MultiHeadAttention"})
@@ -118,6 +122,10 @@ class ConfigCheck:
             if inner.get("name") not in _POLICIES:
                 self._problems[f"{layer}: computes in {str(inner.get('name'))[:40]}; wanted float32"] = None
             inner["name"] = "float32"
+        elif kind == "Cast":
+            if inner.get("dtype") not in _FLOATS:
+                self._problems[f"{layer}: makes {str(inner.get('dtype'))[:40]}; wanted float32"] = None
+            inner["dtype"] = "float32"
         elif kind in _MODELS and not self._has_layers(inner):
             self._problems[f"{layer}: its layers are not listed as Keras 3 lists them"] = None
         return layer
@@ -182,4 +190,9 @@ class ConfigCheck:
             return "recurrent layers have no int8 form in both formats"
         if kind in _ATTENTION:
             return "attention has no int8 form in both formats"
-        return f"{module[:40]}.{kind[:40]} is not among the layers known to convert"
+        if kind == "QuantizedDTypePolicy":
+            return "was quantized by Keras; save the network as it was before quantize()"
+        if not node.get("module") and not hasattr(keras.layers, kind):
+            whose = f"{kind[:40]} is no class of Keras, and code of others is never run"
+            return f"{whose}; build the network of Keras's own layers, as Sequential or functional"
+        return f"{module[:40]}.{kind[:40]} is not among the layers known to convert; say it with others"

@@ -23,7 +23,7 @@ N_NAMED = 20  # files of one kind of fault
 UNREADABLE, TWICE, TWO_CLASSES, STRAY = "unreadable", "in test and elsewhere", "in two classes", "stray"
 
 # Left behind by desktops, like names that begin with a dot.
-_LITTER = {"Thumbs.db", "desktop.ini", "@eaDir", "$RECYCLE.BIN"}
+_LITTER = {"thumbs.db", "desktop.ini", "icon\r", "@eadir", "$recycle.bin"}  # in any case
 _NO_PICTURES = "__MACOSX"  # a folder of attributes that macOS puts into archives, with the names of the pictures
 # Beside or among pictures: what describes them.
 _TEXTS = {
@@ -106,7 +106,7 @@ def below(folder: Path, *, may_be_empty: bool = False) -> list[Path]:
 
     paths = []
     for parent, folders, names in os.walk(folder, onerror=unreadable):
-        folders[:] = [name for name in folders if name != _NO_PICTURES and name not in _LITTER and name[0] != "."]
+        folders[:] = [name for name in folders if name != _NO_PICTURES and name.lower() not in _LITTER and name[0] != "."]
         paths += [Path(parent, name) for name in names if name.lower().endswith(ENDINGS) and name[0] != "."]
     if not paths and not may_be_empty:
         raise InputMissing(f"{folder}: holds no {', '.join(ENDINGS)} files")
@@ -130,6 +130,10 @@ class _Reader:
         folders = self._folders(root)
         by_part: dict[str, list[Path]] = {part: [path for path in folders if part_of(path.name) == part] for part in PARTS}
         others = [path for path in folders if not part_of(path.name)]
+        if by_part["train"] and not by_part["test"] and any(self._folders(path) for path in by_part["val"]):
+            # As of tutorials, where validation pictures are what accuracy is told of.
+            by_part |= {"test": by_part["val"], "val": []}
+            note(one_line(f"{root}: no test folder; the pictures in {by_part['test'][0].name} are the test images"))
         if not (by_part["train"] and by_part["test"]):
             self._check_no_half(root, [path.name for path in folders])
             return [root]
@@ -152,7 +156,9 @@ class _Reader:
         least, most = self._classes
         if not least <= len(names) <= most:
             flat = f"{len(_entries(part)):,} files and " if not names and _entries(part) else ""
-            raise InputError(f"{part}: {flat}{len(names)} sub-folders; wanted one per class, {least} to {most} classes")
+            there = f"{flat}{len(names)} sub-folder{'s' * (len(names) != 1)}"
+            more = "; move pictures without labels out, for --unlabelled" if flat and part_of(part.name) == "test" else ""
+            raise InputError(f"{part}: {there}; wanted one per class, {least} to {most} classes{more}")
         if odd := [name for name in names if not is_label(name)]:
             raise InputError(f"{part}: {odd[0]!r} cannot be a label; rename that sub-folder")
         for other in others:
@@ -217,15 +223,13 @@ class _Reader:
             return
         if any(self._folders(root / name) for name in names):
             lacks = "train" if "test" in parts else "test"
-            others = [name for name in names if part_of(name) == "val"]
-            spare = f"rename {others[0]} to test, or " if others and lacks == "test" else ""
-            present = f"{' and '.join(names)} but no {lacks}"
-            raise InputError(f"{root}: {present}: {spare}put the classes directly in the folder")
+            raise InputError(f"{root}: {' and '.join(names)} but no {lacks}: put the classes directly in the folder")
 
     def _check_no_other_parts(self, root: Path, names: list[str]) -> None:
-        """Raises InputError where every sub-folder holds folders and no file: parts under other names."""
-        inside = [_entries(root / name) for name in names]
-        if len(names) > 1 and all(paths and all(path.is_dir() for path in paths) for paths in inside):
+        """Raises InputError where several sub-folders hold folders and no file: parts under other names."""
+        inside = {name: _entries(root / name) for name in names}
+        names = [name for name, paths in inside.items() if paths and all(path.is_dir() for path in paths)]
+        if len(names) > 1:
             some = ", ".join(names[:3]) + (", …" if len(names) > 3 else "")
             raise InputError(f"{root}: {some} hold folders and no pictures; call the parts train and test (and val)")
 
@@ -236,8 +240,10 @@ def _is_text(path: Path) -> bool:
 
 def _entries(folder: Path) -> list[Path]:
     try:
-        return sorted(path for path in folder.iterdir() if not path.name.startswith(".") and path.name not in _LITTER)
+        return sorted(path for path in folder.iterdir() if not path.name.startswith(".") and path.name.lower() not in _LITTER)
     except FileNotFoundError:
         raise InputMissing(f"{folder}: no such folder; wanted one with a sub-folder of pictures per class") from None
+    except NotADirectoryError:
+        raise InputMissing(f"{folder}: a file; wanted a folder with a sub-folder of pictures per class: unpack it") from None
     except OSError as error:
         raise missing(str(folder), error) from None

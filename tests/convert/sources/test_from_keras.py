@@ -93,22 +93,26 @@ def of_one_output(end):
         "a layer": L.Activation("sigmoid"),
         "an operation": keras.ops.sigmoid,
         "behind other layers": lambda x: L.Activation("sigmoid")(L.ReLU(negative_slope=1.0)(x)),
+        "before a Reshape, by name": lambda x: {"answer": L.Reshape((1,))(L.Activation("sigmoid")(x))},
     }
     network = keras.Model(pixels, ends.get(end, lambda x: x)(x))
     logit.set_weights([np.array([[20.0]]), np.array([-10.0])])
     return network
 
 
-@pytest.mark.parametrize("end", ["inside", "a layer", "an operation", "behind other layers", "a logit"])
+@pytest.mark.parametrize(
+    "end", ["inside", "a layer", "an operation", "behind other layers", "before a Reshape, by name", "a logit"]
+)
 def test_one_output_becomes_two_logits_exactly(end, pictures, tmp_path, capsys):
     network = of_one_output(end)
     network.save(tmp_path / "one.keras")
     loaded = from_keras.load(tmp_path / "one.keras", pictures)
-    assert "one output, taken as 'light' where it is near 1 and as 'dark' where it is near 0" in capsys.readouterr().err
+    high, low = ("above 0", "below 0") if end == "a logit" else ("near 1", "near 0")
+    assert f"one output, taken as 'light' where it is {high} and as 'dark' where it is {low}" in capsys.readouterr().err
     flat = loaded.build()
     logits = flat.predict_on_batch(np.full((1, 16, 16, 1), 255.0))
     np.testing.assert_allclose(logits, [[0, 10]], atol=1e-5)  # by hand: 20 * 1 - 10
-    if end != "behind other layers":
+    if not end.startswith("be"):
         kernel, bias = flat.layers[-1].get_weights()
         assert (kernel.tolist(), bias.tolist()) == ([[0, 20]], [0, -10]) and flat.layers[-1].name == "answer"
 
@@ -120,6 +124,14 @@ def test_a_fixed_batch_is_left_behind(pictures, tmp_path):
         x = part(x)
     keras.Model(pixels, x).save(tmp_path / "eight.keras")
     assert from_keras.load(tmp_path / "eight.keras", pictures).build(batch_size=1).input_shape == (1, 16, 16, 1)
+
+
+def test_pictures_without_an_axis_for_channels_get_one(pictures, tmp_path):
+    network = keras.Sequential([keras.Input((16, 16)), L.Rescaling(1 / 255), L.Flatten(), L.Dense(2)])
+    network.save(tmp_path / "flat.keras")
+    loaded = from_keras.load(tmp_path / "flat.keras", pictures).build()
+    pixels = np.arange(256, dtype=np.float32).reshape(1, 16, 16)
+    np.testing.assert_allclose(loaded.predict_on_batch(pixels[..., None]), network.predict_on_batch(pixels), atol=1e-5)
 
 
 def test_a_layer_that_would_fill_the_memory_is_refused(pictures, tmp_path):
@@ -144,7 +156,8 @@ PIXELWISE = L.Normalization(axis=(1, 2, 3), mean=np.zeros((16, 16, 1)), variance
         ([L.Solarization(name="sun"), L.Flatten(), L.Dense(2)], "layer 'sun' (Solarization): keras.layers.Solarization is not"),
         ([L.Flatten(), L.Dense(4, activation="celu", name="g"), L.Dense(2)], "layer 'g' (Dense): activation 'celu' is not"),
         ([PIXELWISE, L.Flatten(), L.Dense(2)], "layer 'n' (Normalization): keeps a mean for each pixel; wanted one a channel"),
-        ([L.Flatten(), L.Dense(2), L.Softmax(), L.Reshape((2,))], "its answers are probabilities, and no softmax is last"),
+        ([L.Flatten(), L.Dense(2), L.Softmax(), L.ReLU()], "its answers are probabilities, and no softmax is last"),
+        ([L.Flatten(), L.Dense(1, activation="sigmoid"), L.Rescaling(-1, 1)], "output is from 0 to 1 for every picture"),
         # Said by the file, which is changed afterwards.
         ([L.Conv2D(2, 1, name="to be channels first")], "layer 'to be channels first' (Conv2D): keeps channels first"),
     ],

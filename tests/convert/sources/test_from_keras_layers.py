@@ -27,7 +27,8 @@ GROUPS = {
         L.DepthwiseConv2D(3, padding="same"), L.SeparableConv2D(3, 3), L.Conv2D(3, 3, dilation_rate=2), L.Dense(4),
         lambda x: 1.0 - (x + 1.0) * 0.5 / 0.3, lambda x: ops.divide(-x, 2.0), lambda x: ops.maximum(x, 0.1),
         lambda x: ops.minimum(x, 0.3), lambda x: ops.abs(x), lambda x: ops.square(x), lambda x: ops.clip(x, 0.1, 0.3),
-        lambda x: x - np.float32([1, 2, 3]), lambda x: x / ops.convert_to_tensor([2.0, 3.0, 4.0]),
+        lambda x: x - np.float32([1, 2, 3]), lambda x: ops.cast(x, "float32") + 1.0,
+        lambda x: x / ops.convert_to_tensor([2.0, 3.0, 4.0]),
     ],
     "activations": [
         L.ReLU(6), L.ReLU(negative_slope=0.1), L.LeakyReLU(), L.PReLU(shared_axes=[1, 2]), L.ELU(), L.Softmax(), ops.relu,

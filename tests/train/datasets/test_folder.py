@@ -142,7 +142,6 @@ def test_validation_pictures_need_the_same_classes_and_one_folder(halves):
 @pytest.mark.parametrize(
     ("parts", "says"),
     [
-        ({"test": "val"}, "train and val but no test: rename val to test, or put the classes directly in the folder"),
         ({"train": "val"}, "test and val but no train: put the classes directly in the folder"),
         ({"train": None}, "test but no train: put the classes directly in the folder"),
         ({"test": None}, "train but no test: put the classes directly in the folder"),
@@ -176,6 +175,8 @@ def test_a_class_with_too_few_pictures_or_none_is_named(pets, tmp_path):
 
 def test_other_layouts_are_refused_in_words(pets, tmp_path):
     assert "gone: no such folder; wanted" in refusal(tmp_path / "gone", kind=InputMissing)
+    (tmp_path / "pets.zip").touch()
+    assert "pets.zip: a file; wanted a folder" in refusal(tmp_path / "pets.zip", kind=InputMissing)
     assert "cat: 10 files and 0 sub-folders; wanted one per class, 2 to 1000" in refusal(pets / "cat")
     (pets / "dog" / "more").mkdir()
     assert "dog/more: a folder inside a class" in refusal(pets)

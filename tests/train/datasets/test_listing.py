@@ -36,6 +36,20 @@ def test_parts_are_known_by_their_usual_names_in_any_case(halves, train, test, v
     assert data.split == f"{train}/, {val + '/ ' if val else ''}and {test}/ as they are".replace(", and", " and")
 
 
+def test_validation_pictures_are_the_test_where_there_is_no_other(halves, capsys):
+    (halves / "test").rename(halves / "validation")
+    data = folder.load(halves, COLOUR)
+    assert (len(data.train), len(data.test), data.split) == (16, 8, "train/ and validation/ as they are")
+    assert "no test folder; the pictures in validation are the test images" in capsys.readouterr().err
+
+
+def test_test_pictures_without_labels_are_told_where_to_go(halves):
+    shutil.rmtree(halves / "test")
+    fill(halves / "test", 4, seed=9)
+    assert "test: 4 files and 0 sub-folders; wanted one per class" in (message := refusal(halves))
+    assert message.endswith("move pictures without labels out, for --unlabelled")
+
+
 def test_names_that_are_none_of_a_part():
     assert [part_of(name) for name in ("trains", "set", "tested", "tram", "test1", "evaluations")] == [""] * 6
 
@@ -73,6 +87,7 @@ def test_train_inside_train_is_one_folder_too_many(halves):
 def test_parts_of_unknown_names_are_not_taken_for_classes(halves):
     (halves / "train").rename(halves / "seg_train")
     (halves / "test").rename(halves / "seg_test")
+    fill(halves / "seg_pred", 3, seed=9)
     assert "seg_test, seg_train hold folders and no pictures; call the parts train and test" in refusal(halves)
 
 
