@@ -32,6 +32,8 @@ from train.datasets.folder import CLASSES, SIDES, FolderDataset
 _SIZES = ("height", "width", "channels")
 # Numbers that one layer puts out for one image: VGG16 at 320x320 makes 6.6 million.
 MAX_VALUES = 1 << 25
+# The same for a fixed batch: 64 images of VGG16 at 224x224 are 205 million.
+MAX_BATCH_VALUES = 1 << 28
 _ENOUGH = 64  # pictures to tell logits from probabilities
 _WANTED = 'wanted an object such as {"scale": 0.00392156862745098}'
 
@@ -215,7 +217,7 @@ def _check_answers(path: Path, foreign: Foreign) -> None:
     images = foreign.dataset.train.images[:8]
     with silence_native_output():
         flat = foreign.build()
-        _check_size(path, flat)
+        _check_size(path, flat, n_images=foreign.loaded.inputs[0].shape[0] or 1)
         before = _answers_of(foreign.loaded, foreign.arithmetic.apply(images))
         logits = evaluate.logits(flat, images).astype(np.float64)
     last = activation_of(last_operation(foreign.loaded))
@@ -257,12 +259,15 @@ def _like_probabilities(outputs: np.ndarray) -> bool:
     return bool((outputs >= 0).all() and (outputs <= 1).all())
 
 
-def _check_size(path: Path, flat: keras.Model) -> None:
+def _check_size(path: Path, flat: keras.Model, *, n_images: int) -> None:
     """Raises ModelError before anything is computed where a layer would put out more numbers than memory may hold."""
     for layer in flat.layers:
         n = max(math.prod(each.shape[1:]) for each in keras.tree.flatten(layer.output))
         if n > MAX_VALUES:
             raise ModelError(f"{path}: layer {layer.name!r} puts out {n:,} numbers an image; wanted at most {MAX_VALUES:,}")
+        if n * n_images > MAX_BATCH_VALUES:
+            problem = f"takes {n_images:,} images at once, for which layer {layer.name!r} puts out {n * n_images:,} numbers"
+            raise ModelError(f"{path}: {problem}; wanted at most {MAX_BATCH_VALUES:,}: save it with a batch size of None")
 
 
 def _digest(model: keras.Model) -> str:

@@ -1,6 +1,5 @@
 """What a foreign Keras model's `config.json` may name for Keras to look up; all of it converts, to TFLite at least."""
 
-import math
 from typing import Any
 
 import keras
@@ -57,6 +56,7 @@ _CLASSES = OPERATIONS | {
 }  # fmt: skip
 _MODELS = ("Functional", "Sequential")
 # Training in half precision leaves these; the weights are float32, and so is the network that we build.
+_MAX_FLOAT32 = 3.4e38
 _FLOATS = ("bfloat16", "float16", "float32", "float64")
 _POLICIES = ("float32", "mixed_float16", "mixed_bfloat16")
 _RECURRENT = frozenset({"Bidirectional", "ConvLSTM2D", "GRU", "LSTM", "RNN", "SimpleRNN", "TimeDistributed"})
@@ -84,7 +84,7 @@ class ConfigCheck:
         if isinstance(node, list):
             for item in node:
                 self._walk(item, layer)
-        elif isinstance(node, float) and not math.isfinite(node):
+        elif isinstance(node, float) and not abs(node) < _MAX_FLOAT32:
             self._problems[f"{layer}: holds the number {node}"] = None
         elif isinstance(node, dict):
             if "class_name" in node:

@@ -138,6 +138,9 @@ def test_a_layer_that_would_fill_the_memory_is_refused(pictures, tmp_path):
     path = saved(tmp_path / "wide.keras", L.UpSampling2D(1_000, name="wide"), *tone_layers())
     with pytest.raises(ModelError, match=r"layer 'wide' puts out 256,000,000 numbers an image; wanted at most 33,554,432"):
         from_keras.load(path, pictures)
+    keras.Sequential([keras.Input((16, 16, 1), batch_size=1 << 30), L.Flatten(), L.Dense(2)]).save(path)
+    with pytest.raises(ModelError, match=r"takes 1,073,741,824 images at once"):
+        from_keras.load(path, pictures)
 
 
 PIXELWISE = L.Normalization(axis=(1, 2, 3), mean=np.zeros((16, 16, 1)), variance=np.ones((16, 16, 1)), name="n")
