@@ -50,7 +50,7 @@ def parse() -> argparse.Namespace:
     )  # fmt: skip
     parser.add_argument(
         "--label", type=Path, metavar="FOLDER",
-        help="what you labelled of OUT/to-label: a sub-folder for each class and one named 'none of these'",
+        help="OUT/to-label/NAME, where you labelled: a sub-folder for each class and one named 'none of these'",
     )  # fmt: skip
     parser.add_argument(
         "--skip-bad", action="store_true",

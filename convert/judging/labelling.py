@@ -40,6 +40,8 @@ def read(folder: Path, class_names: tuple[str, ...], contract: InputContract, *,
     classes = {name: index for index, name in enumerate(class_names)}
     classes.setdefault(NONE, -1)
     if unknown := [path for path in subfolders if path.name not in classes and path.name != "__MACOSX"]:
+        if (unknown[0] / NONE).is_dir():  # OUT/to-label itself
+            raise InputError(f"{folder}: holds a folder for each network; name that of this one: --label {unknown[0]}")
         some = ", ".join(class_names[:5]) + (", …" if len(class_names) > 5 else "")
         raise InputError(f"{unknown[0]}: no class is called so; wanted folders named {some} or {NONE!r}")
     faults = Faults(folder)

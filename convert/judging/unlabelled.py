@@ -123,7 +123,7 @@ def read(
     if not chosen:
         raise InputError(f"{folder}: no picture is left that was not trained on, calibrated with or tested: add others")
     if labels is not None and (strangers := len(labels.keys() - chosen.keys())):
-        note(one_line(f"{folder}: {strangers:,} labelled pictures are not among these, and do not count"))
+        note(one_line(f"{folder}: {strangers:,} of the labelled pictures not among these: not counted"))
     return UnlabelledPictures(
         tuple(chosen.values()),
         file.arranged(np.arange(len(chosen))),

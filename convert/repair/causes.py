@@ -140,7 +140,7 @@ def _unlike_channels(stats: LayerStats) -> tuple[str, str] | None:
 def _used(stats: LayerStats) -> str:
     given = _spread(stats.quantized_range)
     share = 100 * _spread(stats.used_range) / given if given > 0 else 0.0
-    return f"99.8 % of the values on validation images use {share:.2g} % of the steps"
+    return f"99.8 % of the values on validation images use {share:.{2 if share < 99.5 else 3}g} % of the steps"
 
 
 def _spread(bounds: Range) -> float:

@@ -121,6 +121,9 @@ def test_labels_that_cannot_be_meant_are_refused(more, tmp_path):
     with pytest.raises(InputError, match="tuesday: no class is called so; wanted folders named dark, light or 'none of these'"):
         labelling.read(more, ("dark", "light"), GREY)
     (more / "tuesday").rename(more / "light")
+    (more / "none of these").mkdir()
+    with pytest.raises(InputError, match=f"holds a folder for each network; name that of this one: --label {more}"):
+        labelling.read(more.parent, ("dark", "light"), GREY)
     shutil.copy(more / "dark" / "001.png", more / "light" / "x.png")
     with pytest.raises(InputError, match=r"dark/001.png and .*light/x.png are the same picture with two labels: remove one"):
         labelling.read(more, ("dark", "light"), GREY)
@@ -200,4 +203,4 @@ def test_more_than_anyone_labels_are_not_put_out(tmp_path):
 def test_labels_of_other_pictures_are_counted_apart(more, capsys):
     labels = {key(more / "monday" / "000.png"): 0, b"another": 1}
     assert unlabelled.read(more, GREY, seen={}, labels=labels).labels.tolist() == [0] + [UNKNOWN] * 7
-    assert capsys.readouterr().err == f"{more}: 1 labelled pictures are not among these, and do not count\n"
+    assert capsys.readouterr().err == f"{more}: 1 of the labelled pictures not among these: not counted\n"
