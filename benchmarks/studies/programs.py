@@ -39,7 +39,7 @@ GOAL = 0.7
 
 
 @dataclass(eq=False)
-class Contender:
+class TimedProgram:
     """A function of C and its six arguments; `keeps` holds what they point to. `us` are the times of all calls."""
 
     name: str
@@ -105,7 +105,7 @@ def identical(built: Built, images: np.ndarray, *, plain: int | None) -> list[tu
     return rows
 
 
-def contenders(built: Built, others: Iterable[generators.Other]) -> list[Contender]:
+def contenders(built: Built, others: Iterable[generators.Other]) -> list[TimedProgram]:
     """LiteRT, the program on each path, and other generators'."""
     contract = built.model.contract
     pixels = ctypes.create_string_buffer(built.model.goldens()[0][0])
@@ -115,19 +115,19 @@ def contenders(built: Built, others: Iterable[generators.Other]) -> list[Contend
     engine.run(pixels.raw[: contract.input.n_values])
     compiled, first, one, inputs, n, outputs = engine._arguments
     handles = [compiled.value, first.value, one.value, at(inputs._obj), n.value, at(outputs)]
-    litert = Contender("LiteRT", ctypes.c_void_p(at(engine._invoke)), handles, engine)
+    litert = TimedProgram("LiteRT", ctypes.c_void_p(at(engine._invoke)), handles, engine)
     litert.function = ctypes.c_void_p(ctypes.c_void_p.from_address(at(engine._invoke)).value)
     predict = ctypes.cast(getattr(built.library, f"{built.program.symbol}_predict_on"), ctypes.c_void_p)
     keeps = pixels, logits, context
     everybody = [litert]
     for number, name, _ in built.paths():
-        everybody.append(Contender(name, predict, [number, at(context), at(pixels), at(logits), None, None], keeps))
+        everybody.append(TimedProgram(name, predict, [number, at(context), at(pixels), at(logits), None, None], keeps))
     for other in others:
-        everybody.append(Contender(other.name, other.function, [at(pixels), at(logits), *[None] * 4], (keeps, other)))
+        everybody.append(TimedProgram(other.name, other.function, [at(pixels), at(logits), *[None] * 4], (keeps, other)))
     return everybody
 
 
-def race(found: list[Contender], caller: ctypes.CDLL, *, calls: int) -> None:
+def race(found: list[TimedProgram], caller: ctypes.CDLL, *, calls: int) -> None:
     """`calls` calls of each in ROUNDS turns, after a turn that does not count."""
     for turn in range(ROUNDS + 1):
         for each in found:
@@ -139,7 +139,7 @@ def race(found: list[Contender], caller: ctypes.CDLL, *, calls: int) -> None:
                 each.us.append(np.array(taken[:], np.float64) / 1000)
 
 
-def speed_rows(name: str, found: list[Contender], bound_us: float) -> list[tuple[str, ...]]:
+def speed_rows(name: str, found: list[TimedProgram], bound_us: float) -> list[tuple[str, ...]]:
     litert = found[0].times()
     rows = []
     for each in found:

@@ -26,7 +26,7 @@ WORST = ((2_046, 0.5, 0.005), (1_218, 0.5, 0.02), (564, 1.0, 0.04), (280, 2.0, 0
 
 
 @dataclass(frozen=True)
-class Cell:
+class UnlabelledCell:
     """Candidates that lose `drop` of all `n_images` and are right where the float model is wrong, or the reverse, on
     `disagreement`; on `both_wrong` more the answers differ. Shares."""
 
@@ -38,7 +38,7 @@ class Cell:
 
 
 @functools.cache
-def simulate(cell: Cell, *, candidates: int, seed: int) -> dict[str, int]:
+def simulate(cell: UnlabelledCell, *, candidates: int, seed: int) -> dict[str, int]:
     """How many of `candidates` pass, by each of RULES. Equal arguments give equal draws."""
     lost, gained = (cell.disagreement + cell.drop) / 2, (cell.disagreement - cell.drop) / 2
     entropy = [seed, cell.n_images, *(round(1e6 * share) for share in (cell.drop, cell.disagreement, cell.both_wrong))]
@@ -69,7 +69,7 @@ def _same_answers() -> Verification:
     return Verification(N_TEST, 0, 0, agreeing=N_TEST, float_top1=1.0, top1=1.0)
 
 
-def exact(cell: Cell) -> dict[str, float]:
+def exact(cell: UnlabelledCell) -> dict[str, float]:
     """The chance to pass by each of RULES, enumerated: for each number gained, whatever is lost up to the most that passes."""
     n, differing = cell.n_images, most_differing(cell.limit_points, cell.n_images)
     lost_share, gained_share = (cell.disagreement + cell.drop) / 2, (cell.disagreement - cell.drop) / 2
@@ -95,7 +95,7 @@ def most_differing(limit_points: float, n_images: int) -> int | None:
 def section(disagreements: Callable[[float], list[float]], *, candidates: int, seed: int) -> str:
     """The tables; `disagreements` are the shares to simulate at a true drop."""
 
-    def percents(cell: Cell) -> str:
+    def percents(cell: UnlabelledCell) -> str:
         counts = simulate(cell, candidates=candidates, seed=seed)
         return " / ".join(f"{100 * counts[rule] / candidates:.2f}" for rule in RULES)
 
@@ -104,14 +104,14 @@ def section(disagreements: Callable[[float], list[float]], *, candidates: int, s
         for limit in LIMITS_POINTS:
             drop = multiple * limit / 100
             for share in disagreements(drop):
-                cells = (Cell(n, limit, drop, share, round(both_wrong * share, 6)) for n in N_IMAGES)
+                cells = (UnlabelledCell(n, limit, drop, share, round(both_wrong * share, 6)) for n in N_IMAGES)
                 body.append((f"{limit}", f"{100 * share:.4g}", *map(percents, cells)))
         head = ("limit, points", "differ, %", *(f"n = {n:,}" for n in N_IMAGES))
         return markdown.table(head, body, align="r")
 
     worst = []
     for n, limit, share in WORST:
-        cell = Cell(n, limit, limit / 100, share)
+        cell = UnlabelledCell(n, limit, limit / 100, share)
         enumerated = " / ".join(f"{100 * chance:.2f}" for chance in exact(cell).values())
         worst.append((f"{limit}", f"{100 * share:.4g}", f"{n:,}", percents(cell), enumerated))
     most = []

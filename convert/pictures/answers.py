@@ -16,14 +16,14 @@ _HEADS = ("file", "files", "filename", "filepath", "image", "path", "picture")
 
 
 @dataclass(frozen=True, eq=False)
-class Answers:
+class OwnersAnswers:
     """The `paths` of N pictures and the class that the owner's code gave each: int [N]."""
 
     paths: tuple[str, ...]
     classes: np.ndarray
 
 
-def read(path: Path, pictures: Path, class_names: tuple[str, ...]) -> Answers:
+def read(path: Path, pictures: Path, class_names: tuple[str, ...]) -> OwnersAnswers:
     """The answers in `path`. Files are named from the folder of `path`, from `pictures` or from the current one.
 
     Raises InputMissing, or InputError with the row at fault.
@@ -41,7 +41,7 @@ def read(path: Path, pictures: Path, class_names: tuple[str, ...]) -> Answers:
     files, given, names = _npz(shown, content) if content[:2] == b"PK" else _csv(shown, content)
     if not files:
         raise InputError(f"{shown}: no rows; wanted one for each picture: file,label or file,p0,p1,…")
-    return Answers(_located(shown, files, (path.parent, pictures, Path())), _classes(shown, given, names, class_names))
+    return OwnersAnswers(_located(shown, files, (path.parent, pictures, Path())), _classes(shown, given, names, class_names))
 
 
 def _csv(shown: str, content: bytes) -> tuple[list[str], np.ndarray, list[str]]:

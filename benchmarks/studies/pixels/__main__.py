@@ -77,7 +77,7 @@ ONE_CALL = (
 
 
 @dataclass(frozen=True)
-class Agreement:
+class PixelAgreement:
     """Values within one step, of all, in the files the library reads itself; those it does not read or turns into others."""
 
     within: dict[str, int]  # by the file's ending
@@ -97,7 +97,7 @@ class Agreement:
         return all(self.within[ending] == self.values[ending] for ending in self.values if ending != ".jpg")
 
 
-def compare(way: Way, files: Sequence[Path], python: str | None = None) -> Agreement:
+def compare(way: Way, files: Sequence[Path], python: str | None = None) -> PixelAgreement:
     """The pixels of `files` by `way`'s contract, against its loader here, or in the environment of `python`."""
     within: dict[str, int] = {}
     values: dict[str, int] = {}
@@ -117,7 +117,7 @@ def compare(way: Way, files: Sequence[Path], python: str | None = None) -> Agree
             values[file.suffix] = values.get(file.suffix, 0) + len(ours)
             off += near < len(ours)
             counted += 1
-    return Agreement(within, values, counted, left_out, off, used)
+    return PixelAgreement(within, values, counted, left_out, off, used)
 
 
 def _loaded(
@@ -140,7 +140,7 @@ def _loaded(
             return {int(name): found[name] for name in found.files if name != "versions"}, str(found["versions"])
 
 
-def row(way: Way, result: Agreement) -> tuple[str, ...]:
+def row(way: Way, result: PixelAgreement) -> tuple[str, ...]:
     return (
         way.title,
         result.percent(".png", ".bmp"),

@@ -34,7 +34,7 @@ HEAD = ("network", "trained on outliers", "genuine rejected, % (95 %)", "of redr
 
 
 @dataclass(frozen=True, eq=False)
-class Found:
+class Rejections:
     """What one network's int8 .tflite rejects, share by name of set, and the areas under its ROC curves, each in percent."""
 
     network: Checkpoint
@@ -44,7 +44,7 @@ class Found:
     areas_of_softmax: dict[str, float]
 
 
-def study(network: Checkpoint, data_dir: str | None) -> Found:
+def study(network: Checkpoint, data_dir: str | None) -> Rejections:
     """`network` converted, judged and shown pictures of no class. Raises what loading its data raises."""
     dataset = datasets.load_again(network.data, data_dir, digest=network.data_digest, contract=network.contract)
     training = dataset.train[: network.recipe.n_training(len(dataset.train))]
@@ -66,7 +66,7 @@ def study(network: Checkpoint, data_dir: str | None) -> Found:
         unlikeness = scores(kind, shown)
         rejected[name] = 100 * float(np.mean(unlikeness > threshold))
         areas[name], areas_of_softmax[name] = area(genuine[0], unlikeness), area(genuine[1], uncertainty(shown))
-    return Found(network, judged, rejected, areas, areas_of_softmax)
+    return Rejections(network, judged, rejected, areas, areas_of_softmax)
 
 
 def scores(kind: str, answers: Answers) -> np.ndarray:
@@ -85,7 +85,7 @@ def area(inside: np.ndarray, outside: np.ndarray) -> float:
     return float(100 * stats.mannwhitneyu(outside, inside).statistic / (len(outside) * len(inside)))
 
 
-def row(found: Found) -> tuple[str, ...]:
+def row(found: Rejections) -> tuple[str, ...]:
     """The figures under HEAD."""
     rejection, redrawn, shares = found.judged.rejection, found.judged.redrawn, found.rejected
     assert rejection is not None

@@ -11,7 +11,7 @@ from benchmarks.studies.unlabelled_errors import (
     N_IMAGES,
     RULES,
     WORST,
-    Cell,
+    UnlabelledCell,
     exact,
     most_differing,
     passes,
@@ -33,7 +33,7 @@ def test_labels_decide_as_if_all_pictures_had_one():
 
 
 def test_the_rates_are_the_binomials_where_nothing_is_gained():
-    counts = simulate(Cell(500, 2.0, 0.02, 0.02), candidates=20_000, seed=1)
+    counts = simulate(UnlabelledCell(500, 2.0, 0.02, 0.02), candidates=20_000, seed=1)
     chance = binom.cdf(3, 500, 0.02)
     assert most_differing(2.0, 500) == 3
     for rule in RULES:  # three lost pass with labels, too
@@ -42,15 +42,15 @@ def test_the_rates_are_the_binomials_where_nothing_is_gained():
 
 def test_the_rates_are_those_of_enumeration_which_are_under_the_goal_at_the_worst_sizes():
     for n, limit, share in WORST:
-        assert max(exact(Cell(n, limit, limit / 100, share)).values()) < 0.0255
-    cell = Cell(280, 2.0, 0.02, 0.08)
+        assert max(exact(UnlabelledCell(n, limit, limit / 100, share)).values()) < 0.0255
+    cell = UnlabelledCell(280, 2.0, 0.02, 0.08)
     counts, chances = simulate(cell, candidates=20_000, seed=3), exact(cell)
     for rule in RULES:
         assert counts[rule] / 20_000 == pytest.approx(chances[rule], abs=4 * math.sqrt(chances[rule] / 20_000) + 1e-9)
 
 
 def test_both_rules_in_turn_pass_what_either_passes():
-    cell = Cell(1_164, 1.0, 0.01, 0.012)
+    cell = UnlabelledCell(1_164, 1.0, 0.01, 0.012)
     counts = simulate(cell, candidates=2_000, seed=2)
     assert max(counts["without"], counts["with"]) <= counts["both"] <= counts["without"] + counts["with"]
 
