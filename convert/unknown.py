@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 MAX_UNITS, MIN_UNITS = 48, 6
 MAX_WEIGHTS = 16_384  # bytes at int8, unless MIN_UNITS need more
-N_GENUINE, N_OUTLIERS, LEAST = 8_000, 12_000, 500
+N_GENUINE, N_OUTLIERS, LEAST = 8_000, 14_000, 500
 N_REDRAWN = 3_000  # of genuine digits, and as many varied ones, each counted twice
 _LETTERS = 0.8  # of the glyphs: what passes for a digit most
 MAX_VALUES = 100_000_000  # bytes of pixels, unless LEAST images are more: 664 of 224x224x3

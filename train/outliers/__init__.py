@@ -1,16 +1,16 @@
 """Pictures of none of the classes, made to train and to fit against: what a camera may see besides.
 
-Four families, none of which needs a download: glyphs of many scripts and symbols, strokes, noise, and pieces and mixtures of
-genuine images. What a report judges by must be made of other fonts, other images and other seeds.
+Five families, none of which needs a download: glyphs of many scripts and symbols, strokes, silhouettes, noise, and pieces and
+mixtures of genuine images. What a report judges by must be made of other fonts, other images and other seeds.
 """
 
 import numpy as np
 
 from edge.contract import InputContract
 from train.datasets import Split
-from train.outliers import drawn, noise, pieces
+from train.outliers import drawn, noise, pieces, silhouettes
 
-_SHARES = {"glyphs": 0.5, "strokes": 0.12, "noise": 0.13}  # the rest are pieces
+_SHARES = {"glyphs": 0.45, "strokes": 0.1, "silhouettes": 0.17, "noise": 0.1}  # the rest are pieces
 
 
 def made(genuine: Split, contract: InputContract, *, n: int, seed: int, letters: float = 0.5) -> np.ndarray:
@@ -23,6 +23,7 @@ def made(genuine: Split, contract: InputContract, *, n: int, seed: int, letters:
         [
             drawn.glyphs(contract, n=counts["glyphs"], rng=rng, letters=letters),
             drawn.strokes(contract, n=counts["strokes"], rng=rng),
+            silhouettes.images(contract, n=counts["silhouettes"], rng=rng),
             noise.images(contract, n=counts["noise"], rng=rng),
             pieces.images(genuine, n=n - sum(counts.values()), rng=rng),
         ]

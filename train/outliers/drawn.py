@@ -99,7 +99,7 @@ def coloured(sheet: Image.Image, contract: InputContract, rng: np.random.Generat
 
 def as_image(sheet: Image.Image, contract: InputContract, rng: np.random.Generator) -> np.ndarray | None:
     """`sheet` as `contract` would see it: uint8 [H, W, C]; None where it holds no ink."""
-    if not _is_like_mnist(contract):
+    if not is_like_mnist(contract):
         return coloured(sheet, contract, rng)
     inked = sheet.getbbox()
     return None if inked is None else _placed(sheet.crop(inked))
@@ -130,14 +130,14 @@ def _drawn(draw: Callable[[], Image.Image], contract: InputContract, *, n: int, 
         return np.empty((0, contract.height, contract.width, contract.channels), np.uint8)
     images = np.tile(np.stack(drawings), (_PER_DRAWING, 1, 1, 1))[:n]
     for image in images[len(drawings) :]:
-        if _is_like_mnist(contract):
+        if is_like_mnist(contract):
             image[:, :, 0] = _bent(Image.fromarray(image[:, :, 0]), rng)
         else:
             image[:] = image[:, :: rng.choice([1, -1]), rng.permutation(contract.channels)] ^ np.uint8(rng.choice([0, 255]))
     return images
 
 
-def _is_like_mnist(contract: InputContract) -> bool:
+def is_like_mnist(contract: InputContract) -> bool:
     return (contract.height, contract.width, contract.channels) == (SIDE, SIDE, 1)
 
 
