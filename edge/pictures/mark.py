@@ -27,6 +27,10 @@ class Mark:
         return self.box[3] - self.box[1]
 
     @property
+    def size(self) -> int:
+        return max(self.width, self.height)
+
+    @property
     def n_pixels(self) -> int:
         return sum(end - start for start, end in self.runs)
 
@@ -68,13 +72,14 @@ def is_dot(mark: Mark, *, least: float) -> bool:
 
 def is_minor(mark: Mark, usual: Mark) -> bool:
     """Whether `mark` is too small or too faint beside `usual` to be a digit of its own."""
-    size = max(mark.width, mark.height) / max(usual.width, usual.height)
+    size = mark.size / usual.size
     is_faint = mark.brightness * usual.n_pixels < 0.4 * usual.brightness * mark.n_pixels
     return is_faint or (size < 0.35 and mark.brightness < 0.25 * usual.brightness)
 
 
-def joined(marks: list[Mark], width: int) -> list[Mark]:
-    """`marks` with those joined that are strokes of one digit, the nearest first."""
+def joined(marks: list[Mark], width: int, *, most: float = 0) -> list[Mark]:
+    """`marks` with those joined that are strokes of one digit, the nearest first; unless 0, to a size of `most`, or little more
+    than that of one."""
     marks = sorted(marks, key=lambda mark: -mark.brightness)
     for reach in (0.03, 0.06, 0.09, 0.16):  # of the size of both together
         n_before = 0
@@ -83,12 +88,14 @@ def joined(marks: list[Mark], width: int) -> list[Mark]:
             while at < len(marks):
                 part = marks[at]
                 left, top, right, bottom = part.box
-                near = 2 * reach * max(part.width, part.height)
+                near = 2 * reach * part.size
                 for before in range(at):
                     box = marks[before].box
                     gap = max(left - box[2], box[0] - right, top - box[3], box[1] - bottom)
                     if gap > near + 2 * reach * max(box[2] - box[0], box[3] - box[1]):
                         continue  # said in short of what follows
+                    if most and _size(box, part.box) > max(most, 1.25 * marks[before].size, 1.25 * part.size):
+                        continue
                     if _are_one(marks[before], part, reach=reach, width=width):
                         marks[before] = marks[before].with_part(part)
                         del marks[at]
@@ -96,6 +103,11 @@ def joined(marks: list[Mark], width: int) -> list[Mark]:
                 else:
                     at += 1
     return marks
+
+
+def _size(a: Box, b: Box) -> int:
+    """Of both together, the longer side."""
+    return max(max(a[2], b[2]) - min(a[0], b[0]), max(a[3], b[3]) - min(a[1], b[1]))
 
 
 def _are_one(mark: Mark, part: Mark, *, reach: float, width: int) -> bool:
@@ -123,18 +135,26 @@ def _are_one(mark: Mark, part: Mark, *, reach: float, width: int) -> bool:
     return _are_near(mark, part, reach=reach * size, width=width)
 
 
-def is_frame(mark: Mark, marks: list[Mark], width: int) -> bool:
-    """Whether `mark` is a form's box around another: nine tenths of it lie within a twelfth of its box's sides."""
+def around_others(marks: list[Mark]) -> list[Mark]:
+    """Those with another wholly in their box."""
+    boxes = [mark.box for mark in marks]
+    return [
+        mark for mark, (left, top, right, bottom) in zip(marks, boxes, strict=True)
+        if any(left < box[0] and top < box[1] and box[2] < right and box[3] < bottom for box in boxes)
+    ]  # fmt: skip
+
+
+def is_frame(mark: Mark, width: int, *, usual: int) -> bool:
+    """Whether `mark`, with another in its box, is a form's box: nine tenths of it lie within a twelfth of its box's sides; or a
+    table of cells: more than twice the size `usual`, unless that is 0."""
     left, top, right, bottom = mark.box
-    if not any(left < m.box[0] and top < m.box[1] and m.box[2] < right and m.box[3] < bottom for m in marks):
-        return False
-    near = max(mark.width, mark.height) // 12
+    near = mark.size // 12
     inside = 0
     for start, end in mark.runs:
         row, first = divmod(start, width)
         if top + near <= row < bottom - near:
             inside += max(0, min(first + end - start, right - near) - max(first, left + near))
-    return inside < 0.1 * mark.n_pixels
+    return inside < 0.1 * mark.n_pixels or 0 < 2 * usual < mark.size
 
 
 def _are_near(mark: Mark, part: Mark, *, reach: float, width: int) -> bool:

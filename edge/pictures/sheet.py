@@ -10,7 +10,7 @@ from PIL import Image
 from edge.errors import InputError
 from edge.pictures import digit, ink
 from edge.pictures.digit import SIDE, WORKING_SIDE, place
-from edge.pictures.mark import Mark, is_dot, is_frame, is_minor, joined, n_within, straight
+from edge.pictures.mark import Mark, around_others, is_dot, is_frame, is_minor, joined, n_within, straight
 
 # Of one digit, and of a page. Parts of digits and what is none count as marks: each is compared with each. Runs are pieces of
 # rows that are ink: a digit has hundreds, noise tens of thousands.
@@ -181,7 +181,7 @@ class Sheet:
     def _is_cut(self, mark: Mark) -> bool:
         """Whether the picture's edge runs through `mark`: it is as wide there as further in. What only touches is narrower."""
         left, top, right, bottom = mark.box
-        further = max(2, max(mark.width, mark.height) // 12)
+        further = max(2, mark.size // 12)
         runs = [(*divmod(start, self.width), end - start) for start, end in mark.runs]
         if left <= 1 or right >= self.width - 1:
             columns = (left, left + further) if left <= 1 else (right - 1, right - 1 - further)
@@ -194,7 +194,7 @@ class Sheet:
 
     def _is_plain(self, mark: Mark) -> bool:
         """Whether `mark`, which touches the edge, is a line, the edge of something, or small: no digit is in it."""
-        if straight(mark, self.width) or max(mark.width, mark.height) < 0.1 * min(self.size):
+        if straight(mark, self.width) or mark.size < 0.1 * min(self.size):
             return True
         return sum(self._contacts(mark)) >= 0.25 * (mark.width + mark.height)
 
@@ -213,39 +213,50 @@ class Sheet:
     def _digits(self, marks: list[Mark]) -> list[Mark]:
         """The marks that are digits, their parts joined; those that are not join `others`."""
         near = ink.dilated(self.erased, 4).tobytes() if self.erased.getbbox() else b""  # most sheets have no lines
+        around = around_others(marks)
+        usual = self._usual([mark for mark in marks if mark not in around]) if self.is_page else None
+        size = usual.size if usual else 0
         lines = [
             mark for mark in marks
-            if self._is_line(mark) or 2 * n_within(mark, near) > mark.n_pixels or is_frame(mark, marks, self.width)
+            if self._is_line(mark, size)
+            or 2 * n_within(mark, near) > mark.n_pixels
+            or (mark in around and is_frame(mark, self.width, usual=size))
         ]  # fmt: skip
-        marks = joined([mark for mark in marks if mark not in lines], self.width)
+        most = 1.4 * size if len(marks) > 3 else 0  # else digits of several lines become one
+        marks = joined([mark for mark in marks if mark not in lines], self.width, most=most)
         kept = [mark for mark in marks if not self._is_other(mark)]
         usual = self._usual(kept)
         digits = [mark for mark in kept if mark is usual or (usual and not is_minor(mark, usual))]
-        if len(digits) == 1 and max(digits[0].width, digits[0].height) * 4 < min(self.size) and is_dot(digits[0], least=0.75):
+        if len(digits) == 1 and digits[0].size * 4 < min(self.size) and is_dot(digits[0], least=0.75):
             digits = []  # a speck alone
         self.others += lines + [mark for mark in marks if mark not in digits]
         return digits
 
     def _usual(self, marks: list[Mark]) -> Mark | None:
-        """The mark that tells how large a digit is here: the brightest; of a page the one in the middle, by ink."""
-        in_order = sorted(marks, key=lambda mark: -mark.brightness)
-        left = sum(mark.brightness for mark in marks) / 2 if self.is_page else 0
-        for mark in in_order:
-            left -= mark.brightness
+        """The mark that tells how large a digit is here: the brightest; of a page the one in the middle, by size."""
+        if not self.is_page:
+            return max(marks, key=lambda mark: mark.brightness, default=None)
+        left = sum(mark.size for mark in marks) / 2
+        for mark in sorted(marks, key=lambda mark: -mark.size):
+            left -= mark.size
             if left <= 0:
                 return mark
         return None
 
-    def _is_line(self, mark: Mark) -> bool:
-        """Whether `mark` is straight and too long, or lies, so that it is no 1."""
-        line = straight(mark, self.width)
-        return mark.width > 0.5 * self.width if line > 45 else bool(line) and mark.height > 0.85 * self.height
+    def _is_line(self, mark: Mark, usual: int) -> bool:
+        """Whether `mark` is straight and too long, or lies, so that it is no 1. `usual`: the size of a page's digits, or 0."""
+        line, most = straight(mark, self.width), 0.5 * self.width
+        if line > 45:
+            return mark.width > (min(most, 1.5 * usual) if usual else most)
+        return bool(line) and mark.height > 0.85 * self.height
 
     def _is_other(self, mark: Mark) -> bool:
         """Whether `mark` cannot be a digit: a line, a dot, or next to nothing."""
         if mark.width * mark.height < SMALLEST_SHARE[self.is_page] * self.width * self.height:
             return True
-        is_small = max(mark.width, mark.height) * 12 < min(self.size) and not self.is_page
+        if self.is_page and straight(mark, self.width, times=3) > 60:
+            return True  # a dash
+        is_small = mark.size * 12 < min(self.size) and not self.is_page
         return straight(mark, self.width) > 45 or (is_small and is_dot(mark, least=0.6))
 
 

@@ -54,6 +54,23 @@ def test_a_line_across_and_half_a_digit_at_the_edge_are_left_out():
     assert len(digits) == len(PLACES)
 
 
+def test_a_table_s_lines_a_dash_and_a_sum_s_line_are_no_digits():
+    cells = [("two", 60, (40, 25)), ("four", 60, (180, 25)), ("five", 60, (40, 115)), ("eight", 60, (180, 115))]
+    rules = [(15, y, 285, y) for y in (10, 100, 190)] + [(x, 10, x, 190) for x in (15, 150, 285)]
+    for drawn in (lines(paper(*cells), *rules), lines(paper(*cells), (120, 50, 150, 50), (30, 97, 160, 97), width=5)):
+        assert [(digit.line, digit.box[0] < 150) for digit in frames.digits(drawn, DIGIT2)] == [
+            (1, True), (1, False), (2, True), (2, False)
+        ]  # fmt: skip
+
+
+def test_digits_of_lines_that_are_close_stay_apart_and_small_ones_below_large_ones_are_read():
+    close = [("zero", 50, (20 + 50 * n + 20 * row, 10 + 46 * row)) for row in range(4) for n in range(4)]
+    assert [digit.line for digit in frames.digits(paper(*close), DIGIT2)] == [1] * 4 + [2] * 4 + [3] * 4 + [4] * 4
+    heading = [("eight", 110, (20 + 90 * n, 0)) for n in range(2)]
+    small = [("one", 36, (10 + 40 * n, 140)) for n in range(7)]
+    assert [digit.line for digit in frames.digits(paper(*heading, *small), DIGIT2)] == [1] * 2 + [2] * 7
+
+
 def test_no_digit_and_too_many_are_refused():
     with pytest.raises(InputError, match="no digit found"):
         frames.digits(paper(), DIGIT2)
