@@ -80,7 +80,9 @@ def below(folder: Path) -> Iterator[Path]:
     """Test pictures, wherever the kind has put them."""
     for path in sorted(folder.rglob("*")):
         parts = [part.lower() for part in path.relative_to(folder).parts]
-        if path.is_file() and (path.name.startswith("test-") or any(part in ("test", "testing", "eval") for part in parts)):
+        if path.is_file() and (
+            path.name.startswith("test-") or any(part in ("test", "testing", "eval", "validation") for part in parts)
+        ):
             yield path
 
 

@@ -106,6 +106,7 @@ FOLDERS = (
     Folder("train/, val/ and test/", validated),
     Folder("Training/ and Testing/", moved(train="Training", test="Testing")),
     Folder("Train/ and eval/", moved(train="Train", test="eval")),
+    Folder("train/ and validation/, no test", moved(test="validation")),
     Folder("an outer folder around it", moved(train="data/train", test="data/test")),
     Folder("__MACOSX/ and .DS_Store", archived),
     Folder("texts beside and among the pictures", texts),

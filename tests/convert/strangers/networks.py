@@ -67,6 +67,13 @@ def middle(change: Callable[[Any, Any], Any]) -> Part:
     return build
 
 
+def without_channels(keras: Any) -> Any:
+    """As Keras's first page on MNIST has it: rows of numbers."""
+    layers = keras.layers
+    parts = [layers.Rescaling(1 / 255), layers.Flatten(), layers.Dense(8, activation="relu"), layers.Dense(2)]
+    return keras.Sequential([keras.Input((SIZE, SIZE)), *parts])
+
+
 def prepared(mode: str) -> Part:
     """The `preprocess_input` of Keras's own networks inside the model."""
     return around(lambda keras, x: keras.applications.imagenet_utils.preprocess_input(x, mode=mode))
@@ -199,6 +206,8 @@ NETWORKS = (
     Kind("one logit", plain(1, None), classes=2),
     Kind("Activation('sigmoid') behind Dense(1)", around(last=lambda k, x: k.layers.Activation("sigmoid")(x), n=1), classes=2),
     Kind("keras.ops.sigmoid behind Dense(1)", around(last=lambda k, x: k.ops.sigmoid(x), n=1), classes=2),
+    Kind("a sigmoid before a Reshape", classes=2, build=around(
+        last=lambda k, x: k.layers.Reshape((1,))(k.layers.Activation("sigmoid")(x)), n=1)),
     Kind("two classes, softmax", plain(2), classes=2),
     Kind("Activation('softmax') as a layer", around(last=lambda k, x: k.layers.Activation("softmax")(x))),
     Kind("Softmax layer", around(last=lambda k, x: k.layers.Softmax()(x))),
@@ -230,6 +239,7 @@ NETWORKS = (
     Kind("mixed_float16", half),
     Kind("a fixed batch of 8", plain(batch_size=8)),
     Kind("grey pictures, 1 channel", plain(2, shape=(SIZE, SIZE, 1)), classes=2, grey=True),
+    Kind("grey pictures without an axis for channels", without_channels, classes=2, grey=True, fed=lambda x: x[..., 0]),
     Kind("8x8 pixels", plain(shape=(8, 8, 3)), size=8),
     Kind("160x160 pixels", plain(shape=(160, 160, 3)), size=160),
     Kind("400x400 pixels", plain(shape=(400, 400, 3)), says="wanted sides from 8 to 320", fitted=False),
