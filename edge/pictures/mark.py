@@ -130,7 +130,7 @@ def _are_one(mark: Mark, part: Mark, *, reach: float, width: int) -> bool:
     is_below = down > -0.05 * size and lower > 0.6 * max(mark.height, part.height) and wide < 0.6 * high
     if is_below and not (down < 0.05 * size and straight(mark.with_part(part), width, times=5)):
         return False  # the one below the other, and no broken 1
-    if reach > 0.1 and b[1] > a[3] and straight(part, width, times=4) > 45:
+    if b[1] - a[3] > 0.075 * size and straight(part, width, times=4) > 45:
         return False  # an underline
     return _are_near(mark, part, reach=reach * size, width=width)
 

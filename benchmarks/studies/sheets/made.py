@@ -295,7 +295,8 @@ def underlined(sheet: Sheet, digit: Digit) -> int:
     height = sheet.short * sheet.rng.uniform(0.3, 0.45)
     x, y = sheet.anywhere(1.4 * height)
     sheet.digit(image, height=height, centre=(x, y))
-    half, at = height * sheet.rng.uniform(0.25, 0.5), y + height * sheet.rng.uniform(0.62, 0.75)
+    lowest = np.nonzero(image > 60)[0].max() + 1 - 14
+    half, at = height * sheet.rng.uniform(0.25, 0.5), y + height * (lowest / BOX + sheet.rng.uniform(0.14, 0.28))
     sheet.line((x - half, at), (x + half, at), width=height * sheet.rng.uniform(0.03, 0.08))
     return label
 
