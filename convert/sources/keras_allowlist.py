@@ -24,8 +24,9 @@ OPERATIONS = {
     "keras.src.activations.activations": frozenset({"ReLU"}),
     "keras.src.ops.core": frozenset({"Cast"}),
     "keras.src.ops.numpy": frozenset({
-        "Absolute", "Add", "Clip", "Concatenate", "Divide", "GetItem", "Max", "Maximum", "Mean", "Minimum", "Multiply",
-        "Negative", "Reshape", "Square", "Stack", "Subtract", "Tanh", "TrueDivide",
+        "Absolute", "Add", "Clip", "Concatenate", "Divide", "ExpandDims", "GetItem", "Max", "Maximum", "Mean", "Minimum",
+        "Multiply", "Negative", "Pad", "Power", "Reshape", "Sqrt", "Square", "Squeeze", "Stack", "Subtract", "Sum", "Tanh",
+        "Transpose", "TrueDivide",
     }),
     "keras.src.ops.nn": frozenset({
         "Elu", "Gelu", "HardSigmoid", "HardSilu", "LeakyRelu", "Relu", "Relu6", "Selu", "Sigmoid", "Silu", "Softmax",

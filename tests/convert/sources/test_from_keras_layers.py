@@ -19,7 +19,8 @@ GROUPS = {
         L.Reshape((8, -1, 3)), L.Concatenate(), L.GlobalMaxPooling2D(), L.GlobalAveragePooling2D(keepdims=True), L.Flatten(),
         lambda x: ops.mean(x, axis=(1, 2)), lambda x: ops.max(x, axis=-1), lambda x: ops.reshape(x, (-1, 8, 96)),
         lambda x: ops.concatenate([x, x], axis=2), lambda x: x[..., ::-1], lambda x: x[:, 1:9, ::2],
-        lambda x: ops.stack([x[..., 2], x[..., 0]], axis=-1),
+        lambda x: ops.stack([x[..., 2], x[..., 0]], axis=-1), lambda x: ops.squeeze(ops.expand_dims(x, 1), 1),
+        lambda x: ops.pad(x, ((0, 0), (1, 1), (2, 0), (0, 0))), lambda x: ops.transpose(x, (0, 2, 1, 3)),
     ],
     "arithmetic": [
         L.Rescaling([0.5, 1, 2]), L.Normalization(mean=[1, 2, 3], variance=[4, 5, 6]), L.BatchNormalization(), L.Add(),
@@ -27,7 +28,8 @@ GROUPS = {
         L.DepthwiseConv2D(3, padding="same"), L.SeparableConv2D(3, 3), L.Conv2D(3, 3, dilation_rate=2), L.Dense(4),
         lambda x: 1.0 - (x + 1.0) * 0.5 / 0.3, lambda x: ops.divide(-x, 2.0), lambda x: ops.maximum(x, 0.1),
         lambda x: ops.minimum(x, 0.3), lambda x: ops.abs(x), lambda x: ops.square(x), lambda x: ops.clip(x, 0.1, 0.3),
-        lambda x: x - np.float32([1, 2, 3]), lambda x: ops.cast(x, "float32") + 1.0,
+        lambda x: ops.sum(x, axis=-1) / 3.0, lambda x: (x + 1.0) ** 2,
+        lambda x: ops.sqrt(ops.abs(x) + 0.1), lambda x: x - np.float32([1, 2, 3]), lambda x: ops.cast(x, "float32") + 1.0,
         lambda x: x / ops.convert_to_tensor([2.0, 3.0, 4.0]),
     ],
     "activations": [
