@@ -116,7 +116,7 @@ class Finding:
 
 
 @dataclass(frozen=True)
-class Step:
+class Attempt:
     """One remedy tried on `n_images` validation images.
 
     `logit_error`: mean square difference from the float model's logits, None where nothing could be converted so; `kept`: the
@@ -151,7 +151,7 @@ class Repair:
     plan: Plan
     calibration: CalibrationSet
     layers: tuple[str, ...]
-    steps: tuple[Step, ...]
+    steps: tuple[Attempt, ...]
     passed: bool
 
     @property

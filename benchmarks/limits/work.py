@@ -25,7 +25,7 @@ _CODES = ("QuantizeLinear", "DequantizeLinear")
 
 
 @dataclass(frozen=True)
-class Tensor:
+class SizedTensor:
     """A tensor's shape and data type, and whether its values are in the file."""
 
     shape: tuple[int, ...]
@@ -99,7 +99,7 @@ def _tflite(part: bytes) -> Work:
         inputs, outputs = ([tensors[at] for at in side if tensors[at]] for side in (node.inputs, node.outputs))
         if kind == "DEQUANTIZE" and inputs[0].constant:
             # Weights stored in float16: engines widen them once, at load, and read float32 from then on.
-            tensors[int(node.outputs[0])] = Tensor(inputs[0].shape, outputs[0].data_type, constant=True)
+            tensors[int(node.outputs[0])] = SizedTensor(inputs[0].shape, outputs[0].data_type, constant=True)
             inputs = []
         depth = {
             "CONV_2D": lambda weights: math.prod(weights.shape[1:]),
@@ -111,9 +111,9 @@ def _tflite(part: bytes) -> Work:
     return Work(tuple(operators), sum(tensors[int(at)].n_bytes for at in [*graph.inputs, *graph.outputs]))
 
 
-def _tflite_tensor(tensor: schema.TensorT, model: schema.ModelT) -> Tensor:
+def _tflite_tensor(tensor: schema.TensorT, model: schema.ModelT) -> SizedTensor:
     shape = tuple(map(int, tensor.shape if tensor.shape is not None else ()))
-    return Tensor(shape, _TFLITE_TYPES[tensor.type], constant=model.buffers[tensor.buffer].data is not None)
+    return SizedTensor(shape, _TFLITE_TYPES[tensor.type], constant=model.buffers[tensor.buffer].data is not None)
 
 
 def _onnx(part: bytes) -> Work:
@@ -121,7 +121,7 @@ def _onnx(part: bytes) -> Work:
     tensors = {value.name: _onnx_tensor(value) for value in [*graph.input, *graph.value_info, *graph.output]}
     for value in graph.initializer:
         data_type = onnx.TensorProto.DataType.Name(value.data_type).lower()
-        tensors[value.name] = Tensor(tuple(value.dims), {"float": "float32"}.get(data_type, data_type), constant=True)
+        tensors[value.name] = SizedTensor(tuple(value.dims), {"float": "float32"}.get(data_type, data_type), constant=True)
     ends_bytes = sum(tensors[value.name].n_bytes for value in [*graph.input, *graph.output])
     # Engines fuse QuantizeLinear and DequantizeLinear with their neighbours: the tensors between them are stored as int8.
     for node in reversed(graph.node):
@@ -135,7 +135,7 @@ def _onnx(part: bytes) -> Work:
     return Work(tuple(_onnx_operators(graph, tensors)), ends_bytes)
 
 
-def _onnx_operators(graph: onnx.GraphProto, tensors: dict[str, Tensor]) -> Iterator[OperatorWork]:
+def _onnx_operators(graph: onnx.GraphProto, tensors: dict[str, SizedTensor]) -> Iterator[OperatorWork]:
     for node in graph.node:
         if node.op_type in _CODES or _widens(node, tensors):
             continue
@@ -151,21 +151,21 @@ def _onnx_operators(graph: onnx.GraphProto, tensors: dict[str, Tensor]) -> Itera
         yield _operator(node.op_type, inputs, outputs, depth, both_int8=True)
 
 
-def _widens(node: onnx.NodeProto, tensors: dict[str, Tensor]) -> bool:
+def _widens(node: onnx.NodeProto, tensors: dict[str, SizedTensor]) -> bool:
     """Whether the node widens weights stored in float16 (see _tflite)."""
     return node.op_type == "Cast" and tensors[node.input[0]].constant
 
 
-def _onnx_tensor(value: onnx.ValueInfoProto) -> Tensor:
+def _onnx_tensor(value: onnx.ValueInfoProto) -> SizedTensor:
     kind = value.type.tensor_type
     if any(not dim.HasField("dim_value") for dim in kind.shape.dim):
         raise ValueError(f"{value.name} has no fixed shape")
     data_type = onnx.TensorProto.DataType.Name(kind.elem_type).lower()
     shape = tuple(dim.dim_value for dim in kind.shape.dim)
-    return Tensor(shape, {"float": "float32"}.get(data_type, data_type), constant=False)
+    return SizedTensor(shape, {"float": "float32"}.get(data_type, data_type), constant=False)
 
 
-def _operator(kind: str, inputs: list[Tensor], outputs: list[Tensor], depth: int, *, both_int8: bool) -> OperatorWork:
+def _operator(kind: str, inputs: list[SizedTensor], outputs: list[SizedTensor], depth: int, *, both_int8: bool) -> OperatorWork:
     """`depth` is 0 for an operator without multiply-adds; `both_int8`: products are int8 only if the activations are, too."""
     if kind in _UNCOUNTED:
         raise ValueError(f"{kind} is not counted")

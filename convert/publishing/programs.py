@@ -27,7 +27,7 @@ FORMAT = 1
 
 
 @dataclass(frozen=True)
-class Program:
+class SealedProgram:
     """NAME.c, sealed, and NAME.h as bytes.
 
     The first `text_bytes` of NAME.c are the code; `paths` are its instruction paths, the fastest first; `symbol` begins its
@@ -42,7 +42,7 @@ class Program:
     steps: int
 
 
-def program(model: Artifact) -> Program:
+def program(model: Artifact) -> SealedProgram:
     """The program of `model`, a sealed int8 .tflite: equal for equal models. Raises Refused for a network not supported."""
     contract, made_of = model.contract, model.manifest()
     if contract is None or contract.kind != "tflite" or made_of.get("precision") != "int8":
@@ -74,7 +74,7 @@ def program(model: Artifact) -> Program:
         },
         "goldens": dict(made_of["goldens"]) | {"tolerance": float(steps) or 0.5},  # type: ignore[call-overload]
     }
-    return Program(c_program.seal(source, manifest), own.model_bytes, header, generated.paths, generated.symbol, steps)
+    return SealedProgram(c_program.seal(source, manifest), own.model_bytes, header, generated.paths, generated.symbol, steps)
 
 
 def write_program(outcome: Outcome, trial: Trial, *, folder: Path, key: Path | None) -> Outcome:
@@ -104,7 +104,9 @@ def write_program(outcome: Outcome, trial: Trial, *, folder: Path, key: Path | N
     return Outcome(result, result)
 
 
-def compared(made: Program, name: str, predictor: Predictor, images: np.ndarray, outputs: np.ndarray) -> identity.Identity:
+def compared(
+    made: SealedProgram, name: str, predictor: Predictor, images: np.ndarray, outputs: np.ndarray
+) -> identity.Identity:
     """The program beside `predictor`, whose `outputs` for `images` are known. Raises what `identity.compare` raises."""
     files = {f"{name}.c": made.source, f"{name}.h": made.header}
     return identity.compare(files, made.paths, made.symbol, predictor, images, outputs, steps=made.steps)

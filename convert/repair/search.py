@@ -22,7 +22,7 @@ from convert.judging.verify import Verification, compare
 from convert.plan import QUANTIZED, Plan
 from convert.repair.fusion_groups import fusion_groups, with_consumers
 from convert.repair.remedies import correct_biases, equalize
-from convert.results import BIASES_CORRECTED, ConversionResult, Finding, Repair, Step, Trial
+from convert.results import BIASES_CORRECTED, Attempt, ConversionResult, Finding, Repair, Trial
 from edge.errors import Refused, note
 from train import evaluate
 
@@ -109,7 +109,7 @@ class _Search:
         return Repair(best.converter, best.plan, best.calibration, layers, tuple(self._steps), self._last_kept.passed)
 
     @property
-    def _last_kept(self) -> Step:
+    def _last_kept(self) -> Attempt:
         return next(step for step in reversed(self._steps) if step.kept)
 
     def _try(self, remedy: str, variant: Variant) -> None:
@@ -122,15 +122,15 @@ class _Search:
         if kept:
             self._best = variant
 
-    def _measured(self, remedy: str, variant: Variant) -> Step:
+    def _measured(self, remedy: str, variant: Variant) -> Attempt:
         images, labels = self._trial.validation.images, self._trial.validation.labels
         try:
             logits = logits_of(self._trial, variant.converter, variant.plan, images)
         except Refused as refused:
-            return Step(f"{remedy}: {refused}", len(images), 0, 0, None, kept=False, passed=False)
+            return Attempt(f"{remedy}: {refused}", len(images), 0, 0, None, kept=False, passed=False)
         verification = compare(logits, labels, self._reference)
         error = float(np.mean((logits - self._reference) ** 2))
-        return Step(remedy, len(images), verification.lost, verification.gained, error, kept=False, passed=False)
+        return Attempt(remedy, len(images), verification.lost, verification.gained, error, kept=False, passed=False)
 
     def _methods(self) -> Iterator[tuple[str, Variant]]:
         before = self._best
@@ -201,7 +201,7 @@ class _Search:
         return candidates
 
 
-def harm_left(before: Step, after: Step) -> float:
+def harm_left(before: Attempt, after: Attempt) -> float:
     """The share, from 0 to 1, of the images that `before` loses which `after` still does, estimated on validation images."""
     if before.lost >= MIN_LOST:
         return min(1.0, (after.lost + 0.5) / (before.lost + 0.5))  # none lost of these does not mean none at all

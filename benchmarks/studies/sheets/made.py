@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
-from benchmarks.studies.sheets.paper import BOX, Sheet
+from benchmarks.studies.sheets.paper import BOX, DrawnSheet
 
 Digit = Callable[[], tuple[np.ndarray, int]]  # the next digit, uint8 [28, 28], light on dark, and its class
 
@@ -17,35 +17,35 @@ class Kind:
 
     name: str
     group: str
-    draw: Callable[[Sheet, Digit], int | None]
+    draw: Callable[[DrawnSheet, Digit], int | None]
 
 
 # Clean: one digit and nothing else, as `digit` reads them.
 
 
-def _one(sheet: Sheet, digit: Digit, *, low: float = 0.3, high: float = 0.65, tilt: float = 5) -> int:
+def _one(sheet: DrawnSheet, digit: Digit, *, low: float = 0.3, high: float = 0.65, tilt: float = 5) -> int:
     image, label = digit()
     height = sheet.short * sheet.rng.uniform(low, high)
     sheet.digit(image, height=height, centre=sheet.anywhere(height), tilt=sheet.rng.uniform(-tilt, tilt))
     return label
 
 
-def plain(sheet: Sheet, digit: Digit) -> int:
+def plain(sheet: DrawnSheet, digit: Digit) -> int:
     return _one(sheet, digit)
 
 
-def ruled(sheet: Sheet, digit: Digit) -> int:
+def ruled(sheet: DrawnSheet, digit: Digit) -> int:
     _ruling(sheet, vertical=False)
     return _one(sheet, digit)
 
 
-def grid(sheet: Sheet, digit: Digit) -> int:
+def grid(sheet: DrawnSheet, digit: Digit) -> int:
     _ruling(sheet, vertical=False)
     _ruling(sheet, vertical=True)
     return _one(sheet, digit)
 
 
-def _ruling(sheet: Sheet, *, vertical: bool) -> None:
+def _ruling(sheet: DrawnSheet, *, vertical: bool) -> None:
     """Faint lines, as printed on paper, at most a third as strong as the pen."""
     step, pen = sheet.short * sheet.rng.uniform(0.08, 0.15), float(sheet.paper[0, 0]) - sheet.rng.uniform(15, 45)
     length = sheet.width if vertical else sheet.height
@@ -54,12 +54,12 @@ def _ruling(sheet: Sheet, *, vertical: bool) -> None:
         sheet.line(*ends, width=1.2, pen=pen)
 
 
-def red_ink(sheet: Sheet, digit: Digit) -> int:
+def red_ink(sheet: DrawnSheet, digit: Digit) -> int:
     sheet.tint = (sheet.rng.uniform(180, 220), sheet.rng.uniform(20, 60), sheet.rng.uniform(20, 60))
     return _one(sheet, digit)
 
 
-def pencil(sheet: Sheet, digit: Digit) -> int:
+def pencil(sheet: DrawnSheet, digit: Digit) -> int:
     """Grey, and not all of the paper's grain covered."""
     sheet.pen = float(sheet.rng.uniform(90, 140))
     label = _one(sheet, digit)
@@ -67,7 +67,7 @@ def pencil(sheet: Sheet, digit: Digit) -> int:
     return label
 
 
-def chalk(sheet: Sheet, digit: Digit) -> int:
+def chalk(sheet: DrawnSheet, digit: Digit) -> int:
     sheet.inverted = True
     sheet.pen = float(sheet.rng.uniform(20, 60))
     label = _one(sheet, digit)
@@ -75,16 +75,16 @@ def chalk(sheet: Sheet, digit: Digit) -> int:
     return label
 
 
-def _grain(sheet: Sheet, strength: float) -> None:
+def _grain(sheet: DrawnSheet, strength: float) -> None:
     missing = sheet.rng.random((sheet.height, sheet.width), np.float32) * strength * sheet.ink
     sheet.paper = sheet.paper + (sheet.paper.max() - sheet.paper) * missing
 
 
-def tilted(sheet: Sheet, digit: Digit) -> int:
+def tilted(sheet: DrawnSheet, digit: Digit) -> int:
     return _one(sheet, digit, tilt=30)
 
 
-def broken(sheet: Sheet, digit: Digit) -> int:
+def broken(sheet: DrawnSheet, digit: Digit) -> int:
     """The pen was lifted: a straight gap of 4 to 7 % of the height through the digit."""
     image, label = digit()
     height = sheet.short * sheet.rng.uniform(0.35, 0.65)
@@ -101,7 +101,7 @@ def broken(sheet: Sheet, digit: Digit) -> int:
 # Beside: one digit, and something that is none.
 
 
-def margin(sheet: Sheet, digit: Digit) -> int:
+def margin(sheet: DrawnSheet, digit: Digit) -> int:
     """A line as dark as the pen or less from edge to edge, upright, a few degrees off at most."""
     at, off = sheet.width * sheet.rng.uniform(0.1, 0.25), sheet.height * sheet.rng.uniform(-0.05, 0.05)
     mirrored = sheet.rng.random() < 0.3
@@ -116,7 +116,7 @@ def margin(sheet: Sheet, digit: Digit) -> int:
     return label
 
 
-def rule_below(sheet: Sheet, digit: Digit) -> int:
+def rule_below(sheet: DrawnSheet, digit: Digit) -> int:
     """A dark rule from edge to edge, or nearly, above or below the digit."""
     image, label = digit()
     height = sheet.short * sheet.rng.uniform(0.3, 0.5)
@@ -133,7 +133,7 @@ def rule_below(sheet: Sheet, digit: Digit) -> int:
     return label
 
 
-def table_edge(sheet: Sheet, digit: Digit) -> int:
+def table_edge(sheet: DrawnSheet, digit: Digit) -> int:
     """The sheet ends inside the picture, and the table is darker: on one side or two."""
     image, label = digit()
     height = sheet.short * sheet.rng.uniform(0.3, 0.5)
@@ -151,7 +151,7 @@ def table_edge(sheet: Sheet, digit: Digit) -> int:
     return label
 
 
-def shadow_edge(sheet: Sheet, digit: Digit) -> int:
+def shadow_edge(sheet: DrawnSheet, digit: Digit) -> int:
     """A hard or soft shadow over a part of the sheet; the digit is wholly in it, or wholly out of it."""
     image, label = digit()
     height = sheet.short * sheet.rng.uniform(0.3, 0.5)
@@ -162,7 +162,7 @@ def shadow_edge(sheet: Sheet, digit: Digit) -> int:
     return label
 
 
-def _shade(sheet: Sheet, x: float, *, slope: float) -> None:
+def _shade(sheet: DrawnSheet, x: float, *, slope: float) -> None:
     mask = Image.new("L", (sheet.width, sheet.height))
     side = -1 if sheet.rng.random() < 0.5 else sheet.width + 1
     ImageDraw.Draw(mask).polygon([(side, -1), (x - slope, -1), (x + slope, sheet.height), (side, sheet.height)], fill=255)
@@ -170,7 +170,7 @@ def _shade(sheet: Sheet, x: float, *, slope: float) -> None:
     sheet.light = 1 - sheet.rng.uniform(0.2, 0.5) * np.asarray(mask, np.float32) / 255
 
 
-def specks(sheet: Sheet, digit: Digit) -> int:
+def specks(sheet: DrawnSheet, digit: Digit) -> int:
     """One to three dots, each a sixtieth to a twentieth of the short side wide, away from the digit."""
     image, label = digit()
     height = sheet.short * sheet.rng.uniform(0.3, 0.55)
@@ -181,7 +181,7 @@ def specks(sheet: Sheet, digit: Digit) -> int:
     return label
 
 
-def _dot(sheet: Sheet, *, away_from: tuple[float, float] | None = None, by: float = 0) -> None:
+def _dot(sheet: DrawnSheet, *, away_from: tuple[float, float] | None = None, by: float = 0) -> None:
     radius = sheet.short * sheet.rng.uniform(1 / 120, 1 / 40)
     for _ in range(50):
         x, y = sheet.rng.uniform(0.03, 0.97) * sheet.width, sheet.rng.uniform(0.03, 0.97) * sheet.height
@@ -195,7 +195,7 @@ def _dot(sheet: Sheet, *, away_from: tuple[float, float] | None = None, by: floa
 # None: not one digit, so that there is no right answer.
 
 
-def neighbours(sheet: Sheet, digit: Digit, n: int = 2) -> None:
+def neighbours(sheet: DrawnSheet, digit: Digit, n: int = 2) -> None:
     """Digits of one height in a row, 8 to 60 % of it apart, a little up and down."""
     images = [digit()[0] for _ in range(n)]
     widths = [np.ptp(np.flatnonzero(image.max(axis=0) > 60)) / BOX for image in images]
@@ -214,11 +214,11 @@ def neighbours(sheet: Sheet, digit: Digit, n: int = 2) -> None:
         x += (width + gap) * height
 
 
-def number(sheet: Sheet, digit: Digit) -> None:
+def number(sheet: DrawnSheet, digit: Digit) -> None:
     neighbours(sheet, digit, int(sheet.rng.integers(3, 6)))
 
 
-def column(sheet: Sheet, digit: Digit) -> None:
+def column(sheet: DrawnSheet, digit: Digit) -> None:
     """Two digits, one below the other."""
     height = sheet.height * sheet.rng.uniform(0.25, 0.38)
     x = sheet.anywhere(height)[0]
@@ -228,7 +228,7 @@ def column(sheet: Sheet, digit: Digit) -> None:
         sheet.digit(digit()[0], height=height, centre=centre)
 
 
-def unlike(sheet: Sheet, digit: Digit) -> None:
+def unlike(sheet: DrawnSheet, digit: Digit) -> None:
     """Two digits, one half to three quarters as large as the other, apart."""
     height = sheet.short * sheet.rng.uniform(0.4, 0.55)
     small = height * sheet.rng.uniform(0.5, 0.75)
@@ -236,7 +236,7 @@ def unlike(sheet: Sheet, digit: Digit) -> None:
     sheet.digit(digit()[0], height=small, centre=sheet.anywhere(small, left=0.62))
 
 
-def word(sheet: Sheet, digit: Digit) -> None:
+def word(sheet: DrawnSheet, digit: Digit) -> None:
     """Two to six letters."""
     n = int(sheet.rng.integers(2, 7))
     letters = "".join(sheet.rng.choice(list("abcdefghkmnopqrstuvwxyzABDEFGHKLMNPQRT"), n))
@@ -248,7 +248,7 @@ def word(sheet: Sheet, digit: Digit) -> None:
     sheet.cover(mask)
 
 
-def line_alone(sheet: Sheet, digit: Digit) -> None:
+def line_alone(sheet: DrawnSheet, digit: Digit) -> None:
     """A margin, a rule or a fold from edge to edge, and no digit."""
     at, slope = sheet.rng.uniform(0.15, 0.85), sheet.rng.uniform(-0.1, 0.1)
     if sheet.rng.random() < 0.5:
@@ -258,7 +258,7 @@ def line_alone(sheet: Sheet, digit: Digit) -> None:
     sheet.line(*ends, width=sheet.rng.uniform(1.5, 8), pen=float(sheet.rng.uniform(20, 130)))
 
 
-def edge_alone(sheet: Sheet, digit: Digit) -> None:
+def edge_alone(sheet: DrawnSheet, digit: Digit) -> None:
     """A table's edge or a shadow's edge, and no digit."""
     x, slope = sheet.rng.uniform(0.1, 0.4) * sheet.width, sheet.rng.uniform(-0.06, 0.06) * sheet.width
     if sheet.rng.random() < 0.5:
@@ -269,13 +269,13 @@ def edge_alone(sheet: Sheet, digit: Digit) -> None:
     sheet.cover(mask, float(sheet.rng.uniform(40, 150)))
 
 
-def specks_alone(sheet: Sheet, digit: Digit) -> None:
+def specks_alone(sheet: DrawnSheet, digit: Digit) -> None:
     """One to four dots, and no digit."""
     for _ in range(int(sheet.rng.integers(1, 5))):
         _dot(sheet)
 
 
-def line_through(sheet: Sheet, digit: Digit) -> int:
+def line_through(sheet: DrawnSheet, digit: Digit) -> int:
     """A digit that a dark line from edge to edge runs through or touches: refused, or read right."""
     image, label = digit()
     height = sheet.short * sheet.rng.uniform(0.35, 0.6)
@@ -289,7 +289,7 @@ def line_through(sheet: Sheet, digit: Digit) -> int:
     return label
 
 
-def underlined(sheet: Sheet, digit: Digit) -> int:
+def underlined(sheet: DrawnSheet, digit: Digit) -> int:
     """A short stroke below the digit, apart from it."""
     image, label = digit()
     height = sheet.short * sheet.rng.uniform(0.3, 0.45)
@@ -301,7 +301,7 @@ def underlined(sheet: Sheet, digit: Digit) -> int:
     return label
 
 
-def boxed(sheet: Sheet, digit: Digit) -> int:
+def boxed(sheet: DrawnSheet, digit: Digit) -> int:
     """In a form's box."""
     image, label = digit()
     height = sheet.short * sheet.rng.uniform(0.3, 0.4)
@@ -313,7 +313,7 @@ def boxed(sheet: Sheet, digit: Digit) -> int:
     return label
 
 
-def exponent(sheet: Sheet, digit: Digit) -> None:
+def exponent(sheet: DrawnSheet, digit: Digit) -> None:
     """A digit, and one less than half as high, beside it and up."""
     height = sheet.short * sheet.rng.uniform(0.35, 0.5)
     small = height * sheet.rng.uniform(0.38, 0.48)
@@ -322,7 +322,7 @@ def exponent(sheet: Sheet, digit: Digit) -> None:
     sheet.digit(digit()[0], height=small, centre=(x + 0.6 * height + 0.5 * small, y - 0.5 * height))
 
 
-def coin(sheet: Sheet, digit: Digit) -> None:
+def coin(sheet: DrawnSheet, digit: Digit) -> None:
     """A disc, and no digit."""
     size = sheet.short * sheet.rng.uniform(0.15, 0.5)
     (x, y), mask = sheet.anywhere(size), Image.new("L", (sheet.width, sheet.height))
@@ -330,7 +330,7 @@ def coin(sheet: Sheet, digit: Digit) -> None:
     sheet.cover(mask, float(sheet.rng.uniform(20, 130)))
 
 
-def cut_off(sheet: Sheet, digit: Digit) -> int:
+def cut_off(sheet: DrawnSheet, digit: Digit) -> int:
     """The picture ends 15 to 50 % into the digit: refused, or read right."""
     image, label = digit()
     height = sheet.short * sheet.rng.uniform(0.4, 0.65)
@@ -357,7 +357,7 @@ KINDS = (
 
 
 def draw(kind: Kind, number: int, digits: tuple[np.ndarray, np.ndarray], *, seed: int) -> tuple[Image.Image, int | None]:
-    """Sheet `number` of `kind`, and its digit's class, or None; every second one is a photograph.
+    """DrawnSheet `number` of `kind`, and its digit's class, or None; every second one is a photograph.
 
     `digits` are uint8 [N, 28, 28] and their classes.
     """
@@ -367,6 +367,6 @@ def draw(kind: Kind, number: int, digits: tuple[np.ndarray, np.ndarray], *, seed
         which = int(rng.integers(len(digits[1])))
         return digits[0][which], int(digits[1][which])
 
-    sheet = Sheet(rng, photo=number % 2 == 1)
+    sheet = DrawnSheet(rng, photo=number % 2 == 1)
     label = kind.draw(sheet, digit)
     return sheet.picture(), label

@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw, ImageFilter
 BOX = 20  # pixels: how large a digit is in its 28
 
 
-class Sheet:
+class DrawnSheet:
     """A sheet under way: `paper` float32 [height, width], 0 to 255, darkened by what is drawn on it."""
 
     def __init__(self, rng: np.random.Generator, *, photo: bool) -> None:

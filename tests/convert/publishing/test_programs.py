@@ -40,7 +40,7 @@ def ready() -> predictor.Predictor:
 
 
 @pytest.fixture(scope="module")
-def made() -> programs.Program:
+def made() -> programs.SealedProgram:
     return programs.program(artifact.read(str(SHIPPED)))
 
 

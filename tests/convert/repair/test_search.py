@@ -17,7 +17,7 @@ from convert.plan import Plan
 from convert.repair import search
 from convert.repair.remedies import Reweighted, correct_biases, equalize
 from convert.repair.search import harm_left, repair, repairable
-from convert.results import ConversionResult, Evaluation, Finding, Repair, Step
+from convert.results import Attempt, ConversionResult, Evaluation, Finding, Repair
 from edge import artifact
 from tests.convert.command_line import convert
 from tests.convert.repair.faults import outlier
@@ -198,7 +198,7 @@ def test_no_layer_is_left_in_float_where_all_must_be_int8_and_the_best_attempt_i
 
 def test_the_share_of_harm_is_of_lost_pictures_or_of_the_error_where_those_cannot_be_counted():
     def step(lost, logit_error):
-        return Step("", 1000, lost, 0, logit_error, kept=False, passed=False)
+        return Attempt("", 1000, lost, 0, logit_error, kept=False, passed=False)
 
     assert harm_left(step(99, 1.0), step(9, 1.0)) == pytest.approx(9.5 / 99.5)
     assert harm_left(step(2, 4.0), step(0, 1.0)) == 0.5
@@ -246,8 +246,8 @@ def test_the_command_repairs_an_outlier_without_a_layer_in_float_and_says_what_t
 
 
 def test_what_is_enough_on_validation_images_and_not_on_the_test_split_is_not_called_repaired(monkeypatch, planted, tmp_path):
-    as_it_was = Step("as it was", 685, 90, 0, 4.0, kept=True, passed=False)
-    enough = Step("percentile ranges", 685, 0, 0, 0.1, kept=True, passed=True)
+    as_it_was = Attempt("as it was", 685, 90, 0, 4.0, kept=True, passed=False)
+    enough = Attempt("percentile ranges", 685, 0, 0, 0.1, kept=True, passed=True)
 
     def promising(trial, converter, plan, **how):
         return Repair(converter, plan, trial.calibration, (), (as_it_was, enough), True)
