@@ -57,7 +57,7 @@ class Built:
     """One network's program, compiled and loaded, and what that took."""
 
     model: Artifact
-    program: programs.Program
+    program: programs.SealedProgram
     library: ctypes.CDLL
     compile_s: float
     library_bytes: int
