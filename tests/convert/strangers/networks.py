@@ -242,6 +242,7 @@ NETWORKS = (
     Kind("grey pictures without an axis for channels", without_channels, classes=2, grey=True, fed=lambda x: x[..., 0]),
     Kind("8x8 pixels", plain(shape=(8, 8, 3)), size=8),
     Kind("160x160 pixels", plain(shape=(160, 160, 3)), size=160),
+    Kind("320x320 pixels", plain(shape=(320, 320, 3)), size=320),
     Kind("400x400 pixels", plain(shape=(400, 400, 3)), says="wanted sides from 8 to 320", fitted=False),
     Kind("any size, told by --contract", plain(shape=(None, None, 3)), told={"height": SIZE, "width": SIZE}),
     Kind("any size, nothing told", plain(shape=(None, None, 3)), says="say which in a contract"),
