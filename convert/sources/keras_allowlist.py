@@ -58,6 +58,7 @@ _CLASSES = OPERATIONS | {
 _MODELS = ("Functional", "Sequential")
 # Training in half precision leaves these; the weights are float32, and so is the network that we build.
 _MAX_FLOAT32 = 3.4e38
+_MAX_ITEMS = 16_384  # of one list: layers, or constants by a channel or a feature
 _FLOATS = ("bfloat16", "float16", "float32", "float64")
 _POLICIES = ("float32", "mixed_float16", "mixed_bfloat16")
 _RECURRENT = frozenset({"Bidirectional", "ConvLSTM2D", "GRU", "LSTM", "RNN", "SimpleRNN", "TimeDistributed"})
@@ -82,7 +83,9 @@ class ConfigCheck:
         return list(self._problems)
 
     def _walk(self, node: Any, layer: str) -> None:
-        if isinstance(node, list):
+        if isinstance(node, list) and len(node) > _MAX_ITEMS:
+            self._problems[f"{layer}: holds a list of {len(node):,}; no small classifier's is as long"] = None
+        elif isinstance(node, list):
             for item in node:
                 self._walk(item, layer)
         elif isinstance(node, float) and not abs(node) < _MAX_FLOAT32:

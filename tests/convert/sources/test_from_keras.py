@@ -163,12 +163,17 @@ PIXELWISE = L.Normalization(axis=(1, 2, 3), mean=np.zeros((16, 16, 1)), variance
         ([L.Flatten(), L.Dense(1, activation="sigmoid"), L.Rescaling(-1, 1)], "output is from 0 to 1 for every picture"),
         # Said by the file, which is changed afterwards.
         ([L.Conv2D(2, 1, name="to be channels first")], "layer 'to be channels first' (Conv2D): keeps channels first"),
+        (
+            [L.Rescaling(1, name="to be long")],
+            "layer 'to be long' (Rescaling): holds a list of 20,000; no small",
+        ),
     ],
 )
 def test_what_cannot_be_converted_is_named(layers, message, pictures, tmp_path):
     path = saved(tmp_path / "odd.keras", *layers)
-    if "channels first" in message:
-        edited(path, lambda model: model["config"]["layers"][-1]["config"].update(data_format="channels_first"))
+    for name, change in (("to be channels first", {"data_format": "channels_first"}), ("to be long", {"scale": [1] * 20_000})):
+        if name in message:
+            edited(path, lambda model, change=change: model["config"]["layers"][-1]["config"].update(change))
     with pytest.raises(ModelError) as refused:
         from_keras.load(path, pictures)
     assert message in str(refused.value) and "\n" not in str(refused.value)
