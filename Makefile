@@ -28,7 +28,7 @@ demo: $(VENV)/installed
 	$(RUN) -m train.mnist --arch $(ARCH) --out demo/run $(DEMO_FLAGS)
 	$(RUN) -m convert --int8 --checkpoint demo/run --out demo
 	for model in demo/*-int8.*; do \
-	  $(RUN) -m edge verify $$model && $(BIN)/edge-predict --model $$model examples/seven.png || exit; done
+	  $(RUN) -m edge verify $$model && $(BIN)/edge-predict --model $$model examples/five.png || exit; done
 	@echo "Report: demo/report.md; curves and pictures: demo/run/; as one C file: --formats c (docs/c.md)."
 
 # Run the tests; what they need is installed first.
