@@ -138,6 +138,7 @@ def _drawn(draw: Callable[[], Image.Image], contract: InputContract, *, n: int, 
 
 
 def is_like_mnist(contract: InputContract) -> bool:
+    """Whether its images are 28x28 in grey, so that outliers are placed as MNIST's digits are."""
     return (contract.height, contract.width, contract.channels) == (SIDE, SIDE, 1)
 
 

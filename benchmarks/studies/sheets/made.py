@@ -275,12 +275,20 @@ def specks_alone(sheet: DrawnSheet, digit: Digit) -> None:
         _dot(sheet)
 
 
+def _put(
+    sheet: DrawnSheet, digit: Digit, *, low: float, high: float, room: float = 1
+) -> tuple[np.ndarray, int, float, tuple[float, float]]:
+    """A digit drawn somewhere, with `room` times its height around: its image, class, height and centre."""
+    image, label = digit()
+    height = sheet.short * sheet.rng.uniform(low, high)
+    centre = sheet.anywhere(room * height)
+    sheet.digit(image, height=height, centre=centre)
+    return image, label, height, centre
+
+
 def line_through(sheet: DrawnSheet, digit: Digit) -> int:
     """A digit that a dark line from edge to edge runs through or touches: refused, or read right."""
-    image, label = digit()
-    height = sheet.short * sheet.rng.uniform(0.35, 0.6)
-    x, y = sheet.anywhere(height)
-    sheet.digit(image, height=height, centre=(x, y))
+    _, label, height, (x, y) = _put(sheet, digit, low=0.35, high=0.6)
     at, width = sheet.rng.uniform(-0.45, 0.45) * height, sheet.rng.uniform(1.5, 4)
     if sheet.rng.random() < 0.5:
         sheet.line((x + at, -5), (x + at, sheet.height + 5), width=width)
@@ -291,10 +299,7 @@ def line_through(sheet: DrawnSheet, digit: Digit) -> int:
 
 def underlined(sheet: DrawnSheet, digit: Digit) -> int:
     """A short stroke below the digit, apart from it."""
-    image, label = digit()
-    height = sheet.short * sheet.rng.uniform(0.3, 0.45)
-    x, y = sheet.anywhere(1.4 * height)
-    sheet.digit(image, height=height, centre=(x, y))
+    image, label, height, (x, y) = _put(sheet, digit, low=0.3, high=0.45, room=1.4)
     lowest = np.nonzero(image > 60)[0].max() + 1 - 14
     half, at = height * sheet.rng.uniform(0.25, 0.5), y + height * (lowest / BOX + sheet.rng.uniform(0.14, 0.28))
     sheet.line((x - half, at), (x + half, at), width=height * sheet.rng.uniform(0.03, 0.08))
@@ -303,10 +308,7 @@ def underlined(sheet: DrawnSheet, digit: Digit) -> int:
 
 def boxed(sheet: DrawnSheet, digit: Digit) -> int:
     """In a form's box."""
-    image, label = digit()
-    height = sheet.short * sheet.rng.uniform(0.3, 0.4)
-    x, y = sheet.anywhere(1.8 * height)
-    sheet.digit(image, height=height, centre=(x, y))
+    _, label, height, (x, y) = _put(sheet, digit, low=0.3, high=0.4, room=1.8)
     half, pen, width = height * sheet.rng.uniform(0.7, 0.95), float(sheet.rng.uniform(20, 130)), sheet.rng.uniform(1.5, 3.5)
     for a, b in zip(corners := [(-1, -1), (1, -1), (1, 1), (-1, 1)], [*corners[1:], corners[0]], strict=True):
         sheet.line((x + a[0] * half, y + a[1] * half), (x + b[0] * half, y + b[1] * half), width=width, pen=pen)
@@ -357,7 +359,7 @@ KINDS = (
 
 
 def draw(kind: Kind, number: int, digits: tuple[np.ndarray, np.ndarray], *, seed: int) -> tuple[Image.Image, int | None]:
-    """DrawnSheet `number` of `kind`, and its digit's class, or None; every second one is a photograph.
+    """Sheet `number` of `kind`, and its digit's class, or None; every second one is a photograph.
 
     `digits` are uint8 [N, 28, 28] and their classes.
     """
